@@ -75,7 +75,8 @@ int spawn_tree_signal(const spawn_tree *tree, int signo, spawn_tree_found *ret);
 pid_t spawn_tree_left(const spawn_tree *tree);
 
 /** The CPU time that a process and all below it have used, in ms (10 ms steps).
- * It is less when one of them has gone. */
+ * It is less when one of them has gone. -1: the process is not there, or is not
+ * shown to us. */
 int64_t spawn_tree_cpu_ms(pid_t pid);
 
 /** The caller has reaped this child: its number can be another one's. */

@@ -44,13 +44,12 @@
 #define FULL      96
 #define SLOT_SIZE 69632 /* header, SPAWN_INLINE_MAX and sender, to a page */
 #define SLOT_ROOM (SPAWN_WIRE_HEADER + SPAWN_INLINE_MAX)
-#define SLOTS_AT_MOST                                                          \
-    256 /* the numbers are behind as many, also when there                     \
-         */
-#define NUMBERS_AT ((size_t)SLOTS_AT_MOST * SLOT_SIZE) /* are fewer */
-#define RETRY      1000                                /* ms */
-#define TYPE_AT    4 /* in a header; all types are below 256, */
-#define MARK_AT    5 /* so this byte of a type is free */
+/* The numbers are behind so many slots, also when there are fewer. */
+#define SLOTS_AT_MOST 256
+#define NUMBERS_AT    ((size_t)SLOTS_AT_MOST * SLOT_SIZE)
+#define RETRY         1000 /* ms */
+#define TYPE_AT       4    /* in a header; all types are below 256, */
+#define MARK_AT       5    /* so this byte of a type is free */
 
 /* The mark of a launched job: the layout of its note. So a note that another
  * release wrote is not taken for ours. 1: without digest and of_worker. 2:

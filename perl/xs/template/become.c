@@ -52,15 +52,23 @@ static void failed(void *arg, spawn_step step, int error)
     _exit(127);
 }
 
-/* The spawner moves us to our cgroup when it has heard of us, and says so. What
- * a function forks before that would be outside of its limits. A spawner of an
- * older release says nothing, and moves us all the same. */
-static void wait_for_cgroup(const spawn_message *order, const sigset_t *only)
+/* The spawner moves us to our cgroup when it has heard of us, and then sends
+ * SIGCONT. What a function forks before that would be outside of its limits. A
+ * spawner of an older release sends nothing, and moves us all the same. */
+static int tell_and_wait_for_cgroup(const reporter *r)
 {
     const struct timespec most = {.tv_sec = CGROUP_WAIT_S};
+    sigset_t cont, before;
+    int rv;
 
-    if (spawn_limits_of_tree(order))
-        (void)sigtimedwait(only, NULL, &most);
+    (void)sigemptyset(&cont);
+    (void)sigaddset(&cont, SIGCONT);
+    (void)sigprocmask(SIG_BLOCK, &cont, &before);
+    rv = tell_set_up(r, SPAWN_STEP_NONE, 0);
+    if (rv >= 0)
+        (void)sigtimedwait(&cont, NULL, &most);
+    (void)sigprocmask(SIG_SETMASK, &before, NULL);
+    return rv;
 }
 
 /* Signals that are not meant for a template. */
@@ -128,7 +136,7 @@ void spawn_template_become(pTHX_ int link, const spawn_message *order,
     int stay[3] = {link, spare, -1};
     int index = kept(order, SPAWN_KEEP_BELL);
     spawn_board *board;
-    sigset_t cont, before;
+    int rv;
 
     spawn_attr_id(&order->attr[SPAWN_A_ID], &r.id);
     if ((!r.spare || may_hang(order))
@@ -147,13 +155,10 @@ void spawn_template_become(pTHX_ int link, const spawn_message *order,
     if (index >= 0)
         stay[2] = lifted[index];
     spawn_child_close_others(&c, stay, 3);
-    (void)sigemptyset(&cont);
-    (void)sigaddset(&cont, SIGCONT);
-    (void)sigprocmask(SIG_BLOCK, &cont, &before);
-    if (tell_set_up(&r, SPAWN_STEP_NONE, 0) < 0)
+    rv = spawn_limits_of_tree(order) ? tell_and_wait_for_cgroup(&r)
+                                     : tell_set_up(&r, SPAWN_STEP_NONE, 0);
+    if (rv < 0)
         _exit(127);
-    wait_for_cgroup(order, &cont);
-    (void)sigprocmask(SIG_SETMASK, &before, NULL);
     (void)close(link);
     leave_template(&r);
     spawn_template_board_is(board, stay[2]);
