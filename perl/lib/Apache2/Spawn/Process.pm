@@ -585,7 +585,9 @@ for before the failure or after it, have the same error.
 
 C<call_failed>: this, or the process ended while it was set up (the text says how).
 C<invalid>: a bad value, no such function, or the object is of no use any more.
-C<deadline>: see the option. C<start_failed>, C<timed_out> and all others are those
+C<deadline>: see the option. C<system>: a system call of the caller's failed, and C<errno> says
+how: when it has no descriptors left, say, what the process sends cannot be received; the
+process is let go then. C<start_failed>, C<timed_out> and all others are those
 of the job.
 
 =head1 WHAT IS KNOWN, HONESTLY

@@ -57,9 +57,11 @@ sub kill {    ## no critic (ProhibitBuiltinHomonyms)
     my $number = _signal_number(defined $signal ? $signal : 'TERM');
     my $until  = $self->_until;
     my $there  = _has_waiter($self, 'kill', $until);
-    send $self->{status}, "kill $number", Socket::MSG_NOSIGNAL() if $there && !$self->{ended};
+    # An earlier call may have gone without its answer, which comes before this one's.
+    my $sent = $there && !$self->{ended} && send $self->{status}, "kill $number", Socket::MSG_NOSIGNAL();
+    $self->{kills}++ if $sent;
     delete $self->{killed};
-    while (!$self->{ended} && !defined $self->{killed}) {
+    while (!$self->{ended} && (!$sent || $self->{kills})) {
         $there && _news($self, $until) or _throw('deadline', "kill: no answer in $self->{deadline} s", job => $self->{job});
     }
     _known($self, 'kill');
@@ -97,6 +99,8 @@ sub _has_waiter {
             . ' ask the object that to_fh was called of, or watch the handle') if !$self->{forked};
     my $came_to = $self->{fh} ? Apache2::Spawn::Process::Socket::waiter($self, $until) : 'ended';
     return '' if $came_to eq 'late';
+    _throw('system', "$method: the socket to the process; it is let go, and nobody knows what becomes of it", step => 'receive', errno => $self->{errno})
+        if $self->{errno};
     $self->{ended} = 1 if $came_to ne 'there';
     return 1;
 }
@@ -114,7 +118,7 @@ sub _news {
     }
     my ($what, $number) = $said =~ /\A(\w+) (\d+)/ or return 1;
     if ($what eq 'pid')       { $self->{pid} = $self->{waiter} = $number + 0 }
-    elsif ($what eq 'killed') { $self->{killed} = $number + 0 }
+    elsif ($what eq 'killed') { $self->{killed} = $number + 0; $self->{kills}-- }
     elsif ($what eq 'exit')   { @{$self}{qw(ended exit waiter)} = (1, $number + 0, 0) }
     return 1;
 }

@@ -78,8 +78,13 @@ sub _ended {
     my ($process, $until, $news) = @_;
     my $told = 'the process ended while it was set up: ';
     $process->_accepted;
+    _give_up($process, 'system', 'the socket to the process; it is let go', step => 'receive', errno => $process->{errno}) if $process->{errno};
     if ($process->{job}) {
-        my $result = eval { $process->{job}->wait($news) };
+        my $result;
+        if (!eval { $result = $process->{job}->wait($news); 1 }) {
+            my $why = Scalar::Util::blessed($@) && $@->isa('Apache2::Spawn::Error') ? $@->message : $@ =~ s/\n\z//r;
+            _give_up($process, 'call_failed', "${told}nobody knows how: $why");
+        }
         _give_up($process, 'call_failed', $told . _how($result))
             if $result && $result->outcome =~ /\A(?:exited|signalled|out_of_memory)\z/ && ($result->result_kind || '') ne 'died';
         _give_up($process, 'call_failed', $told . 'it closed its socket, and goes on') if !$result;

@@ -75,7 +75,7 @@ sub give {
     $watch{answer} = AE::io($process->{fh}, 0, sub {
         my ($came_to, @answer) = Apache2::Spawn::Process::Socket::answer($process, 0);
         return if $came_to eq 'late';
-        return $end->(sub { $process->_answered($until, 0, @answer) }) if @answer;
+        return $end->(sub { $process->_answered($until, 0, @answer) }) if @answer || $process->{errno};
         %watch = ();
         my $tries = NEWS / PAUSE;
         $watch{news} = AE::timer(0, PAUSE, sub {
@@ -111,11 +111,14 @@ sub _watch_submitted {
     return;
 }
 
-# Never waits.
+# Waits for no end. Where nobody can say, there is no use in asking again: a broker that is
+# away would hold the loop each time.
 sub _has_ended {
     my ($process) = @_;
     local ($@, $!);
-    return eval { $process->{job} ? $process->{job}->wait(0) : !$process->{forked} || $process->wait(0) };
+    my $ended;
+    eval { $ended = $process->{job} ? $process->{job}->wait(0) : !$process->{forked} || $process->wait(0); 1 } or $ended = 1;
+    return $ended;
 }
 
 1;

@@ -20,9 +20,8 @@ sub now { return Time::HiRes::clock_gettime(Time::HiRes::CLOCK_MONOTONIC()) }
 # What the process is still to be sent.
 sub put {
     my ($process, $until) = @_;
-    my $fh = $process->{fh};
-    while (!$process->_send_outbox(fileno $fh)) {
-        my $why_not = _why_not($fh, $until);
+    while (!$process->_send_outbox(_number($process->{fh}))) {
+        my $why_not = _why_not($process, $until);
         return $why_not if $why_not;
     }
     return 'sent';
@@ -65,35 +64,57 @@ sub readable { return _ready($_[0], 0, $_[1]) }
 
 # After an error of a call that sends: nothing, when it can be tried again.
 sub _why_not {
-    my ($fh, $until) = @_;
+    my ($process, $until) = @_;
     return '' if $!{EINTR};
-    return 'ended' if !$!{EAGAIN};
-    return _ready($fh, 1, $until) ? '' : 'late';
+    return _ready($process->{fh}, 1, $until) ? '' : 'late' if $!{EAGAIN};
+    return _is_over($process);
+}
+
+# After an error that stays. One that is not the end of the other side, as of handles for
+# which there is no room, is kept; and as it is not known what has been lost with it, the
+# process is let go.
+sub _is_over {
+    my ($process) = @_;
+    return 'ended' if $!{EPIPE} || $!{ECONNRESET};
+    $process->{errno} ||= $! + 0;
+    shutdown $process->{fh}, 2 if defined fileno $process->{fh};
+    return 'ended';
 }
 
 # So many bytes of the answer are there.
 sub _bytes {
     my ($process, $length, $until) = @_;
     while (length $process->{in} < $length) {
-        my ($got, $handle) = Apache2::Spawn::Process::_receive(fileno $process->{fh}, $process->{in}, $length - length $process->{in});
+        my ($got, $handle) = Apache2::Spawn::Process::_receive(_number($process->{fh}), $process->{in}, $length - length $process->{in});
         $process->{status} = $handle if $handle;
         next if $got;
-        return 'ended' if defined $got || !$!{EAGAIN} && !$!{EINTR};
+        return 'ended' if defined $got;
+        next if $!{EINTR};
+        return _is_over($process) if !$!{EAGAIN};
         _ready($process->{fh}, 0, $until) or return 'late';
     }
     return 'read';
 }
 
-# Whether it can be read from, or written to, before it is too late.
+# One that its user has closed has none, which must not become 0.
+sub _number {
+    my $number = fileno $_[0];
+    return defined $number ? $number : -1;
+}
+
+# Whether it can be read from, or written to, before it is too late; or cannot be waited for,
+# which the next call says why.
 sub _ready {
     my ($handle, $write, $until) = @_;
     while (1) {
         my $left = defined $until ? $until - now() : undef;
         $left = 0 if defined $left && $left < 0;
-        vec(my $wanted = '', fileno $handle, 1) = 1;
+        my $number = _number($handle);
+        return 1 if $number < 0;
+        vec(my $wanted = '', $number, 1) = 1;
         my $ready = $write ? select undef, $wanted, undef, $left : select $wanted, undef, undef, $left;
-        return 1 if $ready > 0;
         return if !$ready;
+        return 1 if $ready > 0 || !$!{EINTR};
     }
 }
 
@@ -131,7 +152,7 @@ Seconds of the clock that never jumps.
 =item put($process, $until)
 
 Sends what the process is still to be sent. C<sent>, C<late>, or C<ended> (nobody
-reads any more).
+reads any more; or, with an C<errno> in the object, the socket cannot be used any more).
 
 =item answer($process, $until)
 
