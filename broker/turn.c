@@ -333,6 +333,7 @@ void spawn_turn_end(void *of)
         good = spawn_commit(batch, &committed);
         after_commit(broker, &committed);
         spawn_when_wait();
+        spawn_cron_turn_over();
     }
     spawn_courtesy_turn_over();
     spawn_peers_turn_over();

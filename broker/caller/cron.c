@@ -216,7 +216,8 @@ static void look_at_run(spawn_batch *batch, spawn_cron_entry *e)
 {
     spawn_cron_row before = e->row;
 
-    if (!e->row.has_run || e->row.ended || spawn_job_find(&e->row.id)
+    e->runs = e->row.has_run && !e->row.ended && spawn_job_find(&e->row.id);
+    if (!e->row.has_run || e->row.ended || e->runs
         || e->retry_at > spawn_mono_ms())
         return;
     if (e->foretold) {
@@ -618,4 +619,19 @@ int spawn_cron_pause(spawn_batch *batch, spawn_cron_entry *e, bool on, long uid,
                   MSNO(0886) "recurring job %s is %s by uid %ld, pid %ld",
                   e->name, on ? "paused" : "resumed", uid, pid);
     return 0;
+}
+
+/* Once for each run: it may be that the store does not know how it ended. */
+void spawn_cron_turn_over(void)
+{
+    spawn_cron_entry *e;
+
+    if (!watching)
+        return;
+    for (e = spawn_cron_entries(NULL); e; e = e->next) {
+        if (!e->runs || spawn_job_find(&e->row.id))
+            continue;
+        e->runs = false;
+        spawn_loop_again();
+    }
 }

@@ -38,6 +38,8 @@ struct spawn_cron_entry {
     int64_t pending_planned; /* s; 0: by hand */
     int64_t retry_at;        /* mono ms: nothing is tried before it */
 
+    bool runs; /* its run was there when it was looked at in this turn */
+
     /* The row has a run by hand that is not seen in the store yet; if it never
      * is, this was the last one. */
     bool foretold;
