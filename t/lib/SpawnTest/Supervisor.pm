@@ -120,12 +120,13 @@ sub _start {
     POSIX::setsid();
     # The second word is for who looks for the httpd's spawner.
     my @words = ('mod_spawn spawner', $socket);
+    my $program = SpawnTest::build_dir() . '/mod_spawn/spawner';    # as the environment says, which goes
     open STDIN, '<', '/dev/null' or POSIX::_exit(126);
     open STDOUT, '>', '/dev/null' or POSIX::_exit(126);
     POSIX::dup2(fileno $listen, 3) if fileno $listen != 3;
     fcntl $listen, F_SETFD, 0 if fileno $listen == 3;
     %ENV = (LISTEN_PID => $$, LISTEN_FDS => 1, NOTIFY_SOCKET => "$self->{path}-notify", WATCHDOG_USEC => 2_000_000);    ## no critic (RequireLocalizedPunctuationVars)
-    exec { SpawnTest::build_dir() . '/mod_spawn/spawner' } @words or POSIX::_exit(127);
+    exec {$program} @words or POSIX::_exit(127);
 }
 
 1;
