@@ -56,7 +56,7 @@ static const char *label(const char *text, char room[LABEL])
     char *to = room;
     size_t i;
 
-    for (i = 0; text[i] && i < SPAWN_NAME_MAX; i++) {
+    for (i = 0; i < SPAWN_NAME_MAX && text[i]; i++) {
         unsigned char c = (unsigned char)text[i];
 
         if (c == '\\' || c == '"' || c == '\n')
