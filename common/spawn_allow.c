@@ -6,6 +6,7 @@
  */
 #include "common/spawn_allow.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "common/spawn_field.h"
@@ -257,10 +258,9 @@ spawn_allow spawn_allow_judge_function(const spawn_attr *list,
     if (strncmp(name, load, length) == 0 && strncmp(name + length, "::", 2) == 0
         && !strstr(name + length + 2, "::"))
         return is;
-    if (length + 3 > sizeof(of_module))
+    if ((size_t)snprintf(of_module, sizeof(of_module), "%s::", load)
+        >= sizeof(of_module))
         return SPAWN_ALLOW_NOT_LISTED;
-    memcpy(of_module, load, length);
-    memcpy(of_module + length, "::", 3);
     return spawn_allow_judge(list, full_name(of_module), ret_rule);
 }
 

@@ -274,8 +274,8 @@ static int read_fields(const char *text, uint64_t *bits, bool *star,
 int spawn_cron_parse(const char *text, spawn_cron *ret, char *why, size_t room)
 {
     const fault f = {why, room};
-    uint64_t bits[FIELDS];
-    bool star[FIELDS];
+    uint64_t bits[FIELDS] = {0};
+    bool star[FIELDS] = {false};
     spawn_cron c;
 
     if (strlen(text) > SPAWN_CRON_TEXT_MAX)

@@ -10,9 +10,9 @@
 
 #include "common/spawn_error.h"
 
-#define SPAWN_X_NAME3(n, NAME, name)       [n] = name,
-#define SPAWN_X_NAME4(n, NAME, name, text) [n] = name,
-#define SPAWN_X_TEXT4(n, NAME, name, text) [n] = text,
+#define SPAWN_X_NAME3(n, NAME, name)       [n] = (name),
+#define SPAWN_X_NAME4(n, NAME, name, text) [n] = (name),
+#define SPAWN_X_TEXT4(n, NAME, name, text) [n] = (text),
 
 static const char *const error_names[] = {SPAWN_ERROR_LIST(SPAWN_X_NAME4)};
 static const char *const error_texts[] = {SPAWN_ERROR_LIST(SPAWN_X_TEXT4)};

@@ -21,7 +21,7 @@ static int number_in(const char *name)
 {
     int n = 0;
 
-    for (; *name; name++) {
+    for (; *name; name++) { /* NOLINT: the kernel has written it */
         if (*name < '0' || *name > '9')
             return -1;
         n = n * 10 + (*name - '0');

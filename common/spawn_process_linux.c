@@ -118,7 +118,7 @@ static int look_at(pid_t pid, shown *ret)
 {
     char path[40], text[1024];
     unsigned long long ticks;
-    const char *p;
+    const char *p = "";
     int group, session, threads, rv;
     char state;
 
@@ -163,7 +163,7 @@ bool spawn_os_unreaped(pid_t pid)
 int spawn_os_parent(pid_t pid, pid_t *ret)
 {
     char path[40], text[1024];
-    const char *p;
+    const char *p = "";
     int parent, rv;
 
     (void)snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid);
@@ -180,7 +180,7 @@ int spawn_os_state(pid_t pid, char *ret_state, int64_t *ret_cpu_ms)
 {
     unsigned long long user, kernel;
     char path[40], text[1024];
-    const char *p;
+    const char *p = "";
     char state;
     int rv;
 
@@ -250,7 +250,7 @@ typedef struct {
 static pid_t number_of(int pidfd)
 {
     char path[48], text[512];
-    const char *p;
+    const char *p = "";
     int fd, pid;
     ssize_t n;
 
@@ -419,7 +419,7 @@ static int real_uid_shown(pid_t pid, uid_t *ret)
 {
     char path[40], text[1024];
     unsigned uid;
-    const char *p;
+    const char *p = "";
     ssize_t n;
     int fd;
 
@@ -455,7 +455,7 @@ int spawn_os_real_uid(pid_t pid, uid_t *ret)
 static int read_flags(pid_t pid, unsigned *ret)
 {
     char path[40], text[1024];
-    const char *p;
+    const char *p = "";
     int rv;
 
     (void)snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid);
@@ -491,7 +491,7 @@ static bool look_at_thread(int tid, int dir, void *arg)
 {
     look *l = arg;
     char path[60], text[1024];
-    const char *p;
+    const char *p = "";
 
     (void)dir;
     (void)snprintf(path, sizeof(path), "/proc/%d/task/%d/stat", (int)l->pid,

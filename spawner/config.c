@@ -99,7 +99,7 @@ static int copy_body(const void *body, size_t length, uint8_t **ret,
     }
     spawn_put_u64v(&w, SPAWN_A_FD_ROLES, NULL, 0);
     rv = spawn_writer_finish(&w, 0);
-    if (rv < 0)
+    if (rv)
         goto done;
     copy = malloc(w.length - SPAWN_WIRE_HEADER);
     if (!copy) {

@@ -166,7 +166,7 @@ static uint64_t hash(uint64_t h, const void *data, size_t length)
     size_t i;
 
     for (i = 0; i < length; i++)
-        h = (h ^ p[i]) * 0x100000001b3u;
+        h = (h ^ p[i]) * 0x100000001b3u; /* NOLINT: all of it is set */
     h = (h ^ h >> 30) * 0xbf58476d1ce4e5b9u;
     h = (h ^ h >> 27) * 0x94d049bb133111ebu;
     return h ^ h >> 31;

@@ -177,5 +177,5 @@ void spawn_waiters_refuse_later(spawn_job *job, const spawn_failure *why)
 void spawn_waiters_leave(spawn_peer *peer)
 {
     while (peer->waiters)
-        drop(peer->waiters);
+        drop(peer->waiters); /* NOLINT: the list begins behind it then */
 }

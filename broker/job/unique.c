@@ -457,6 +457,7 @@ static void give_to_who_had_it(spawn_key *key)
     spawn_claim *c, *best = NULL;
 
     for (c = key->first; c; c = c->next) {
+        /* NOLINTNEXTLINE: what was freed is in no list */
         int more = rank(c) - (best ? rank(best) : 0);
 
         if (more > 0 || (best && more == 0 && rank(c) == 1))
