@@ -123,15 +123,15 @@ bool spawn_ledger_corrects(const spawn_job *job, unsigned attempt)
     return job->attempt != attempt || (job->needs && job->needs->open == 0);
 }
 
-/* As the store says it has begun, and neither its spawner nor /proc knows more:
- * the ledger may have its end. */
+/* As the store says it has begun, and /proc does not know it: the ledger may
+ * have its end. */
 static bool is_missing(const spawn_job *job, uint8_t state,
                        const spawn_id *life)
 {
     if (state == SPAWN_STATE_STARTING
         && spawn_id_equal(life, &spawn_conf.spawner_life))
         return false; /* its order never reached the spawner */
-    return !spawn_found_is_told(job) && !spawn_orphan_lives(job);
+    return !spawn_orphan_lives(job);
 }
 
 /* A job that is not open in the ledger. One that was revived, or had ended,
@@ -150,7 +150,7 @@ static void without_row(spawn_job *job, uint8_t *state, const spawn_id *life)
     if (!unread) {
         job->ledger = waits ? SPAWN_IN_LEDGER_ASKED : SPAWN_IN_LEDGER_ORDERED;
     }
-    else if (waits
+    else if (waits || spawn_found_is_told(job) /* so it is of this boot */
              || (spawn_store_ledger_known(job->batch->store)
                  && !is_missing(job, *state, life))) {
         job->ledger = SPAWN_IN_LEDGER_WAITS;

@@ -3,16 +3,12 @@
  * Durable jobs after a power cut, where the ledger and the store do not say the
  * same: the one that has seen more is right. The protocol of broker_durable.h.
  */
-#include "t/unit/broker_durable.h"
+#include "t/unit/broker_durable_tried.h"
 
 #include "common/spawn_rule.h"
 
-#define HOUR 3600000
-
 /* As the store was before it heard of the start. */
 #define STARTED_AS_QUEUED "UPDATE job SET state = 1, pid = NULL;"
-#define ATTEMPT_AND_PAUSE                                                      \
-    "SELECT state || ' ' || attempt || ' ' || (due_at > 0) FROM job"
 /* As it was before it heard of the end of the first attempt. */
 #define ATTEMPT_1                                                              \
     "UPDATE job SET attempt = 1, retries = 2, due_at = NULL, due_boot = NULL;"
@@ -188,52 +184,6 @@ static void an_older_one_is_copied(void **state)
 
 /* ---- jobs that are tried again ---- */
 
-static void begin_retried(spawn_writer *w, uint64_t pause)
-{
-    begin_durable(w);
-    spawn_put_i64(w, SPAWN_A_RETRY, 2);
-    spawn_put_u64v(w, SPAWN_A_BACKOFF,
-                   (const uint64_t[]){SPAWN_BACKOFF_LIST, pause}, 2);
-}
-
-static void it_starts(unsigned attempt)
-{
-    expect_id(SPAWN_M_LAUNCH, &job);
-    assert_int_equal(spawn_u64_or(&message, SPAWN_A_ATTEMPT, 1), attempt);
-    say_started(&job);
-}
-
-static void it_fails(void)
-{
-    say_exited(&job, 0, 0x0100);
-    expect_id(SPAWN_M_FORGET, &job);
-    has_heard(); /* and its next attempt waits in the ledger */
-}
-
-static void one_waits_for_another_attempt(uint64_t pause, const char *key)
-{
-    spawn_writer w;
-
-    begin_retried(&w, pause);
-    if (key)
-        spawn_put_str(&w, SPAWN_A_UNIQUE, key);
-    ask(&w);
-    expect_answer(SPAWN_M_ACCEPTED);
-    it_starts(1);
-    it_fails();
-}
-
-static void expect_pause(void)
-{
-    look();
-    assert_int_equal(spawn_u64_or(&message, SPAWN_A_STATE, 0),
-                     SPAWN_STATE_DELAYED);
-    assert_int_equal(spawn_u64_or(&message, SPAWN_A_ATTEMPT, 1), 2);
-    assert_in_range(spawn_u64_or(&message, SPAWN_A_DUE_AT, 0),
-                    (uint64_t)spawn_wall_ms() + HOUR - 600000,
-                    (uint64_t)spawn_wall_ms() + HOUR);
-}
-
 /* The store forgot that it had failed. */
 static void its_pause_goes_on(void **state)
 {
@@ -316,13 +266,6 @@ static void one_without_a_pause_starts_at_once(void **state)
 }
 
 /* ---- a ledger that is read late ---- */
-
-static void it_is_read(void)
-{
-    wait_until_logged("MS0696", 1);
-    quiet_for(50);
-    the_lock_is_free();
-}
 
 static void its_pause_goes_on_then(void **state)
 {
