@@ -163,6 +163,31 @@ static void a_refused_one_holds_up_no_stop(void **state)
     expect(SPAWN_M_BYE);
 }
 
+/* Not even where there is one, which takes nothing now. */
+static void nor_while_the_ledger_cannot_be_read(void **state)
+{
+    spawn_writer w;
+
+    (void)state;
+    make_inbox();
+    reach_go_and_call_in();
+    a_durable_job_runs();
+    ends(0);
+    has_heard();
+    kill_broker();
+    hold_the_lock();
+    another_broker();
+    wait_until_logged("MS0696", 1);
+    (void)spawn_id_make(&job);
+    begin_post(&w, &job, "/bin/true");
+    spawn_put_u64(&w, SPAWN_A_DURABLE, 1);
+    send_post(&w);
+    wait_until_logged("durable: a job that is posted has no answer", 1);
+    expect_outcome(SPAWN_OUTCOME_START_FAILED);
+    say(SPAWN_M_LINGER);
+    expect(SPAWN_M_BYE);
+}
+
 static void handles_are_refused(void **state)
 {
     spawn_writer w;
@@ -233,6 +258,51 @@ static void a_caller_that_waits_has_the_end(void **state)
                      SPAWN_OUTCOME_EXITED);
 }
 
+static void put_allow(spawn_writer *w)
+{
+    size_t nest = spawn_open_nest(w, SPAWN_A_QUEUE_ALLOW), list;
+
+    spawn_put_str(w, SPAWN_A_QUEUE, "default");
+    list = spawn_open_strv(w, SPAWN_A_ALLOW);
+    spawn_add_text(w, list, "/usr/bin/id", 11);
+    spawn_close(w, list);
+    spawn_close(w, nest);
+}
+
+/* Its start is refused when the ledger, and the store, have that it starts. It
+ * ends at once, though nothing else happens then. */
+static void one_that_may_not_start_any_more_is_told_at_once(void **state)
+{
+    spawn_id first;
+    spawn_writer w;
+    struct stat unused;
+
+    (void)state;
+    queue_jobs = 1;
+    reach_go_and_call_in();
+    job_runs(0, 0, SPAWN_REPLY_FINISHED);
+    first = job;
+    begin_durable(&w);
+    spawn_put_u64(&w, SPAWN_A_REPLY, SPAWN_REPLY_FINISHED);
+    ask(&w);
+    has_heard();
+    more_rules = put_allow;
+    say_configure();
+    expect(SPAWN_M_BROKER_READY);
+    (void)stat("/bin/true", &unused); /* so that the kernel can say at once */
+    wait_until_logged("MS0640", 1);   /* of the socket that was made anew */
+    has_heard();
+    steps[1] -= 600; /* no timer comes to the rescue */
+    say_exited(&first, 0, 0);
+    expect_id(SPAWN_M_FORGET, &first);
+    expect_answer(SPAWN_M_JOB);
+    expect_answer(SPAWN_M_JOB);
+    is_of(&job);
+    assert_int_equal(spawn_u64_or(&message, SPAWN_A_OUTCOME, 99),
+                     SPAWN_OUTCOME_START_FAILED);
+    assert_int_equal(spawn_u64_or(&message, SPAWN_A_STEP, 0), SPAWN_STEP_ALLOW);
+}
+
 static void submit_it_after_a_moment(void)
 {
     spawn_writer w;
@@ -287,10 +357,12 @@ int main(void)
         TEST(its_end_is_on_the_disk),
         TEST(a_posted_one_is_refused),
         TEST(a_refused_one_holds_up_no_stop),
+        TEST(nor_while_the_ledger_cannot_be_read),
         TEST(handles_are_refused),
         TEST(a_store_in_memory_is_refused),
         TEST(a_resend_joins_it),
         TEST(a_caller_that_waits_has_the_end),
+        TEST(one_that_may_not_start_any_more_is_told_at_once),
     };
 
     find_broker();

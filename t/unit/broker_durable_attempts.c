@@ -214,7 +214,7 @@ static void so_is_one_that_it_does_not_have(void **state)
 static void nobody_has_its_end(void)
 {
     everything_is_killed();
-    run_sql("UPDATE job SET state = 2, pid = NULL");
+    run_sql("UPDATE job SET state = 3, pid = 4000000, started_at = 1000");
     hold_the_lock();
     another_broker();
     it_is_read();

@@ -109,6 +109,7 @@ static void it_is_revived_after_a_power_cut(void **state)
     another_broker();
     it_starts(3);
     has_heard();
+    assert_int_equal(logged("MS0865"), 0); /* it could be read */
     everything_is_killed();
     expect_ledger("SELECT state || ' ' || attempt FROM job", "2 3");
 }

@@ -241,6 +241,52 @@ static void a_file_that_finds_its_queue_full_waits(void **state)
     expect_sql("SELECT count(*) || ' ' || sum(state = 1) FROM job", "3 1");
 }
 
+static void delays(spawn_id *ret, spawn_writer *w)
+{
+    (void)spawn_id_make(ret);
+    begin_submit(w, ret, "/bin/true");
+    spawn_put_u64(w, SPAWN_A_DELAY, 3600000);
+}
+
+/* There is room for it when one of these has gone, however many wait for their
+ * turn. */
+static void one_with_a_delay_waits_for_room_among_these(void **state)
+{
+    spawn_id running, delayed;
+    spawn_writer w;
+
+    (void)state;
+    queue_jobs = queue_waits = 1;
+    queue_delays = 1;
+    reach_go();
+    call_in();
+    (void)spawn_id_make(&running);
+    submit_as(&running, "/bin/true");
+    expect_answer(SPAWN_M_ACCEPTED);
+    expect_id(SPAWN_M_LAUNCH, &running);
+    (void)spawn_id_make(&job);
+    submit_as(&job, "/bin/true");
+    expect_answer(SPAWN_M_ACCEPTED);
+    delays(&delayed, &w);
+    ask(&w);
+    expect_answer(SPAWN_M_ACCEPTED);
+    delays(&job, &w);
+    assert_int_equal(spawn_writer_finish(&w, 0), 0);
+    put_file(&job, w.data, w.length);
+    spawn_writer_free(&w);
+    has_heard();
+    later_by(2);
+    has_heard();
+    assert_true(is_there(&job, ""));
+    begin(&w, SPAWN_M_KILL, &delayed);
+    ask(&w);
+    expect_answer(SPAWN_M_DONE);
+    later_by(2);
+    wait_until_gone(&job);
+    end_broker();
+    expect_sql("SELECT count(*) || ' ' || sum(state = 1) FROM job", "4 2");
+}
+
 /* What is taken in a turn is in memory until its end. */
 static void big_files_are_not_taken_all_at_once(void **state)
 {
@@ -352,6 +398,7 @@ int main(void)
         ALONE(not_that_of_one_that_runs),
         ALONE(a_start_does_not_depend_on_what_is_in_the_spool),
         ALONE(a_file_that_finds_its_queue_full_waits),
+        ALONE(one_with_a_delay_waits_for_room_among_these),
         ALONE(big_files_are_not_taken_all_at_once),
         ALONE(a_file_that_is_refused_is_a_job_that_did_not_start),
         ALONE(what_is_no_job_is_put_aside),
