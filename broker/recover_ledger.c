@@ -317,16 +317,17 @@ static void late_within_a_boot(spawn_job *job, const spawn_durable_row *row)
 
     if (job->ledger == SPAWN_IN_LEDGER_ASKED)
         return; /* its own record says how it stands */
-    if (began || ended)
-        spawn_queue_let_in(job);
-    if (ended)
+    spawn_queue_let_in(job);
+    if (ended) {
         end_as_row(job, row);
-    else if (began)
+    }
+    else if (began) {
         lose(job);
-    if (began || ended)
-        return;
-    job->ledger = (uint8_t)stands(row);
-    spawn_durable_follow(job);
+    }
+    else {
+        job->ledger = (uint8_t)stands(row);
+        spawn_durable_follow(job);
+    }
 }
 
 /* The ledger is right. */
