@@ -228,11 +228,13 @@
     X(206, RAN, U64V, 512, "ran")                                              \
     X(207, MINUTES, U64V, 960, "minutes")                                      \
     X(208, COMMITS, U64V, 512, "commits")                                      \
-    X(209, PAIR, U64V, 128, "pair")
+    X(209, PAIR, U64V, 128, "pair")                                            \
+    X(215, SEEN, U64, 8, "seen")                                               \
+    X(216, WATCHERS, U64, 8, "watchers")
 
 #define SPAWN_X_ATTR(n, NAME, KIND, max, name) SPAWN_A_##NAME = n,
 typedef enum {
-    SPAWN_ATTR_LIST(SPAWN_X_ATTR) SPAWN_A_COUNT = 210
+    SPAWN_ATTR_LIST(SPAWN_X_ATTR) SPAWN_A_COUNT = 217
 } spawn_attr_id_t;
 
 /* Who sends. */
@@ -323,11 +325,12 @@ typedef enum {
           | SPAWN_FROM_SPAWNER_TO_PARENT,                                      \
       1024, 0, "alive")                                                        \
     X(190, METERS, SPAWN_FROM_CALLER, 1024, 0, "meters")                       \
-    X(191, METER, SPAWN_FROM_BROKER, 8192, 0, "meter")
+    X(191, METER, SPAWN_FROM_BROKER, 8192, 0, "meter")                         \
+    X(196, WATCH, SPAWN_FROM_CALLER, 1024, 0, "watch")
 
 #define SPAWN_X_MESSAGE(n, NAME, from, max, fds, name) SPAWN_M_##NAME = n,
 typedef enum {
-    SPAWN_MESSAGE_LIST(SPAWN_X_MESSAGE) SPAWN_M_COUNT = 192
+    SPAWN_MESSAGE_LIST(SPAWN_X_MESSAGE) SPAWN_M_COUNT = 197
 } spawn_message_id;
 
 /** For spawn_body_parse: the bodies of nests. */

@@ -26,6 +26,7 @@
 #include "broker/caller/crowd.h"
 #include "broker/caller/request.h"
 #include "broker/caller/waiter.h"
+#include "broker/caller/watcher.h"
 
 #define HELLO_WITHIN   5000 /* ms */
 #define ACCEPTS_A_TURN 64
@@ -251,7 +252,7 @@ static bool is_over(const spawn_peer *peer)
 {
     return peer->welcome && !peer->trusted && !peer->proven
            && !spawn_access_knows(peer) && !peer->asks && !peer->out
-           && !peer->waiters && peer->owed_count == 0;
+           && !peer->waiters && !peer->watches && peer->owed_count == 0;
 }
 
 static void close_when_over(spawn_peer *peer)
@@ -291,6 +292,7 @@ static void closed(spawn_peer *peer)
     not_unproven(peer);
     not_listed(peer);
     spawn_waiters_leave(peer);
+    spawn_watches_leave(peer);
     spawn_peer_drop_asks(peer);
     spawn_watch_events(&listener.watch, SPAWN_IN); /* a descriptor is free */
 }

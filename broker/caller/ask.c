@@ -16,6 +16,7 @@
 #include <stdlib.h>
 
 #include "common/spawn_os.h"
+#include "broker/base/alloc.h"
 #include "broker/base/loop.h"
 #include "broker/job/changes.h"
 #include "broker/job/job.h"
@@ -395,6 +396,21 @@ void spawn_peer_ask(spawn_peer *peer, spawn_ask *ask)
     peer->asks_last = &ask->next;
     spawn_peer_watch_what(peer);
     to_be_served(peer);
+}
+
+void spawn_peer_ask_job(spawn_peer *peer, uint32_t seq, const spawn_id *id,
+                        unsigned output)
+{
+    spawn_ask *ask = spawn_alloc(sizeof(*ask));
+    spawn_job *job = spawn_job_find(id);
+
+    if (job)
+        spawn_job_store_now(job); /* the store answers */
+    ask->seq = seq;
+    ask->id = *id;
+    ask->output = (uint8_t)output;
+    ask->to_see = true;
+    spawn_peer_ask(peer, ask);
 }
 
 void spawn_peers_serve(void)

@@ -43,6 +43,11 @@ void spawn_peer_job(spawn_peer *peer, uint32_t seq, const spawn_id *id,
 /** Put a question (malloc'd, taken over). */
 void spawn_peer_ask(spawn_peer *peer, spawn_ask *ask);
 
+/** The JOB is asked for, as it is stored at the end of this turn, by one who
+ * may see it then. */
+void spawn_peer_ask_job(spawn_peer *peer, uint32_t seq, const spawn_id *id,
+                        unsigned output);
+
 /** End of a turn: answer the questions as far as there is room. */
 void spawn_peers_serve(void);
 /** The same for a peer that can take more. */

@@ -37,6 +37,7 @@ struct spawn_peer {
     size_t out_bytes;
     unsigned out_count;
     unsigned waiters_count;
+    unsigned watches;    /* of jobs: watcher.h */
     unsigned owed_count; /* answers that are owed: reply.c */
     pid_t pid;
     uid_t uid;

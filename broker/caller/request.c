@@ -36,6 +36,7 @@
 #include "broker/caller/submit.h"
 #include "broker/caller/template_rows.h"
 #include "broker/caller/waiter.h"
+#include "broker/caller/watcher.h"
 
 #define ROWS_DEFAULT 100
 
@@ -57,17 +58,8 @@ static uint8_t output_of(const spawn_message *m)
 static void ask(spawn_peer *peer, const spawn_message *m, spawn_packet *p,
                 const spawn_id *id)
 {
-    spawn_ask *a = spawn_alloc(sizeof(*a));
-    spawn_job *job = spawn_job_find(id);
-
     (void)p;
-    if (job)
-        spawn_job_store_now(job); /* the store answers */
-    a->seq = m->header.seq;
-    a->id = *id;
-    a->output = output_of(m);
-    a->to_see = true;
-    spawn_peer_ask(peer, a);
+    spawn_peer_ask_job(peer, m->header.seq, id, output_of(m));
 }
 
 /* Memory of ours that a caller could fill. */
@@ -318,6 +310,7 @@ static const request requests[] = {
     {SPAWN_M_SUBMIT, ALL, SUBMITS, OF_SUBMIT, submit},
     {SPAWN_M_WAIT, ALL, SEES, OF_JOB, request_wait},
     {SPAWN_M_GET, ALL, SEES, OF_JOB, ask},
+    {SPAWN_M_WATCH, ALL, SEES, OF_JOB, spawn_request_watch},
     {SPAWN_M_LIST, ALL, SEES, OF_QUEUE, request_list},
     {SPAWN_M_KILL, ALL, KILLS, OF_JOB, request_kill},
     {SPAWN_M_TEMPLATES, ALL, SEES, OF_ANY, request_templates},

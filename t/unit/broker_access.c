@@ -68,7 +68,8 @@ static unsigned outcome(spawn_writer *w)
 static unsigned request(uint16_t type, uint16_t by, uint64_t value,
                         const spawn_id *id, const char *queue)
 {
-    bool one = type == SPAWN_M_GET || type == SPAWN_M_WAIT;
+    bool one =
+        type == SPAWN_M_GET || type == SPAWN_M_WAIT || type == SPAWN_M_WATCH;
     spawn_writer w;
 
     spawn_writer_init(&w, SPAWN_REQUEST_MAX);
@@ -81,6 +82,10 @@ static unsigned request(uint16_t type, uint16_t by, uint64_t value,
         spawn_put_u64(&w, by, value);
     if (type == SPAWN_M_WAIT)
         spawn_put_u64(&w, SPAWN_A_WAIT_FOR, SPAWN_REPLY_FINISHED);
+    if (type == SPAWN_M_WATCH) {
+        spawn_put_u64(&w, SPAWN_A_SEEN, 0);
+        spawn_put_u64(&w, SPAWN_A_WAIT_MS, 1);
+    }
     if (type == SPAWN_M_CRON)
         spawn_put_str(&w, SPAWN_A_CRON, "yearly");
     return outcome(&w);
@@ -166,6 +171,7 @@ static const struct {
 } needs[] = {
     {SPAWN_M_SUBMIT, 0, 0, SPAWN_MAY_SUBMIT, false},
     {SPAWN_M_WAIT, 0, 0, SPAWN_MAY_SEE, false},
+    {SPAWN_M_WATCH, 0, 0, SPAWN_MAY_SEE, false},
     {SPAWN_M_GET, 0, 0, SPAWN_MAY_SEE, false},
     {SPAWN_M_LIST, 0, 0, SPAWN_MAY_SEE, false},
     {SPAWN_M_KILL, 0, 0, SPAWN_MAY_KILL, false},
@@ -224,6 +230,7 @@ static void each_request_of_callers_is_known_here(void **state)
 static unsigned with_rights(size_t i, const spawn_id *ended, unsigned rights)
 {
     bool of_job = needs[i].type == SPAWN_M_WAIT || needs[i].type == SPAWN_M_GET
+                  || needs[i].type == SPAWN_M_WATCH
                   || needs[i].type == SPAWN_M_KILL
                   || needs[i].type == SPAWN_M_REVIVE
                   || needs[i].type == SPAWN_M_LEASE_LOST

@@ -96,6 +96,7 @@ static const struct {
     {SPAWN_M_LEASE_LOST, 0, ASKED},  /* after LEASE */
     {SPAWN_M_ALIVE, 0, OWN_RELEASE},
     {SPAWN_M_METERS, 0, REFUSED},
+    {SPAWN_M_WATCH, 0, REFUSED},
     {SPAWN_M_METER, 0, ASKED}, /* by METERS */
     {SPAWN_M_EMPTY, 0, ASKED}, /* an older httpd asks no external spawner */
 };
