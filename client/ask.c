@@ -57,7 +57,7 @@ static int not_answered(const spawn_exchange *x, int rv, spawn_failure *why)
 
 /* ---- one request, one answer ---- */
 
-/* A WAIT that is sent again asks for the rest of its time only. */
+/* A WAIT or WATCH that is sent again asks for the rest of its time only. */
 typedef struct {
     spawn_writer *w;
     const spawn_attr *wait_ms; /* NULL: no limit */
@@ -109,6 +109,51 @@ int spawn_client_ask(spawn_client *client, spawn_writer *w, uint32_t wait_ms,
     else
         spawn_answer_free(&answer);
     return 0;
+}
+
+/* ---- WATCH ---- */
+
+static void put_watch(spawn_writer *w, const spawn_id *id, uint64_t seen,
+                      uint32_t wait_ms, uint64_t most)
+{
+    spawn_writer_begin(w, SPAWN_M_WATCH, 0);
+    spawn_put_id(w, SPAWN_A_ID, id);
+    spawn_put_u64(w, SPAWN_A_SEEN, seen);
+    spawn_put_u64(w, SPAWN_A_WAIT_MS, wait_ms);
+    spawn_put_u64(w, SPAWN_A_WATCHERS, most);
+    (void)spawn_writer_finish(w, 0);
+}
+
+int spawn_client_watch(spawn_client *client, const spawn_id *id, uint64_t seen,
+                       uint32_t wait_ms, uint64_t most,
+                       const spawn_beside *beside, spawn_answer *ret,
+                       spawn_failure *why)
+{
+    uint8_t room[SPAWN_WIRE_HEADER + 128];
+    spawn_writer w;
+    spawn_exchange x = {.client = client, .w = &w, .beside = beside};
+    waiting waits = {&w, NULL, spawn_mono_ms() + wait_ms};
+    spawn_message request;
+    int rv;
+
+    spawn_writer_init_fixed(&w, room, sizeof(room));
+    put_watch(&w, id, seen, wait_ms, most);
+    if (parse_request(&w, &request, why))
+        return -1;
+    waits.wait_ms = &request.attr[SPAWN_A_WAIT_MS];
+    x.again = shorten;
+    x.arg = &waits;
+    x.deadline = waits.until + spawn_pool_endpoint(client)->timeout_ms;
+    rv = spawn_exchange_run(&x, ret, why);
+    if (rv == -ECANCELED)
+        return 1;
+    if (rv)
+        return not_answered(&x, rv, why);
+    if (ret->message.header.type != SPAWN_M_REFUSED)
+        return 0;
+    spawn_refused(&ret->message, why);
+    spawn_answer_free(ret);
+    return -1;
 }
 
 /* ---- LIST ---- */

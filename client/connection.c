@@ -110,6 +110,30 @@ int spawn_connection_send(spawn_connection *c, spawn_writer *w, const int *fds,
     return rv;
 }
 
+/* For a packet, or for what is beside it. */
+static int wait_beside(const spawn_connection *c, int64_t deadline)
+{
+    const spawn_beside *beside = c->beside;
+    struct pollfd p[] = {{.fd = c->fd, .events = POLLIN}, beside->fd};
+    int64_t until = deadline;
+    int rv;
+
+    for (;;) {
+        if (beside->every_ms && deadline - spawn_mono_ms() > beside->every_ms)
+            until = spawn_mono_ms() + beside->every_ms;
+        do {
+            rv = spawn_poll_both(p, until);
+        } while (rv == -EINTR);
+        if (rv == 0 && !p[0].revents)
+            return -ECANCELED;
+        if (rv == 0 || until == deadline)
+            return rv;
+        if (beside->ends(beside->arg))
+            return -ECANCELED;
+        until = deadline;
+    }
+}
+
 /* The first wait is the receive itself, one system call in the place of three,
  * where that ends before the deadline. */
 static int receive_packet(spawn_connection *c, int64_t deadline,
@@ -119,12 +143,13 @@ static int receive_packet(spawn_connection *c, int64_t deadline,
 
     if (c->fd < 0)
         return -EPIPE; /* this is a child that a signal handler has forked */
-    if (c->wait_ms && (unsigned)time_left(deadline) >= c->wait_ms)
+    if (!c->beside && c->wait_ms && (unsigned)time_left(deadline) >= c->wait_ms)
         rv = spawn_packet_wait(c->fd, c->buffer, BUFFER_SIZE, ret);
     else
         rv = spawn_packet_receive(c->fd, c->buffer, BUFFER_SIZE, ret);
     while (rv == -EAGAIN) {
-        rv = spawn_poll(c->fd, POLLIN, deadline);
+        rv = c->beside ? wait_beside(c, deadline)
+                       : spawn_poll(c->fd, POLLIN, deadline);
         if (rv)
             return rv;
         rv = spawn_packet_receive(c->fd, c->buffer, BUFFER_SIZE, ret);

@@ -54,6 +54,8 @@ typedef struct spawn_connection {
     spawn_id worker;
     char lent_queue[SPAWN_NAME_MAX + 1];
     spawn_spin spin;
+    /* What ends a wait for an answer, beside that answer; NULL: nothing. */
+    const spawn_beside *beside;
     struct spawn_connection *next;
 } spawn_connection;
 
@@ -88,7 +90,7 @@ int spawn_connection_send(spawn_connection *c, spawn_writer *w, const int *fds,
  * @param look it is used before anything else is received, so that it may stay
  * where it came; else it is copied.
  * @return 0 with *ret to be freed; -EBADMSG with why filled for bytes that are
- * not a message of the protocol.
+ * not a message of the protocol; -ECANCELED: what is beside it ends the wait.
  */
 int spawn_connection_receive(spawn_connection *c, int64_t deadline, bool look,
                              spawn_answer *ret, spawn_failure *why);
@@ -110,7 +112,6 @@ int spawn_connection_take(spawn_connection *c, const spawn_awaited *a,
 int spawn_connection_answer(spawn_packet *p, bool look, spawn_answer *ret,
                             spawn_failure *why);
 
-struct pollfd;
 /** Wait until one of two descriptors is ready. 0, -EINTR or -ETIMEDOUT. */
 int spawn_poll_both(struct pollfd *p, int64_t deadline);
 

@@ -100,8 +100,10 @@ static int try_once(spawn_exchange *x, spawn_connection *c,
         return send_failed(rv, why);
     x->sent = true;
     for (;;) {
+        c->beside = x->beside;
         rv = spawn_connection_receive(c, x->deadline, x->look, room, why);
-        if (rv == -EPIPE || rv == -ETIMEDOUT)
+        c->beside = NULL;
+        if (rv == -EPIPE || rv == -ETIMEDOUT || rv == -ECANCELED)
             return rv;
         if (rv)
             return receive_failed(rv, why);

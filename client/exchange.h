@@ -25,6 +25,8 @@ typedef struct {
     spawn_answer *room;
     bool look; /* more() uses an answer at once, and keeps nothing of it */
     bool sent; /* the broker may have it */
+    /* What ends the wait for the answer; NULL: nothing. */
+    const spawn_beside *beside;
     /* A job that may go to a worker directly (direct.h); NULL: none. */
     const spawn_message *direct;
     bool lost;       /* it may have been taken by this worker: */
@@ -35,7 +37,8 @@ typedef struct {
  * Send, and receive the answer. A connection that breaks is replaced and the
  * request sent again until the deadline. REFUSED is an answer like another.
  *
- * @return 0 with *ret; -ETIMEDOUT when late (why is not filled); another
+ * @return 0 with *ret; -ETIMEDOUT when late, -ECANCELED when what is beside it
+ * has come (why is not filled then); another
  * negative errno with why filled. x->sent says whether the request may have
  * arrived.
  */

@@ -15,6 +15,8 @@
 #ifndef SPAWN_CLIENT_H
 #define SPAWN_CLIENT_H
 
+#include <poll.h>
+
 #include "common/spawn_proto.h"
 #include "common/spawn_packet.h"
 
@@ -111,6 +113,29 @@ bool spawn_client_start_failed(const spawn_message *job, spawn_failure *why);
  */
 int spawn_client_ask(spawn_client *client, spawn_writer *w, uint32_t wait_ms,
                      spawn_answer *ret, spawn_failure *why);
+
+/** What may end a wait beside the answer. */
+typedef struct {
+    struct pollfd fd;        /* when one of its events comes, or an error */
+    int every_ms;            /* 0: nobody is asked */
+    bool (*ends)(void *arg); /* asked as often: true ends the wait */
+    void *arg;
+} spawn_beside;
+
+/**
+ * WATCH: wait until a job is no more as the caller has seen it.
+ * @param seen of spawn_seen_of (common/spawn_seen.h).
+ * @param wait_ms how long, at least 1.
+ * @param most not when as many callers watch already, of all processes
+ * together.
+ * @param beside what ends the wait, too; NULL: nothing.
+ * @return 0 with *ret (JOB); 1 when what is beside it has ended it; -1 with why
+ * filled: TIMED_OUT when nothing has changed; QUEUE_FULL when as many watch.
+ */
+int spawn_client_watch(spawn_client *client, const spawn_id *id, uint64_t seen,
+                       uint32_t wait_ms, uint64_t most,
+                       const spawn_beside *beside, spawn_answer *ret,
+                       spawn_failure *why);
 
 /**
  * LIST: calls row for each JOB message, in the order in which they come.
