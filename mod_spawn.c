@@ -18,6 +18,7 @@
 #include "module/directives.h"
 #include "module/endpoint.h"
 #include "module/forks.h"
+#include "module/job_token.h"
 #include "module/lifecycle.h"
 #include "module/parent_template.h"
 #include "module/queue_access.h"
@@ -82,6 +83,7 @@ static void register_hooks(apr_pool_t *p)
     APR_REGISTER_OPTIONAL_FN(spawn_job_wait);
     APR_REGISTER_OPTIONAL_FN(spawn_job_status);
     APR_REGISTER_OPTIONAL_FN(spawn_job_kill);
+    APR_REGISTER_OPTIONAL_FN(spawn_job_token);
 }
 
 /* not AP_DECLARE_MODULE: module.h has declared the symbol for all files */

@@ -270,6 +270,23 @@ APR_DECLARE_OPTIONAL_FN(apr_status_t, spawn_job_kill,
                         (server_rec * s, const char *id, int signal,
                          spawn_job_failure *why));
 
+/** Bytes of a token, with its NUL; and the longest life of one: a year. */
+#define SPAWN_JOB_TOKEN_SIZE     50
+#define SPAWN_JOB_TOKEN_LIFE_MAX apr_time_from_sec((apr_time_t)366 * 86400)
+
+/**
+ * A token for a visitor, who may then ask for this job, and for no other, where
+ * SetHandler spawn-job is: docs/job-status.md. Made in memory; nobody is asked
+ * whether there is such a job.
+ * @param id of spawn_job_id.
+ * @param life how long it is good; 0: an hour.
+ * @param text SPAWN_JOB_TOKEN_SIZE bytes: digits, letters and a hyphen.
+ * @return APR_SUCCESS; APR_EINVAL: it is no id, or life is too long; APR_EINIT:
+ * this is no child of httpd.
+ */
+APR_DECLARE_OPTIONAL_FN(apr_status_t, spawn_job_token,
+                        (const char *id, apr_interval_time_t life, char *text));
+
 /** The functions above. Grows at its end; only spawn_api_find fills it. */
 typedef struct {
     APR_OPTIONAL_FN_TYPE(spawn_job_make) * make;
@@ -285,6 +302,7 @@ typedef struct {
     APR_OPTIONAL_FN_TYPE(spawn_job_wait) * wait;
     APR_OPTIONAL_FN_TYPE(spawn_job_status) * status;
     APR_OPTIONAL_FN_TYPE(spawn_job_kill) * kill;
+    APR_OPTIONAL_FN_TYPE(spawn_job_token) * token;
 } spawn_api;
 
 /**
@@ -307,9 +325,11 @@ static APR_INLINE int spawn_api_find(spawn_api *api)
     api->wait = APR_RETRIEVE_OPTIONAL_FN(spawn_job_wait);
     api->status = APR_RETRIEVE_OPTIONAL_FN(spawn_job_status);
     api->kill = APR_RETRIEVE_OPTIONAL_FN(spawn_job_kill);
+    api->token = APR_RETRIEVE_OPTIONAL_FN(spawn_job_token);
     return api->make && api->program && api->function && api->option
            && api->pair && api->data && api->fd && api->id && api->submit
-           && api->cleanup && api->wait && api->status && api->kill;
+           && api->cleanup && api->wait && api->status && api->kill
+           && api->token;
 }
 
 /* ---- for those who speak the protocol themselves: Apache2::Spawn ---- */

@@ -34,6 +34,7 @@ static APR_OPTIONAL_FN_TYPE(spawn_submit_timeout_ms) *get_timeout;
 static APR_OPTIONAL_FN_TYPE(spawn_request_context) *request_context;
 static APR_OPTIONAL_FN_TYPE(spawn_queue_choose) *queue_choose;
 static APR_OPTIONAL_FN_TYPE(spawn_request_job) *request_job;
+static APR_OPTIONAL_FN_TYPE(spawn_job_token) *job_token;
 
 #define LOOK_UP(place, name)                                                   \
     __atomic_store_n(&(place), APR_RETRIEVE_OPTIONAL_FN(name), __ATOMIC_RELEASE)
@@ -46,7 +47,9 @@ static bool look_up(void)
     LOOK_UP(request_context, spawn_request_context);
     LOOK_UP(queue_choose, spawn_queue_choose);
     LOOK_UP(request_job, spawn_request_job);
-    if (get_timeout && request_context && queue_choose && request_job)
+    LOOK_UP(job_token, spawn_job_token);
+    if (get_timeout && request_context && queue_choose && request_job
+        && job_token)
         LOOK_UP(get_endpoint, spawn_child_endpoint_get);
     else
         __atomic_store_n(&get_endpoint, NULL, __ATOMIC_RELEASE);
@@ -102,6 +105,18 @@ static const char *choose_queue(const void *request, const char *named,
                         room);
 }
 
+_Static_assert(SPAWN_PERL_TOKEN_TEXT >= SPAWN_JOB_TOKEN_SIZE, "room for it");
+
+static int make_token(const char *id, uint64_t life_ms, char *text)
+{
+    return find_module()
+                   && job_token(id, apr_time_from_msec((apr_int64_t)life_ms),
+                                text)
+                          == APR_SUCCESS
+               ? 0
+               : -1;
+}
+
 static void note_job(void *request, const void *id)
 {
     request_job(request, id);
@@ -152,6 +167,7 @@ static void run_template(void *interpreter, const char *name, int link,
     dSP;
 
     PERL_SET_CONTEXT(interpreter);
+    perl_api->set_token(NULL);
     perl_api->set_httpd(NULL, NULL); /* a job has its own in its environment */
     widen_title(aTHX);
     ENTER;
@@ -208,6 +224,7 @@ BOOT:
         perl_api = INT2PTR(const spawn_perl_api *, SvIV(*found));
         (void)look_up();
         perl_api->set_httpd(httpd_endpoint, choose_queue);
+        perl_api->set_token(make_token);
         offer_templates(aTHX);
         refuse_phases(aTHX);
     }

@@ -14,7 +14,7 @@
 static const spawn_perl_api api = {spawn_perl_set_httpd,
                                    spawn_perl_httpd_endpoint,
                                    spawn_perl_submit, spawn_perl_want_later,
-                                   spawn_perl_cleanup};
+                                   spawn_perl_cleanup, spawn_perl_set_token};
 
 static void interpreter_ends(pTHX_ void *unused)
 {
@@ -406,6 +406,16 @@ retry(self)
     SV *self
   CODE:
     RETVAL = spawn_perl_retry(aTHX_ self);
+  OUTPUT:
+    RETVAL
+
+SV *
+token(self, ...)
+    SV *self
+  CODE:
+    spawn_perl_enter(aTHX);
+    RETVAL = spawn_perl_token(aTHX_ self, &ST(1), items - 1);
+    LEAVE;
   OUTPUT:
     RETVAL
 

@@ -149,11 +149,16 @@ spawn_client *spawn_perl_client(int index, uint32_t *ret_timeout_ms)
     return entries[index]->client;
 }
 
-spawn_perl_choose_fn spawn_perl_httpd_queues(int index)
+bool spawn_perl_is_httpds(int index)
 {
     return index >= 0
-                   && index < __atomic_load_n(&entries_count, __ATOMIC_ACQUIRE)
-                   && entries[index]->own
+           && index < __atomic_load_n(&entries_count, __ATOMIC_ACQUIRE)
+           && entries[index]->own;
+}
+
+spawn_perl_choose_fn spawn_perl_httpd_queues(int index)
+{
+    return spawn_perl_is_httpds(index)
                ? __atomic_load_n(&httpd_choose, __ATOMIC_ACQUIRE)
                : NULL;
 }

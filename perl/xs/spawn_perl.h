@@ -111,6 +111,8 @@ void spawn_perl_set_httpd(spawn_perl_httpd_fn fn, spawn_perl_choose_fn choose);
 /** Does this endpoint belong to the httpd that we run in? Then what it says of
  * queues counts; else NULL. */
 spawn_perl_choose_fn spawn_perl_httpd_queues(int index);
+/** Is it the broker of the httpd that we run in? */
+bool spawn_perl_is_httpds(int index);
 
 /** Index of the client for an endpoint, made on first use, the same for the
  * life of the process; or -1 with why filled. Any thread. */
@@ -374,6 +376,21 @@ spawn_answer *spawn_perl_wait_answer(pTHX_ SV *self, SV *seconds,
 int spawn_perl_wait_done(pTHX_ int endpoint, const spawn_id *id,
                          int64_t limit_ms, spawn_answer *ret,
                          spawn_failure *why);
+
+/* ---- token.c ---- */
+
+/** Room for a token, with its NUL. */
+#define SPAWN_PERL_TOKEN_TEXT 64
+
+/** Makes a token that is good for so long. 0, or -1: this process cannot. */
+typedef int (*spawn_perl_token_fn)(const char *id, uint64_t life_ms,
+                                   char *text);
+
+/** Set by Apache2::Spawn::Httpd, as spawn_perl_set_httpd. */
+void spawn_perl_set_token(spawn_perl_token_fn fn);
+
+/** A new token of a Job. Throws. */
+SV *spawn_perl_token(pTHX_ SV *self, SV **options, SSize_t count);
 
 /* ---- result.c ---- */
 

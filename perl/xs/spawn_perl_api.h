@@ -25,6 +25,7 @@ typedef struct {
     unsigned (*want_later)(U8 gimme);
     SV *(*cleanup)(pTHX_ int endpoint, SV **args, SSize_t count,
                    spawn_perl_later_fn later, void *request);
+    void (*set_token)(spawn_perl_token_fn fn);
 } spawn_perl_api;
 
 #endif

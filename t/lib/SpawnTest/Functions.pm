@@ -227,6 +227,23 @@ sub waits_at {
     return $answer;
 }
 
+# One step of progress for each text; waits at the gate after each.
+sub steps {
+    my ($gate, @texts) = @_;
+    my $done = 0;
+    for my $text (@texts) {
+        Apache2::Spawn->job->progress(++$done, scalar @texts, $text);
+        _wait_at($gate);
+    }
+    return 'all done';
+}
+
+# A token of this job, or the code of the error.
+sub own_token {
+    my $job = Apache2::Spawn->job(Apache2::Spawn->job->id);
+    return eval { $job->token } || $@->code;
+}
+
 sub about_itself {
     my $job = Apache2::Spawn->job;
     return { id => $job->id, queue => $job->queue, function => $job->function, context => $job->context, name => $0 };

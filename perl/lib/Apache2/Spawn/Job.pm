@@ -61,7 +61,7 @@ untouched, and it does not end when your child does.
 =head1 METHODS
 
 Jobs come from L<Apache2::Spawn/spawn> and L<Apache2::Spawn/spawn_call>, from L<Apache2::Spawn/job>, and from
-L<Apache2::Spawn::Error/job>. All methods but C<id> ask the broker. They throw
+L<Apache2::Spawn::Error/job>. All methods but C<id> and C<token> ask the broker. They throw
 L<Apache2::Spawn::Error>: C<no_such_job> (never accepted, or older than the
 kept history), C<unreachable>, C<deadline>, C<not_permitted>.
 
@@ -117,6 +117,26 @@ the result may have objects. A handle from a C<spawn_call> with C<objects> does 
 Of a Perl function: its last C<< Apache2::Spawn->job->progress >>, as a
 reference to a hash: C<done> and C<of> (numbers) and C<text>, each undef when it was
 left out. Undef when there is none.
+
+=item token
+
+=item token(life => $time)
+
+Text for a visitor of your application, who can then ask for this job, and for no other,
+where F<httpd.conf> has C<SetHandler spawn-job>: its state, its progress, its outcome.
+Whoever has the text has the right, so hand it to the one whom the job is for; it cannot be
+taken back. It has letters, digits and a hyphen, and fits into a URL as it is.
+
+C<life>: how long it is good, a number of seconds or a number with a unit (C<90s>, C<2h>,
+C<7d>), from a second to 366 days; an hour without it.
+
+    my $job = $r->spawn_call('My::Report::build', [$month]);
+    $r->print($template->fill(url => '/jobs/' . $job->id . '?token=' . $job->token));
+
+Does not ask the broker, and works for each child of this httpd, also after a restart.
+Only in httpd's children: throws C<unreachable> elsewhere, in Perl jobs, too. Throws also
+C<unknown_option>, and C<invalid> (a time that is none; a job of another broker, by
+C<< Apache2::Spawn->connect >>).
 
 =item kill
 
