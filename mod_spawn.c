@@ -25,6 +25,7 @@
 #include "module/perl_runner.h"
 #include "module/request_jobs.h"
 #include "module/status/status.h"
+#include "module/status/visitor.h"
 #include "module/watch.h"
 
 static void register_hooks(apr_pool_t *p)
@@ -54,6 +55,7 @@ static void register_hooks(apr_pool_t *p)
     ap_hook_post_read_request(spawn_cleanup_sent_watch, NULL, NULL,
                               APR_HOOK_MIDDLE);
     ap_hook_handler(spawn_status_handler, NULL, NULL, APR_HOOK_MIDDLE);
+    ap_hook_handler(spawn_visitor_handler, NULL, NULL, APR_HOOK_MIDDLE);
     ap_hook_log_transaction(spawn_request_jobs_log, NULL, NULL,
                             APR_HOOK_REALLY_FIRST);
     ap_hook_log_transaction(spawn_cleanup_log_first, NULL, mod_perl,

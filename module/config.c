@@ -16,6 +16,7 @@ typedef struct {
     apr_array_header_t *cleanup_handlers; /* of const char *; NULL: not set */
     spawn_dir_queues queues;
     spawn_switch status_control;
+    spawn_job_waits job_waits;
 } spawn_dir_config;
 
 void *spawn_dir_config_create(apr_pool_t *p, char *dir)
@@ -75,6 +76,8 @@ void *spawn_dir_config_merge(apr_pool_t *p, void *base, void *over)
     merge_queues(p, &conf->queues, &outer->queues);
     if (conf->status_control == SPAWN_SWITCH_UNSET)
         conf->status_control = outer->status_control;
+    if (!conf->job_waits.is_set)
+        conf->job_waits = outer->job_waits;
     return conf;
 }
 
@@ -91,6 +94,11 @@ spawn_dir_queues *spawn_dir_queues_of(void *dir_config)
 spawn_switch *spawn_status_control_of(void *dir_config)
 {
     return &((spawn_dir_config *)dir_config)->status_control;
+}
+
+spawn_job_waits *spawn_job_waits_in(void *dir_config)
+{
+    return &((spawn_dir_config *)dir_config)->job_waits;
 }
 
 void *spawn_section_config_create(apr_pool_t *p, spawn_queue_rules *queue)

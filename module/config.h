@@ -163,6 +163,14 @@ apr_array_header_t **spawn_cleanup_handlers_of(void *dir_config);
 /** SpawnDefaultQueue and SpawnQueueAccess of a directory. */
 spawn_dir_queues *spawn_dir_queues_of(void *dir_config);
 
+/** SpawnJobWait of a directory: job_wait.h. */
+typedef struct {
+    bool is_set;
+    apr_int64_t longest_ms; /* 0: requests do not wait */
+    unsigned most;          /* 0: a share of what httpd can serve */
+} spawn_job_waits;
+spawn_job_waits *spawn_job_waits_in(void *dir_config);
+
 /** SpawnStatusControl of a directory. */
 spawn_switch *spawn_status_control_of(void *dir_config);
 

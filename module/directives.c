@@ -367,6 +367,10 @@ const command_rec spawn_directives[] = {
     AP_INIT_FLAG("SpawnStatusControl", set_status_control, NULL,
                  RSRC_CONF | ACCESS_CONF,
                  "on: jobs and queues can be acted upon from the status page"),
+    AP_INIT_RAW_ARGS("SpawnJobWait", spawn_job_wait_directive, NULL,
+                     RSRC_CONF | ACCESS_CONF,
+                     "longest wait of a visitor's request for a change of his "
+                     "job, or 'off'; and how many may wait at once"),
     AP_INIT_RAW_ARGS("SpawnCleanupHandler", spawn_cleanup_handler_add, NULL,
                      OR_ALL,
                      "Perl handlers that run as a job when a request's client "

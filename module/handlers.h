@@ -119,6 +119,10 @@ const char *spawn_socket_mode_directive(cmd_parms *cmd, void *dir_config,
 const char *spawn_socket_group_directive(cmd_parms *cmd, void *dir_config,
                                          const char *arg);
 
+/** Handler of SpawnJobWait: job_wait.c. */
+const char *spawn_job_wait_directive(cmd_parms *cmd, void *dir_config,
+                                     const char *args);
+
 /** Handler of SpawnCleanupHandler: cleanup_handler.c. */
 const char *spawn_cleanup_handler_add(cmd_parms *cmd, void *dir_config,
                                       const char *args);

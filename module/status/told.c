@@ -66,7 +66,7 @@ static bool json_number(const char *text)
 }
 
 /* Parts that the job left out are left out. */
-static void add_progress(spawn_page *page, const spawn_message *m)
+void spawn_told_progress(spawn_page *page, const spawn_message *m)
 {
     static const char *const names[] = {"done", "of", "text"};
     const spawn_attr *a = &m->attr[SPAWN_A_PROGRESS];
@@ -284,7 +284,7 @@ void spawn_told_job(spawn_page *page, const char *key, const spawn_message *m)
     add_end(page, m);
     add_number(page, m, SPAWN_A_HANDLES);
     add_rusage(page, m);
-    add_progress(page, m);
+    spawn_told_progress(page, m);
     add_outputs(page, m);
     if (spawn_has(m, SPAWN_A_ATTEMPTS)) {
         spawn_json_open(page, KEY(SPAWN_A_ATTEMPTS), '[');

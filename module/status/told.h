@@ -14,6 +14,9 @@
 void spawn_told_job(spawn_page *page, const char *key,
                     const spawn_message *job);
 
+/** What a JOB says of its progress: nothing when it has said nothing. */
+void spawn_told_progress(spawn_page *page, const spawn_message *job);
+
 /** A QUEUE_STATE, as `spawnctl queues --json` has it. */
 void spawn_told_queue(spawn_page *page, const spawn_message *queue);
 

@@ -175,6 +175,14 @@ for my $where ([], [ '<VirtualHost *:1>', '</VirtualHost>' ], [ '<Location /a>',
 }
 refused(2, qr/is not allowed in <SpawnQueue>/, '<SpawnQueue q>', $_, '</SpawnQueue>') for 'SpawnDefaultQueue q', 'SpawnQueueAccess q';
 
+# how long visitors wait for their jobs
+accepted("SpawnJobWait $_", "SpawnJobWait $_") for 'off', 'OFF', '20', '500ms', '10min', '20s 1', 'off 5', '20s 4096';
+refused(1, qr/SpawnJobWait: '\Q$_\E' is not a time.*or 'off'/, "SpawnJobWait $_") for qw(0 -1 x none 11min);
+refused(1, qr/SpawnJobWait: '\Q$_\E' is not a whole number from 1 to 4096/, "SpawnJobWait 20s $_") for qw(0 -1 x 4097);
+refused(1, qr/SpawnJobWait takes 1-2 arguments/, "SpawnJobWait$_") for '', ' 20s 5 5';
+refused(1, qr/an argument is empty/, 'SpawnJobWait 20s ""');
+refused(2, qr/is not allowed in <SpawnQueue>/, '<SpawnQueue q>', 'SpawnJobWait 20s', '</SpawnQueue>');
+
 # what queues give to their jobs, outside and inside
 for my $where ([], ['<SpawnQueue q>', '</SpawnQueue>']) {
     my ($open, $shut) = @{$where};

@@ -238,6 +238,14 @@ sub steps {
     return 'all done';
 }
 
+# Progress of any bytes, in hexadecimal, which the method would not take.
+sub says_bytes {
+    my ($gate, $bytes) = @_;
+    Apache2::Spawn::Template::_put_progress('1', '2', pack 'H*', $bytes);
+    _wait_at($gate);
+    return;
+}
+
 # A token of this job, or the code of the error.
 sub own_token {
     my $job = Apache2::Spawn->job(Apache2::Spawn->job->id);
