@@ -7,7 +7,9 @@
  * child, or on a request's path.
  */
 #include "http_protocol.h"
+#include "mod_status.h"
 #include "mpm_common.h"
+#include "apr_optional_hooks.h"
 
 #include "module/api.h"
 #include "module/cleanup.h"
@@ -24,6 +26,7 @@
 #include "module/queue_access.h"
 #include "module/perl_runner.h"
 #include "module/request_jobs.h"
+#include "module/status/server_status.h"
 #include "module/status/status.h"
 #include "module/status/visitor.h"
 #include "module/watch.h"
@@ -56,6 +59,8 @@ static void register_hooks(apr_pool_t *p)
                               APR_HOOK_MIDDLE);
     ap_hook_handler(spawn_status_handler, NULL, NULL, APR_HOOK_MIDDLE);
     ap_hook_handler(spawn_visitor_handler, NULL, NULL, APR_HOOK_MIDDLE);
+    APR_OPTIONAL_HOOK(ap, status_hook, spawn_server_status, NULL, NULL,
+                      APR_HOOK_MIDDLE);
     ap_hook_log_transaction(spawn_request_jobs_log, NULL, NULL,
                             APR_HOOK_REALLY_FIRST);
     ap_hook_log_transaction(spawn_cleanup_log_first, NULL, mod_perl,

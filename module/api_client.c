@@ -63,6 +63,12 @@ static int add(const spawn_endpoint *endpoint, spawn_client **ret)
 
 spawn_client *spawn_api_client(server_rec *s, spawn_failure *why)
 {
+    return spawn_api_client_within(s, UINT32_MAX, why);
+}
+
+spawn_client *spawn_api_client_within(server_rec *s, uint32_t most_ms,
+                                      spawn_failure *why)
+{
     const spawn_child_endpoint *own = spawn_child_endpoint_get();
     spawn_endpoint endpoint = {.name = "httpd"};
     spawn_client *client;
@@ -79,6 +85,8 @@ spawn_client *spawn_api_client(server_rec *s, spawn_failure *why)
     endpoint.post_fd = __atomic_load_n(&own->post_fd, __ATOMIC_RELAXED);
     endpoint.spool = own->spool;
     endpoint.timeout_ms = spawn_submit_timeout_ms(s ? s : ap_server_conf);
+    if (endpoint.timeout_ms > most_ms)
+        endpoint.timeout_ms = most_ms;
     client = find(endpoint.timeout_ms, endpoint.post_fd);
     if (client)
         return client;
