@@ -12,6 +12,7 @@ use lib "$FindBin::Bin/../lib";
 
 use File::Temp ();
 use HTTP::Tiny ();
+use JSON::PP ();
 use POSIX ();
 use Test::More;
 
@@ -126,6 +127,13 @@ unlike $page, qr/exited/, 'and that is no exit';
 $http->post_form("$url/perl", { what => 'report' });
 ok wait_until(sub { $http->get("$url/perl")->{content} =~ /<progress value="\d+" max="40">/ }, 20),
     'one with progress';
+my ($address) = $http->get("$url/perl")->{content} =~ m{data-job="(/jobs/[^"]+)"};
+my $job = eval { JSON::PP->new->utf8->decode($http->get("$url$address")->{content}) };
+like $job->{progress}{text}, qr/\Achapter \d+\z/, 'whose page asks httpd for it';
+(my $forged = $address) =~ s/.\z/x/;
+is $http->get("$url$forged")->{status}, 403, '... with its token';
+my $newer = eval { JSON::PP->new->utf8->decode($http->get("$url$address&wait=20&seen=$job->{seen}")->{content}) };
+isnt $newer->{seen}, $job->{seen}, '... and is told what is new';
 ok wait_until(sub { $http->get("$url/perl")->{content} =~ m{a visit to /perl was noted} }, 20),
     'and one after the answer';
 $page = settled('/perl');

@@ -53,8 +53,9 @@ sub code {
 
 # show_page($r, title => ..., about => HTML, body => HTML, jobs => HTML, again =>
 # true): with again, static/again.js asks for the jobs once more, as long as
-# something runs. The page as a whole is not loaded anew: its form may be half
-# filled.
+# something runs; with again => 'events' it follows those that have a data-job,
+# until one has ended. The page as a whole is not loaded anew: its form may be
+# half filled.
 sub show_page {
     my ($r, %page) = @_;
     my $here = $r->uri;
@@ -63,7 +64,7 @@ sub show_page {
         my $current = $here eq $uri ? ' aria-current="page"' : '';
         qq{<a href="$uri"$current>} . esc($name) . '</a>';
     } @menu;
-    my $again = $page{again} ? ' data-again="1"' : '';
+    my $again = $page{again} ? ' data-again="' . esc($page{again}) . '"' : '';
     my $look = $page{again} ? '<noscript><p><a href="' . esc($here) . '">Look again</a></p></noscript>' : '';
     my $jobs = defined $page{jobs} ? qq{<div id="jobs"$again>$look\n$page{jobs}</div>} : '';
     my $title = esc($page{title});

@@ -21,6 +21,7 @@ my $the_line = <<'END';
 my $job = $r->spawn_call(
     'Example::Perl::report', [ 40 ]);
 $job->progress;             # 12 of 40
+$job->token;                # for the page
 my $sum = $job->result(0);  # what it returned
 # after the answer
 $r->spawn_cleanup(
@@ -83,16 +84,18 @@ sub _show {
     my ($r) = @_;
     my ($table, $busy) = jobs_table(
         site($r) . '/work/perl',
-        sub { my ($job, $status) = @_; return (_progress($status), esc(_outcome($job, $status))) },
+        sub { my ($job, $status) = @_; return (_progress($job, $status), esc(_outcome($job, $status))) },
         'progress', 'result'
     );
     my $visits = esc(join '', _last_lines(_visits($r), 5));
     return show_page($r,
         title => 'Perl functions',
-        again => $busy ? 1 : 0,
+        again => $busy ? 'events' : 0,
         about => '<p>A function of a module that httpd has loaded runs in a process of its own, forked from a copy of'
             . ' httpd\'s Perl that is kept for this: nothing is configured, no child of httpd is held. Each look at'
-            . ' this page also leaves work behind that takes two seconds <em>after</em> the answer.</p>'
+            . ' this page also leaves work behind that takes two seconds <em>after</em> the answer. How far a report'
+            . ' is, the page asks httpd itself: <code>SetHandler spawn-job</code> tells it to who has the job\'s token,'
+            . ' as it changes.</p>'
             . code($the_line),
         body => '<form method="post" action="/perl"><button name="what" value="report">Write a report</button>'
             . ' <button name="what" value="fail">One that fails</button></form>',
@@ -105,11 +108,16 @@ sub _noted {
     return "<pre class=\"code\"><code>$visits</code></pre>";
 }
 
+# static/again.js follows the job by its address, and keeps bar and text up to date.
 sub _progress {
-    my ($status) = @_;
-    my $progress = $status && $status->progress or return '';
-    my ($done, $of) = map { /\A(\d+)\z/ ? $1 : 0 } @{$progress}{qw(done of)};
-    return "<progress value=\"$done\" max=\"$of\"></progress> " . esc($progress->{text});
+    my ($job, $status) = @_;
+    my $progress = $status && $status->progress;
+    my ($done, $of) = map { defined && /\A(\d+)\z/ ? $1 : 0 } $progress ? @{$progress}{qw(done of)} : ();
+    my $bar = $progress ? "<progress value=\"$done\" max=\"$of\"></progress> " : '';
+    my $text = '<span>' . esc($progress ? $progress->{text} : '') . '</span>';
+    return "$bar$text" if !$status || $status->state eq 'done';
+    $bar ||= '<progress></progress> ';
+    return '<span data-job="' . esc('/jobs/' . $job->id . '?token=' . $job->token) . "\">$bar$text</span>";
 }
 
 sub _outcome {
