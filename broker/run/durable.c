@@ -37,7 +37,8 @@
 #define NOTE_AGAIN     1000
 #define LATE_A_TURN    256
 /* ms. The store is not synced: after a power cut it may say that a job waits
- * which ended, and was forgotten, within the time the kernel keeps pages. */
+ * which ended, and was forgotten, within the time the kernel keeps pages; or it
+ * does not have an end that it had from the ledger. */
 #define FORGET_AFTER 120000
 
 static const spawn_durable_events *to;
@@ -52,8 +53,9 @@ static bool taking_late; /* rows that came late, some a turn */
 static spawn_timer late_timer;
 static bool opening; /* the scribe is being started by spawn_durable_begin */
 static bool rows_there, other_boot;
-static bool read_due; /* the ledger is to be of this boot */
-static bool old_boot; /* it is not yet */
+static bool read_due;        /* the ledger is to be of this boot */
+static bool old_boot;        /* it is not yet */
+static int64_t stored_since; /* mono ms: the store has what was found; 0: not */
 static spawn_timer patience, again;
 
 static spawn_durable_row *rows; /* by id, when all are there */
@@ -254,6 +256,7 @@ static void rows_end(bool of_other_boot)
 {
     taking_late = stage == BEGUN && spawn_phase.recovered;
     rows_there = true;
+    stored_since = 0;
     other_boot = of_other_boot;
     if (!taking_late) {
         owed = false;
@@ -349,6 +352,8 @@ void spawn_durable_stored(spawn_store *store)
 {
     const spawn_ledger_record r = {.type = SPAWN_LEDGER_READ};
 
+    if (!stored_since && spawn_durable_read())
+        stored_since = spawn_mono_ms();
     if (!note_read(store))
         return;
     if (read_due)
@@ -631,11 +636,21 @@ void spawn_durable_ask(spawn_job *job)
     spawn_durable_ask_for(job, not_asked);
 }
 
+/* For so long the store has had each end that it got later than when the job
+ * ended. */
+static bool store_has_all(void)
+{
+    int64_t before = spawn_mono_ms() - FORGET_AFTER;
+
+    return stored_since && stored_since <= before
+           && spawn_durable_alone_until() <= before;
+}
+
 void spawn_durable_trim(spawn_store *store, uint64_t size)
 {
     spawn_ledger_record r = {.type = SPAWN_LEDGER_TRIM, .size = size};
 
-    if (!spawn_scribe_wanted() || !rows_there || takes_nothing())
+    if (!spawn_scribe_wanted() || !store_has_all() || takes_nothing())
         return;
     r.newest = spawn_wall_ms() - FORGET_AFTER;
     r.before = spawn_store_oldest_end(store);

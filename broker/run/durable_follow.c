@@ -7,13 +7,17 @@
  */
 #include "broker/run/durable_follow.h"
 
+#include <stdint.h>
 #include <string.h>
 
+#include "common/spawn_os.h"
 #include "broker/job/changes.h"
 #include "broker/job/perl.h"
 #include "broker/job/rules.h"
 #include "broker/process/perl.h"
 #include "broker/process/scribe.h"
+
+static int64_t alone_until = INT64_MIN;
 
 static void write_state(const spawn_job *job, unsigned type)
 {
@@ -92,9 +96,16 @@ static void follow_end(spawn_job *job)
 
     if (!may_tell_end(job) || (alone && job->ledger == SPAWN_IN_LEDGER_ALONE))
         return;
+    if (job->ledger == SPAWN_IN_LEDGER_ALONE)
+        alone_until = spawn_mono_ms();
     job->ledger = alone ? SPAWN_IN_LEDGER_ALONE : SPAWN_IN_LEDGER_ENDED;
     write_end(&job->id, job->end, kind_of(job), job->pid, job->started_at,
               alone);
+}
+
+int64_t spawn_durable_alone_until(void)
+{
+    return alone_until;
 }
 
 void spawn_durable_follow(spawn_job *job)

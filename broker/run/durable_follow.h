@@ -14,6 +14,9 @@
 void spawn_durable_order(spawn_job *job);
 /** Its state has been stored, or cannot be now: the ledger follows. */
 void spawn_durable_follow(spawn_job *job);
+/** Mono ms: until then the ledger alone had an end that the store has now.
+ * INT64_MIN: it never had. */
+int64_t spawn_durable_alone_until(void);
 /** How it ended, as the store knows. kind: of its result, as
  * spawn_store_end_of says it. */
 void spawn_durable_ended(const spawn_id *id, const spawn_end *end, int kind,
