@@ -256,6 +256,8 @@ static bool answer(spawn_peer *peer, spawn_ask *ask)
         spawn_peer_refuse(peer, ask->seq, &ask->id, &why);
         return true;
     }
+    if (ask->wait && ask->wait(peer, ask))
+        return true;
     spawn_peer_job(peer, ask->seq, &ask->id, ask->output);
     return true;
 }
@@ -398,8 +400,7 @@ void spawn_peer_ask(spawn_peer *peer, spawn_ask *ask)
     to_be_served(peer);
 }
 
-void spawn_peer_ask_job(spawn_peer *peer, uint32_t seq, const spawn_id *id,
-                        unsigned output)
+spawn_ask *spawn_ask_of_job(uint32_t seq, const spawn_id *id, unsigned output)
 {
     spawn_ask *ask = spawn_alloc(sizeof(*ask));
     spawn_job *job = spawn_job_find(id);
@@ -410,7 +411,13 @@ void spawn_peer_ask_job(spawn_peer *peer, uint32_t seq, const spawn_id *id,
     ask->id = *id;
     ask->output = (uint8_t)output;
     ask->to_see = true;
-    spawn_peer_ask(peer, ask);
+    return ask;
+}
+
+void spawn_peer_ask_job(spawn_peer *peer, uint32_t seq, const spawn_id *id,
+                        unsigned output)
+{
+    spawn_peer_ask(peer, spawn_ask_of_job(seq, id, output));
 }
 
 void spawn_peers_serve(void)

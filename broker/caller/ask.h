@@ -23,6 +23,11 @@ struct spawn_ask {
     bool rows_there; /* in told */
     bool to_see;     /* it is answered to who may see the job then */
     uint8_t output;  /* SPAWN_OUTPUT_ */
+    uint8_t want;    /* what is waited for, of wait */
+    uint64_t wait_ms;
+    /* NULL, or: there is something to wait for after all: the job has come
+     * since, or waits again; or that is refused */
+    bool (*wait)(spawn_peer *peer, const spawn_ask *ask);
     spawn_id id;
     spawn_list_filter filter;
     bool from_newest; /* and many rows were looked at since */
@@ -42,6 +47,10 @@ void spawn_peer_job(spawn_peer *peer, uint32_t seq, const spawn_id *id,
 
 /** Put a question (malloc'd, taken over). */
 void spawn_peer_ask(spawn_peer *peer, spawn_ask *ask);
+
+/** A question (malloc'd) for spawn_peer_ask: the JOB, as the next function asks
+ * for it. */
+spawn_ask *spawn_ask_of_job(uint32_t seq, const spawn_id *id, unsigned output);
 
 /** The JOB is asked for, as it is stored at the end of this turn, by one who
  * may see it then. */

@@ -62,23 +62,13 @@ static void ask(spawn_peer *peer, const spawn_message *m, spawn_packet *p,
     spawn_peer_ask_job(peer, m->header.seq, id, output_of(m));
 }
 
-/* Memory of ours that a caller could fill. */
-static bool waits_enough(spawn_peer *peer, const spawn_message *m,
-                         const spawn_id *id)
-{
-    if (peer->waiters_count < SPAWN_WAITERS_MAX)
-        return false;
-    refuse(peer, m, id, SPAWN_E_INVALID,
-           "too many requests of this connection wait for jobs already: at "
-           "most 1024 can; wait for answers, or use another connection");
-    return true;
-}
-
 static void request_wait(spawn_peer *peer, const spawn_message *m,
                          spawn_packet *p, const spawn_id *id)
 {
     uint64_t want = spawn_attr_u64(&m->attr[SPAWN_A_WAIT_FOR]);
+    uint64_t wait_ms = spawn_u64_or(m, SPAWN_A_WAIT_MS, 0);
     spawn_job *job = spawn_job_find(id);
+    spawn_ask *a;
 
     (void)p;
     if (want != SPAWN_REPLY_STARTED && want != SPAWN_REPLY_FINISHED) {
@@ -87,13 +77,16 @@ static void request_wait(spawn_peer *peer, const spawn_message *m,
         return;
     }
     if (!job || spawn_wait_is_over(job, (unsigned)want)) {
-        ask(peer, m, p, id);
+        a = spawn_ask_of_job(m->header.seq, id, output_of(m));
+        if (!job)
+            spawn_waiter_ask(a, (unsigned)want, wait_ms);
+        spawn_peer_ask(peer, a);
         return;
     }
-    if (waits_enough(peer, m, id))
+    if (spawn_waiters_enough(peer, m->header.seq, id))
         return;
     spawn_waiter_add(peer, m->header.seq, job, (spawn_reply)want, output_of(m),
-                     spawn_u64_or(m, SPAWN_A_WAIT_MS, 0));
+                     wait_ms);
 }
 
 static bool are_pairs(const spawn_message *m)
@@ -267,7 +260,7 @@ static void submit(spawn_peer *peer, const spawn_message *m, spawn_packet *p,
 {
     if (spawn_u64_or(m, SPAWN_A_REPLY, SPAWN_REPLY_ACCEPTED)
             >= SPAWN_REPLY_STARTED
-        && waits_enough(peer, m, id)) {
+        && spawn_waiters_enough(peer, m->header.seq, id)) {
         spawn_queue_refused(spawn_str_or(m, SPAWN_A_QUEUE, SPAWN_DEFAULT_QUEUE),
                             SPAWN_E_INVALID);
         return;

@@ -81,6 +81,8 @@ static void answer_known(const spawn_incoming *in, spawn_job *job,
         ask->seq = seq;
         ask->id = in->id;
         ask->output = output;
+        if (!job)
+            spawn_waiter_ask(ask, want, 0);
         spawn_peer_ask(in->peer, ask);
     }
 }

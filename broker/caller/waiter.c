@@ -89,6 +89,40 @@ void spawn_waiter_add(spawn_peer *peer, uint32_t seq, spawn_job *job,
     }
 }
 
+bool spawn_waiters_enough(spawn_peer *peer, uint32_t seq, const spawn_id *id)
+{
+    spawn_failure why;
+
+    if (peer->waiters_count < SPAWN_WAITERS_MAX)
+        return false;
+    spawn_failure_set(&why, SPAWN_E_INVALID, SPAWN_STEP_CHECK, 0,
+                      "too many requests of this connection wait for jobs "
+                      "already: at most %d can; wait for answers, or use "
+                      "another connection",
+                      SPAWN_WAITERS_MAX);
+    spawn_peer_refuse(peer, seq, id, &why);
+    return true;
+}
+
+static bool wait_after_all(spawn_peer *peer, const spawn_ask *ask)
+{
+    spawn_job *job = spawn_job_find(&ask->id);
+
+    if (!job || spawn_job_over(job) || spawn_wait_is_over(job, ask->want))
+        return false;
+    if (!spawn_waiters_enough(peer, ask->seq, &ask->id))
+        spawn_waiter_add(peer, ask->seq, job, ask->want, ask->output,
+                         ask->wait_ms);
+    return true;
+}
+
+void spawn_waiter_ask(spawn_ask *ask, unsigned want, uint64_t wait_ms)
+{
+    ask->want = (uint8_t)want;
+    ask->wait_ms = wait_ms;
+    ask->wait = wait_after_all;
+}
+
 static bool reached(const spawn_waiter *waiter)
 {
     return spawn_job_over(waiter->job)
@@ -108,6 +142,8 @@ static void answer_later(spawn_peer *peer, uint32_t seq, const spawn_job *job,
     ask->seq = seq;
     ask->id = job->id;
     ask->output = (uint8_t)output;
+    if (spawn_job_over(job))
+        spawn_waiter_ask(ask, SPAWN_REPLY_FINISHED, 0);
     spawn_peer_ask(peer, ask);
 }
 

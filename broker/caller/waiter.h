@@ -28,6 +28,16 @@ bool spawn_wait_is_over(const spawn_job *job, unsigned want);
 void spawn_waiter_add(spawn_peer *peer, uint32_t seq, spawn_job *job,
                       unsigned want, unsigned output, uint64_t wait_ms);
 
+/** Does a peer wait for as many as it may? That is memory of ours which a
+ * caller could fill. True: it was refused. */
+bool spawn_waiters_enough(spawn_peer *peer, uint32_t seq, const spawn_id *id);
+
+/** Nobody knows the job now, or it has ended: the question that is to be
+ * answered from the store (ask.h) waits all the same when the job is there by
+ * then, and has not got that far.
+ */
+void spawn_waiter_ask(spawn_ask *ask, unsigned want, uint64_t wait_ms);
+
 /** Answer those who waited for its state: the job was committed, or is
  * unstored.
  */
