@@ -144,6 +144,7 @@ static void durable_forgotten(void *of, const spawn_id *id)
     spawn_broker *broker = of;
 
     spawn_replies_forgotten(&broker->batch, id);
+    spawn_order_forgotten(id);
 }
 
 static void ledger_is_read(void *of)

@@ -110,9 +110,10 @@ static void undo_again(spawn_job *job)
 }
 
 /* Who is refused must not have it run: as long as the ledger has it a broker
- * after us would. */
+ * after us would. Nor is a job that comes after it told before. */
 static void refuse_forgotten(spawn_job *job, const spawn_failure *why)
 {
+    job->forgets_first = true;
     spawn_replies_refuse_later(job, why);
     spawn_waiters_refuse_later(job, why);
     spawn_durable_drop(&job->id, SPAWN_LEDGER_IS_WAITING);

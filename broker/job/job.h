@@ -160,6 +160,7 @@ struct spawn_job {
     bool delivered : 1;        /* who ran it has its output: not kept whole */
     bool ask_again : 1;        /* run/durable.c: the ledger is to have it */
     bool promised : 1;         /* only the ledger has it: it must not go */
+    bool forgets_first : 1;    /* it goes: the ledger has to forget it first */
 };
 
 /** Has it ended, and not only an attempt at it? */

@@ -27,7 +27,8 @@ typedef enum {
     STORED,   /* its needs are looked at */
     REPLACED, /* by another one, which is stored */
     ENDED,    /* so does the store say */
-    UNDONE    /* it never was */
+    UNDONE,   /* it never was */
+    DOUBTFUL  /* it is to be so when the ledger has forgotten it */
 } order_event;
 
 typedef struct {
@@ -94,9 +95,23 @@ void spawn_order_gone(spawn_job *job)
     bool never_was = job->state != SPAWN_STATE_DONE && !job->in_store;
 
     if (spawn_need_of(&job->id, NULL))
-        (void)note(job, never_was ? UNDONE : ENDED);
+        (void)note(job, !never_was           ? ENDED
+                        : job->forgets_first ? DOUBTFUL
+                                             : UNDONE);
     spawn_needs_drop(job);
     spawn_claim_drop(job);
+}
+
+void spawn_order_forgotten(const spawn_id *id)
+{
+    size_t i;
+
+    for (i = 0; i < news_used; i++) {
+        if (news[i].event != DOUBTFUL || !spawn_id_equal(&news[i].id, id))
+            continue;
+        news[i].event = UNDONE;
+        spawn_loop_again();
+    }
 }
 
 /* One that the store did not take would be back in its queue at the end of the
@@ -271,8 +286,13 @@ void spawn_order_follow(void)
     left = ENDS_A_TURN;
     for (i = 0; i < news_used; i++) {
         const happened h = news[i];
-        int rv = follow(&h);
+        int rv;
 
+        if (h.event == DOUBTFUL) {
+            news[kept++] = h;
+            continue;
+        }
+        rv = follow(&h);
         if (rv)
             news[kept++] = h;
         if (rv > 0)

@@ -85,6 +85,53 @@ static void it_is_refused_when_the_ledger_has_forgotten_it(void **state)
     expect_ledger("SELECT count(*) FROM job", "2");
 }
 
+/* The next sync hangs as well: the broker can send nothing meanwhile. */
+static void only_this_one_goes_on(void)
+{
+    int64_t until = spawn_mono_ms() + DEADLINE_MS;
+
+    broker_sleeps();
+    disk[HANG_AFTER] = 1;
+    while (disk[HANGS] && spawn_mono_ms() < until)
+        (void)usleep(1000);
+    assert_int_equal(disk[HANGS], 0);
+    disk[HANG_AFTER] = 0;
+    broker_goes_on();
+}
+
+/* If the broker ended now, the next one would run both. */
+static void who_comes_after_it_is_cancelled_then(void **state)
+{
+    spawn_id first;
+    spawn_writer w;
+
+    (void)state;
+    NEEDS_A_DISK;
+    reach_go_and_call_in();
+    a_durable_job_waits();
+    store_changes(TAKES_NO_JOB);
+    a_durable_job_waits();
+    disk[HANG_AFTER] = 0;
+    submit_durable();
+    first = job;
+    wait_for_a_hang();
+    (void)spawn_id_make(&job);
+    begin_submit(&w, &job, "/bin/true");
+    spawn_put_u64(&w, SPAWN_A_DELAY, 3600000);
+    spawn_put_bytes(&w, SPAWN_A_AFTER, &first, sizeof(first));
+    ask(&w);
+    expect_answer(SPAWN_M_ACCEPTED);
+    only_this_one_goes_on();
+    wait_for_a_hang();
+    look();
+    assert_int_equal(spawn_u64_or(&message, SPAWN_A_STATE, 0),
+                     SPAWN_STATE_DELAYED);
+    disk_goes_on();
+    expect_refused_with("the store did not take it");
+    has_heard();
+    expect_outcome(SPAWN_OUTCOME_CANCELLED);
+}
+
 static void so_is_who_waits_for_its_end(void **state)
 {
     spawn_writer w;
@@ -263,6 +310,7 @@ int main(void)
         TEST(one_that_was_killed_in_vain_starts_as_a_durable_one),
         TEST(nor_does_it_end_with_the_power),
         TEST(it_is_refused_when_the_ledger_has_forgotten_it),
+        TEST(who_comes_after_it_is_cancelled_then),
         TEST(so_is_who_waits_for_its_end),
         TEST(so_is_one_that_may_be_there),
         TEST(the_answer_is_what_the_store_says),
