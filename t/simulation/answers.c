@@ -255,8 +255,7 @@ static void judge_end(job *j, const spawn_message *m)
 
 static bool far_enough(const request *r, unsigned state)
 {
-    if (r->type == SPAWN_M_GET || state == SPAWN_STATE_DONE
-        || (r->type == SPAWN_M_WAIT && !r->was_known))
+    if (r->type == SPAWN_M_GET || state == SPAWN_STATE_DONE)
         return true;
     if (r->want != SPAWN_REPLY_STARTED)
         return false;
@@ -488,6 +487,8 @@ static void judge_refused_submit(const request *r, unsigned code)
     if (r->was_known && code != SPAWN_E_STORE && !may_be_left_out(j))
         promise_broken("job %u was known, and is refused", job_number(j));
     j->claims--;
+    if (!j->promised)
+        j->undone_in = turns;
     if (j->claims == 0)
         j->left_in = turns;
     if (j->claims == 0 && j->launches > 0)
@@ -504,12 +505,17 @@ static int64_t ended_since(const job *j)
 }
 
 /* A full disk costs the history first, of jobs that ended so long ago. */
-bool answer_may_be_forgotten(const job *j)
+bool answer_history_may_lack(int64_t since)
 {
     return only_crons && store_was_full
-           && (j->done || j->cancelled || j->place == FORGOTTEN
-               || j->place == UNPARENTED)
-           && board->mono_ms - ended_since(j) >= KEPT_AT_LEAST;
+           && board->mono_ms - since >= KEPT_AT_LEAST;
+}
+
+bool answer_may_be_forgotten(const job *j)
+{
+    return (j->done || j->cancelled || j->place == FORGOTTEN
+            || j->place == UNPARENTED)
+           && answer_history_may_lack(ended_since(j));
 }
 
 /* A worker that was lent has run it, also when its caller has gone. */
@@ -652,6 +658,8 @@ void answer_lost(const request *r)
         controls_lost(&r->control);
     if (r->type == SPAWN_M_CRON)
         cron_lost(r);
+    if (r->job && r->type == SPAWN_M_SUBMIT && !r->job->promised)
+        r->job->undone_in = turns;
     if (r->job && r->type == SPAWN_M_SUBMIT)
         say("  whether job %u was accepted is not known", job_number(r->job));
 }

@@ -30,6 +30,8 @@ void answer_shows(job *j);
 
 /* Need the broker not know any more how it ended? */
 bool answer_may_be_forgotten(const job *j);
+/* The same of what was there at this time (mono ms). */
+bool answer_history_may_lack(int64_t since);
 
 /* Could the queue of its job be full, or drained, since it was asked? And may
  * the store, or the ledger, be the reason for a refusal? */

@@ -16,6 +16,8 @@ bool ledger_is_there(void);
 void ledger_make(void);
 /* data: the record's message, then its text. */
 void ledger_write(const spawn_ledger_record *r, const uint8_t *data);
+/* It is told that this is not there. */
+void ledger_did_not_take(const spawn_ledger_record *r);
 bool ledger_of_other_boot(void);
 /* Rows in their order, at most to this count. NULL: it was forgotten. */
 unsigned ledger_rows(void);

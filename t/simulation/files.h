@@ -33,6 +33,8 @@ unsigned file_list(const node *dir, unsigned room, const char **ret);
 void notify_tell(const node *dir, uint32_t what);
 /* It is removed. */
 void notify_gone(const node *dir);
+/* Nothing is watched, and nothing has happened. */
+void notify_forget(void);
 /* A process has ended that may have read a directory. */
 void directories_close(void);
 

@@ -143,9 +143,27 @@ static void trim(const spawn_ledger_record *r)
     }
 }
 
+static void note_put(const spawn_ledger_record *r, bool good)
+{
+    job *j = job_find(&r->id);
+
+    if (!j || r->type != SPAWN_LEDGER_PUT)
+        return;
+    j->put_failed = !good;
+    if (!good && !j->promised)
+        j->undone_in = turns;
+}
+
+void ledger_did_not_take(const spawn_ledger_record *r)
+{
+    note_put(r, false);
+}
+
 void ledger_write(const spawn_ledger_record *r, const uint8_t *data)
 {
     row *it = find(&r->id);
+
+    note_put(r, true);
 
     if (r->type == SPAWN_LEDGER_PUT)
         put(r, data);
@@ -236,10 +254,12 @@ bool ledger_trimmed(const job *j)
 
 /* ---- what must be there ---- */
 
-/* It was cancelled, or expired, before the ledger had it. */
+/* It was cancelled, or expired, before the ledger had it; perhaps after the
+ * ledger had forgotten it, and did not take it again. */
 static bool never_came(const job *j)
 {
-    return j->launches == 0 && !ledger_had(j);
+    return j->launches == 0 && !find(&j->id)
+           && (j->put_failed || !ledger_had(j));
 }
 
 void ledger_check(void)

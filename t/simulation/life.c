@@ -24,6 +24,7 @@
 #include "t/simulation/controls.h"
 #include "t/simulation/crons.h"
 #include "t/simulation/durable.h"
+#include "t/simulation/files.h"
 #include "t/simulation/logged.h"
 #include "t/simulation/ordered.h"
 #include "t/simulation/body.h"
@@ -123,15 +124,6 @@ void life_open(void)
     (void)dup3(broker_log, STDERR_FILENO, O_CLOEXEC);
 }
 
-/* What came of the places of the run before. */
-static void forget_changes(void)
-{
-    char events[4096];
-
-    while (read(notify, events, sizeof(events)) > 0)
-        continue;
-}
-
 void life_places_open(void)
 {
     char path[128];
@@ -149,7 +141,7 @@ void life_places_open(void)
     for (i = 0; i < 2; i++)
         post[i] = body_world_fd(post[i]);
     (void)spawn_os_pass_credentials(post[1]);
-    forget_changes();
+    notify_forget();
     new_spawner();
 }
 

@@ -90,6 +90,13 @@ void notify_gone(const node *dir)
     }
 }
 
+void notify_forget(void)
+{
+    memset(watches, 0, sizeof(watches));
+    last_number = 0;
+    first = count = 0;
+}
+
 static short ready(thing *t)
 {
     (void)t;

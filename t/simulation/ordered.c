@@ -7,6 +7,7 @@
  * kept or cancelled for such a reason has one.
  */
 #include "common/spawn_rule.h"
+#include "t/simulation/answers.h"
 #include "t/simulation/durable.h"
 #include "t/simulation/ordered.h"
 
@@ -170,6 +171,13 @@ static bool some_failed(const job *j, bool maybe)
     return false;
 }
 
+/* It was not taken, perhaps, after the other one had named it. What is sent
+ * again is another one. */
+static bool may_have_been_undone(const job *other, const job *j)
+{
+    return other->undone_in && other->undone_in >= j->sent_turn;
+}
+
 static void check_after(const job *j)
 {
     unsigned i;
@@ -177,7 +185,8 @@ static void check_after(const job *j)
     for (i = 0; i < j->after_count; i++) {
         const job *other = &jobs[j->after[i]];
 
-        if (has_process(other) && !other->unsure && !other->ever_revived)
+        if (has_process(other) && !other->unsure && !other->ever_revived
+            && !may_have_been_undone(other, j))
             promise_broken("job %u is launched, and job %u, which it comes "
                            "after, runs",
                            job_number(j), job_number(other));
@@ -239,16 +248,34 @@ void ordered_check(void)
 
 /* ---- answers ---- */
 
-/* One that it comes after may not have been known then. */
+/* It may not have been known then. */
+static bool may_be_unknown(const job *j, unsigned since)
+{
+    return !store_calm || j->unsure || j->gone || !j->known_turn
+           || j->known_turn > since;
+}
+
 static bool names_unknown(const job *j, unsigned since)
+{
+    unsigned i;
+
+    for (i = 0; i < j->after_count; i++) {
+        if (may_be_unknown(&jobs[j->after[i]], since))
+            return true;
+    }
+    return false;
+}
+
+/* What is not known, and older than what a full disk has cost. */
+static bool names_forgotten(const job *j, unsigned since)
 {
     unsigned i;
 
     for (i = 0; i < j->after_count; i++) {
         const job *other = &jobs[j->after[i]];
 
-        if (!store_calm || other->unsure || other->gone || !other->known_turn
-            || other->known_turn > since)
+        if (answer_history_may_lack(other->made_ms)
+            && (may_be_unknown(other, since) || answer_may_be_forgotten(other)))
             return true;
     }
     return false;
@@ -259,6 +286,8 @@ bool ordered_may_refuse(const job *j, unsigned code, unsigned since)
     if (code == SPAWN_E_NOT_UNIQUE)
         return j->conflict == SPAWN_CONFLICT_REJECT
                && had_another(j, false, since);
+    if (code == SPAWN_E_TOO_OLD)
+        return names_forgotten(j, since);
     return code == SPAWN_E_NO_SUCH_JOB && names_unknown(j, since);
 }
 

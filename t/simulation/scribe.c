@@ -251,6 +251,31 @@ static void receive(void)
     take_records();
 }
 
+/* ---- words ---- */
+
+static const char *record_name(unsigned type)
+{
+    static const char *const words[] = {
+        [SPAWN_LEDGER_PUT] = "put",       [SPAWN_LEDGER_ORDER] = "ordered",
+        [SPAWN_LEDGER_WAITS] = "waits",   [SPAWN_LEDGER_END] = "end",
+        [SPAWN_LEDGER_DROP] = "dropped",  [SPAWN_LEDGER_TRIM] = "trimmed",
+        [SPAWN_LEDGER_READ] = "was read", [SPAWN_LEDGER_REVIVE] = "revived"};
+
+    return words[type];
+}
+
+static void say_record(const char *what, const item *it)
+{
+    const job *j = job_find(&it->r.id);
+
+    if (j)
+        say("  %s: job %u %s, record %llu", what, job_number(j),
+            record_name(it->r.type), (unsigned long long)it->r.number);
+    else
+        say("  %s: %s, record %llu", what, record_name(it->r.type),
+            (unsigned long long)it->r.number);
+}
+
 /* ---- out ---- */
 
 static void flush(void)
@@ -295,6 +320,10 @@ static void answer(const item *it, const char *why, bool full, bool maybe)
                              .full = full,
                              .again = maybe};
 
+    if (why) {
+        say_record("not on the disk", it);
+        ledger_did_not_take(&it->r);
+    }
     r.text_length = why ? (uint32_t)strlen(why) : 0;
     put_out(&r, sizeof(r));
     put_out(why, r.text_length);
@@ -327,6 +356,7 @@ static void tell_rows(void)
 
 static void on_disk(const item *it)
 {
+    say_record("on the disk", it);
     ledger_write(&it->r, it->data);
 }
 

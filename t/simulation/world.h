@@ -149,6 +149,8 @@ typedef struct {
     bool abandoned;         /* its caller has gone */
     bool waited_for;        /* by whom its failure was told, perhaps */
     bool durable;
+    bool put_failed;        /* the ledger did not take it, the last time */
+    unsigned undone_in;     /* turn in which it was taken back, perhaps; or 0 */
     unsigned most;          /* attempts that it may have */
     unsigned revives;       /* that are not answered */
     bool maybe_revived;     /* so it may have ended, or not */
