@@ -115,7 +115,9 @@ static int checkpoint(spawn_store *store)
                                      NULL, NULL);
 }
 
-/* Replaces SQLite's own hook, which does not report failures. */
+/* Replaces SQLite's own hook, which does not report failures. What fails for
+ * another reason than room is tried again with the next commit: nothing has to
+ * go for that. */
 static int committed(void *of, sqlite3 *db, const char *name, int frames)
 {
     spawn_store *store = of;
@@ -124,7 +126,7 @@ static int committed(void *of, sqlite3 *db, const char *name, int frames)
     (void)name;
     store->room.log_frames = frames;
     if (frames >= LOG_FRAMES && checkpoint(store) != SQLITE_OK)
-        store->room.crowded = true;
+        store->room.crowded = spawn_store_full(store);
     return SQLITE_OK;
 }
 
