@@ -417,12 +417,18 @@ int spawn_worker_send(spawn_worker *w, const spawn_job *job,
     if (rv < 0)
         spawn_ticket_clear(w->ticket); /* the worker never had the call */
     w->only_call = rv == 0;
+    w->call_found = false;
     return rv;
 }
 
 bool spawn_worker_never_began(const spawn_worker *w)
 {
     return w->unread && w->only_call;
+}
+
+bool spawn_worker_may_have_begun(const spawn_worker *w)
+{
+    return w->call_found && (w->unread || !w->sent_again);
 }
 
 /* ---- leases ---- */

@@ -75,6 +75,8 @@ struct spawn_worker {
     bool babbled;    /* it sent what is not understood, and the log tells so */
     bool only_call;  /* its call is what it was sent last, and was sent once */
     bool unread;     /* it has ended, and has not read what it was sent last */
+    bool call_found; /* its call was given by a broker before us, */
+    bool sent_again; /* and was sent once more */
 };
 
 /** What a worker says, and what becomes of it, for run/pool.c. */
@@ -135,6 +137,9 @@ int spawn_worker_send_again(spawn_worker *w, const spawn_job *job,
 
 /** It has ended, and had not read its call: that has not begun. */
 bool spawn_worker_never_began(const spawn_worker *w);
+/** It has ended, and nobody knows whether it had read its call: a broker before
+ * us gave it to it, or was about to. */
+bool spawn_worker_may_have_begun(const spawn_worker *w);
 
 /** Lend it: its end of the caller's socket goes to it, and stays the
  * caller's, too. 0 or a negative errno. */

@@ -296,6 +296,13 @@ static bool was_signalled(const spawn_message *m)
            && WIFSIGNALED((int)spawn_attr_u64(&m->attr[SPAWN_A_WAIT_STATUS]));
 }
 
+static bool ended_well(const spawn_message *m)
+{
+    int status = m ? (int)spawn_u64_or(m, SPAWN_A_WAIT_STATUS, 1) : 1;
+
+    return WIFEXITED(status) && WEXITSTATUS(status) == 0;
+}
+
 /* The call that it had, and no other, ends with it. */
 static void job_lost(spawn_worker *w, const spawn_message *m)
 {
@@ -325,7 +332,15 @@ static void job_lost(spawn_worker *w, const spawn_message *m)
     }
     /* a worker that closed its link may have returned all the same */
     job->perl->worker_died = !take_result(job, w);
-    end_with(w, job, m);
+    if (job->perl->worker_died && ended_well(m) && is_wanted(job)
+        && spawn_worker_may_have_begun(w))
+        /* a worker that leaves ends so, and nobody must take that for the
+         * call's */
+        spawn_end_say(spawn_end_job(job, SPAWN_OUTCOME_LOST),
+                      "its broker was killed when it was given to a worker, "
+                      "which has left: whether it has run is not known");
+    else
+        end_with(w, job, m);
     spawn_pool_release(job);
 }
 

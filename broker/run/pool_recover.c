@@ -157,8 +157,9 @@ static void go_on(spawn_worker *w, spawn_job *job)
         /* One that came from its caller begins in no other way, and its
          * arguments are not here. When the worker has gone, EXITED is on its
          * way. */
-        if (!w->lent)
-            (void)spawn_worker_send_again(w, job, &m, body);
+        w->call_found = !w->lent;
+        w->sent_again =
+            w->call_found && spawn_worker_send_again(w, job, &m, body) == 0;
     }
     free(read);
 }

@@ -160,10 +160,12 @@ static bool ended_as_its_worker(const job *j, unsigned outcome,
     int status = workers_status(j->noted ? &j->direct_worker : &j->given_to);
 
     switch (outcome) {
-    case SPAWN_OUTCOME_EXITED:
-        return WIFEXITED(status)
+    case SPAWN_OUTCOME_EXITED: /* 0 would be that it has run */
+        return WIFEXITED(status) && WEXITSTATUS(status) != 0
                && (int)spawn_u64_or(m, SPAWN_A_EXIT_CODE, 999)
                       == WEXITSTATUS(status);
+    case SPAWN_OUTCOME_LOST:
+        return WIFEXITED(status) && WEXITSTATUS(status) == 0;
     case SPAWN_OUTCOME_SIGNALLED:
         return WIFSIGNALED(status)
                && (int)spawn_u64_or(m, SPAWN_A_SIGNAL, 999) == WTERMSIG(status);

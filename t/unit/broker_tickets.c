@@ -192,6 +192,59 @@ static void a_worker_with_no_ticket_of_ours_is_sent_away(void **state)
     expect_no_more(&the_worker);
 }
 
+/* As one ends that leaves. */
+static void expect_how_it_ended(const spawn_id *id, spawn_outcome outcome)
+{
+    (void)close(the_worker.link);
+    say_exited(&the_worker.id, 0, 0);
+    submit_again(id, "My::f");
+    expect_answer(SPAWN_M_JOB);
+    assert_int_equal(spawn_u64_or(&message, SPAWN_A_STATE, 0),
+                     SPAWN_STATE_DONE);
+    assert_int_equal(spawn_attr_u64(&message.attr[SPAWN_A_OUTCOME]), outcome);
+}
+
+static void what_may_not_have_been_read_is_not_told_as_done(void **state)
+{
+    spawn_id id;
+
+    (void)state;
+    worker_is_ready();
+    submit(&id, SPAWN_REPLY_FINISHED);
+    expect_call(&the_worker, &id);
+    another_broker();
+    is_there();
+    expect_how_it_ended(&id, SPAWN_OUTCOME_LOST);
+}
+
+static void nor_what_may_not_have_been_sent(void **state)
+{
+    spawn_id id;
+
+    (void)state;
+    worker_is_ready();
+    submit(&id, SPAWN_REPLY_FINISHED);
+    expect_call(&the_worker, &id);
+    assert_int_equal(shutdown(the_worker.link, SHUT_RD), 0);
+    another_broker();
+    is_there();
+    expect_how_it_ended(&id, SPAWN_OUTCOME_LOST);
+}
+
+/* It has called exit. */
+static void what_was_read_is(void **state)
+{
+    spawn_id id;
+
+    (void)state;
+    worker_is_ready();
+    submit(&id, SPAWN_REPLY_FINISHED);
+    expect_call(&the_worker, &id);
+    another_broker();
+    expect_call(&the_worker, &id);
+    expect_how_it_ended(&id, SPAWN_OUTCOME_EXITED);
+}
+
 /* Its history is not that far behind. */
 static void what_was_told_is_stored_a_moment_later(void **state)
 {
@@ -329,6 +382,9 @@ int main(void)
         ALONE(what_had_returned_is_not_called_again),
         ALONE(a_call_that_is_stored_outlives_its_broker_too),
         ALONE(arguments_stand_on_the_ticket),
+        ALONE(what_may_not_have_been_read_is_not_told_as_done),
+        ALONE(nor_what_may_not_have_been_sent),
+        ALONE(what_was_read_is),
         ALONE(what_was_told_is_stored_a_moment_later),
         ALONE(a_list_has_what_was_told_a_moment_before),
         ALONE(a_call_is_tried_again_as_often_as_it_asks),
