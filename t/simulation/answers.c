@@ -442,12 +442,19 @@ static void judge_kept(const request *r, const spawn_message *m)
         j->left_in = turns;
 }
 
+/* And not by the broker, after its worker had not taken it. */
+static bool ran_directly(const job *j)
+{
+    return j->direct && j->direct_number;
+}
+
 /* A call that was answered, of the history, when the store failed; or in its
  * broker's last moments (docs/directives.md). */
 static bool may_be_left_out(const job *j)
 {
     return j->is_call && (j->done || j->told_done)
-           && (j->record_unsure || (j->direct ? calls_unsure : !store_calm));
+           && (j->record_unsure
+               || (ran_directly(j) ? calls_unsure : !store_calm));
 }
 
 void answers_lose_broker(int64_t finished_ms)
@@ -457,7 +464,7 @@ void answers_lose_broker(int64_t finished_ms)
     for (i = 0; i < jobs_used; i++) {
         job *j = &jobs[i];
 
-        if (j->is_call && !j->direct && j->done
+        if (j->is_call && !ran_directly(j) && j->done
             && finished_ms < j->told_ms + STORED_WITHIN)
             j->record_unsure = true;
     }

@@ -643,6 +643,7 @@ void callers_check(void)
             there += j->queue == queue && j->known && !j->left_in
                      && !j->kill_asked && j->way == BY_SUBMIT
                      && !job_has_rules(j) && !(j->is_call && workers_failed)
+                     && j->attempt <= 1 /* who comes back needs no room */
                      && (j->launches == 0 || !j->told_exit);
         }
         if (there > queue_limits[queue].most)

@@ -42,6 +42,8 @@ static void pass(int64_t ms)
     board->wall_ms += ms;
     if (board->wall_ms > board->wall_most)
         board->wall_most = board->wall_ms;
+    if (board->boot > 0 && board->wall_ms - board->mono_ms > board->ahead_most)
+        board->ahead_most = board->wall_ms - board->mono_ms;
 }
 
 /* At most so far from where it would be: an id that is too far ahead is

@@ -58,6 +58,7 @@ static job *blank(way_in way, unsigned queue)
     j->most = 1;
     j->made_ms = board->mono_ms;
     j->made_wall = board->wall_ms;
+    j->made_boot = board->boot;
     return j;
 }
 
@@ -152,6 +153,15 @@ bool job_has_rules(const job *j)
            || j->expires_at;
 }
 
+/* When the machine is started anew, a moment is one of the time of day, as that
+ * is when it is read; and the clock may be set later. */
+static int64_t passed_since_boot(const job *j)
+{
+    return j->made_boot == board->boot
+               ? 0
+               : board->mono_ms + board->ahead_most - j->made_wall;
+}
+
 /* A post counts from the time in its id, and the clock may have been set since.
  */
 bool job_may_have_expired(const job *j)
@@ -162,7 +172,8 @@ bool job_may_have_expired(const job *j)
         return board->wall_most >= j->expires_at;
     return ms
            && (board->mono_ms - j->made_ms >= ms
-               || board->wall_most - j->made_wall >= ms);
+               || board->wall_most - j->made_wall >= ms
+               || passed_since_boot(j) >= ms);
 }
 
 job *job_find(const spawn_id *id)

@@ -37,6 +37,8 @@ static bool is_dead(const job *j)
 static void is_done(job *j)
 {
     j->done = false;
+    /* the ledger does not say that somebody had ended it */
+    j->kill_done = j->kill_done && !(j->durable && board->boot > 0);
     j->revived_after = j->launches + 1;
 }
 
@@ -78,5 +80,6 @@ void revived_lost(job *j)
 {
     j->revives--;
     j->revive_lost = true;
+    j->kill_done = j->kill_done && !(j->durable && board->boot > 0);
     j->done = false; /* it is asked for again */
 }

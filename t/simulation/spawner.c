@@ -395,7 +395,7 @@ static bool file_was_left(const job *j)
 void spawner_launches(job *j, const char *as, unsigned attempt)
 {
     say("job %u is launched, attempt %u", job_number(j), attempt);
-    if (j->launches > 0 && file_was_left(j))
+    if ((j->launches > 0 || j->done) && file_was_left(j))
         j->unsure = true;
     if (!j->unsure)
         check_launch(j, as, attempt);

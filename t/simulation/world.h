@@ -42,6 +42,7 @@ typedef enum {
 typedef struct {
     int64_t mono_ms, wall_ms;
     int64_t wall_most;  /* that the time of day ever was */
+    int64_t ahead_most; /* of mono_ms, since the power failed first */
     unsigned boot;      /* times that the machine was started anew, */
     int64_t boot_began; /* and when it was the last time */
     int64_t next;       /* when the broker wants a turn, FOREVER: never */
@@ -124,8 +125,9 @@ typedef struct {
     unsigned launched_in; /* and in which it was launched */
     int64_t expires_at;   /* of the time of day; 0: none */
     int64_t made_ms, made_wall, sent_ms; /* sent_ms: 0: never */
-    unsigned sent_turn;                  /* after this turn, first */
-    bool spooled;                        /* by whatever way it came first */
+    unsigned made_boot;
+    unsigned sent_turn; /* after this turn, first */
+    bool spooled;       /* by whatever way it came first */
     unsigned posted_in; /* when this broker was the last; 0: never */
     unsigned retry;     /* attempts after the first */
     unsigned good_at;   /* the first attempt that ends well */
