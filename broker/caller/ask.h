@@ -16,6 +16,15 @@
 #define SPAWN_OUTPUT_WANTED 1
 #define SPAWN_OUTPUT_RUN    2
 
+/** What is waited for. */
+typedef struct {
+    uint8_t want;   /* SPAWN_REPLY_STARTED or SPAWN_REPLY_FINISHED, or
+                     * SPAWN_WAIT_RETURNED (waiter.h) */
+    uint8_t output; /* SPAWN_OUTPUT_ */
+    bool submit;    /* a submit waits */
+    uint64_t ms;    /* so long; 0: without a limit */
+} spawn_wait;
+
 struct spawn_ask {
     spawn_ask *next;
     uint32_t seq;
@@ -23,10 +32,9 @@ struct spawn_ask {
     bool rows_there; /* in told */
     bool to_see;     /* it is answered to who may see the job then */
     uint8_t output;  /* SPAWN_OUTPUT_ */
-    uint8_t want;    /* what is waited for, of wait */
-    uint64_t wait_ms;
-    /* NULL, or: there is something to wait for after all: the job has come
-     * since, or waits again; or that is refused */
+    spawn_wait wanted;
+    /* of wanted; NULL, or: there is something to wait for after all: the job
+     * has come since, or waits again; or that is refused */
     bool (*wait)(spawn_peer *peer, const spawn_ask *ask);
     spawn_id id;
     spawn_list_filter filter;

@@ -43,12 +43,17 @@ void spawn_reply_kept(spawn_peer *peer, uint32_t seq, const spawn_id *id,
     owed->of = *id;
 }
 
+static void count_refusal(const spawn_owed *r, const spawn_failure *why)
+{
+    if (!r->done) /* a submit */
+        spawn_meter_refused(r->job->queue->meter, why->code);
+}
+
 /* Of the job that was submitted, also where another one is kept in its place.
  */
 static void refuse(const spawn_owed *r, const spawn_failure *why)
 {
-    if (!r->done) /* a submit */
-        spawn_meter_refused(r->job->queue->meter, why->code);
+    count_refusal(r, why);
     spawn_peer_refuse(r->peer, r->seq, r->kept ? &r->of : &r->job->id, why);
 }
 
@@ -76,6 +81,23 @@ bool spawn_reply_waits_for_ledger(const spawn_job *job)
     return job->ledger && !job->in_store && !job->promised;
 }
 
+/* What was not stored is the end of a job that is there: another one replaces
+ * it, and had it stored. */
+static bool waits_for_its_end(const spawn_owed *r)
+{
+    const spawn_job *job = r->job;
+
+    return !r->done && job->in_store && !job->revived
+           && job->ledger == SPAWN_IN_LEDGER_ASKED && spawn_job_over(job);
+}
+
+static bool has_to_wait(const spawn_owed *r)
+{
+    return was_not_stored(r->job)
+               ? spawn_reply_waits_for_ledger(r->job) || waits_for_its_end(r)
+               : is_asked(r->job);
+}
+
 void spawn_replies_send(spawn_batch *batch)
 {
     spawn_failure why;
@@ -86,9 +108,7 @@ void spawn_replies_send(spawn_batch *batch)
 
         if (!spawn_peer_open(r->peer))
             continue;
-        if (r->job->rest
-            || (was_not_stored(r->job) ? spawn_reply_waits_for_ledger(r->job)
-                                       : is_asked(r->job))) {
+        if (r->job->rest || has_to_wait(r)) {
             batch->owed[kept++] = *r;
             continue;
         }
@@ -140,7 +160,6 @@ static void refuse_later(const spawn_job *job, spawn_peer *peer, uint32_t seq,
 {
     spawn_batch *b = job->batch;
 
-    spawn_meter_refused(job->queue->meter, why->code);
     b->refusals = spawn_array_grow(b->refusals, b->refusals_used,
                                    &b->refusals_room, sizeof(spawn_refusal));
     b->refusals[b->refusals_used++] = (spawn_refusal){
@@ -165,8 +184,10 @@ void spawn_replies_refuse_later(const spawn_job *job, const spawn_failure *why)
 
         if (r.job != job)
             b->owed[kept++] = r;
-        else if (spawn_peer_open(r.peer))
+        else if (spawn_peer_open(r.peer)) {
+            count_refusal(&r, why);
             refuse_later(job, r.peer, r.seq, r.kept ? &r.of : &job->id, why);
+        }
     }
     b->owed_used = kept;
 }

@@ -66,7 +66,9 @@ static void request_wait(spawn_peer *peer, const spawn_message *m,
                          spawn_packet *p, const spawn_id *id)
 {
     uint64_t want = spawn_attr_u64(&m->attr[SPAWN_A_WAIT_FOR]);
-    uint64_t wait_ms = spawn_u64_or(m, SPAWN_A_WAIT_MS, 0);
+    const spawn_wait wait = {.want = (uint8_t)want,
+                             .output = output_of(m),
+                             .ms = spawn_u64_or(m, SPAWN_A_WAIT_MS, 0)};
     spawn_job *job = spawn_job_find(id);
     spawn_ask *a;
 
@@ -79,14 +81,13 @@ static void request_wait(spawn_peer *peer, const spawn_message *m,
     if (!job || spawn_wait_is_over(job, (unsigned)want)) {
         a = spawn_ask_of_job(m->header.seq, id, output_of(m));
         if (!job)
-            spawn_waiter_ask(a, (unsigned)want, wait_ms);
+            spawn_waiter_ask(a, &wait);
         spawn_peer_ask(peer, a);
         return;
     }
     if (spawn_waiters_enough(peer, m->header.seq, id))
         return;
-    spawn_waiter_add(peer, m->header.seq, job, (spawn_reply)want, output_of(m),
-                     wait_ms);
+    spawn_waiter_add(peer, m->header.seq, job, &wait);
 }
 
 static bool are_pairs(const spawn_message *m)

@@ -45,45 +45,52 @@
 
 /* ---- an id that is known ---- */
 
+static void wait_for(const spawn_incoming *in, spawn_job *job, uint8_t want)
+{
+    spawn_wait wait = {.want = want,
+                       .output = want == SPAWN_REPLY_FINISHED
+                                     ? SPAWN_OUTPUT_RUN
+                                     : SPAWN_OUTPUT_NONE,
+                       .submit = true};
+    spawn_ask *ask;
+
+    if (job && !spawn_wait_is_over(job, want)) {
+        if (spawn_u64_or(in->m, SPAWN_A_WANT, 0) & SPAWN_WANT_EARLY
+            && !job->claim) /* who is told may come again */
+            wait.want = SPAWN_WAIT_RETURNED;
+        spawn_waiter_add(in->peer, in->m->header.seq, job, &wait);
+        return;
+    }
+    if (job)
+        spawn_job_store_now(job); /* it is the store that answers */
+    ask = spawn_alloc(sizeof(*ask));
+    ask->seq = in->m->header.seq;
+    ask->id = in->id;
+    ask->output = wait.output;
+    if (!job)
+        spawn_waiter_ask(ask, &wait);
+    spawn_peer_ask(in->peer, ask);
+}
+
 static void answer_known(const spawn_incoming *in, spawn_job *job,
                          spawn_state state)
 {
     spawn_reply want =
         (spawn_reply)spawn_u64_or(in->m, SPAWN_A_REPLY, SPAWN_REPLY_ACCEPTED);
-    bool wait = want == SPAWN_REPLY_STARTED || want == SPAWN_REPLY_FINISHED;
-    uint8_t output =
-        want == SPAWN_REPLY_FINISHED ? SPAWN_OUTPUT_RUN : SPAWN_OUTPUT_NONE;
     uint32_t seq = in->m->header.seq;
-    spawn_ask *ask;
 
     if (!in->peer)
         return;
-    if (!wait && job) {
+    if (want == SPAWN_REPLY_STARTED || want == SPAWN_REPLY_FINISHED) {
+        wait_for(in, job, (uint8_t)want);
+    }
+    else if (job) {
         if (job->lent || !job->slot)
             spawn_job_store_now(job); /* nothing else keeps the promise */
         spawn_reply_accepted(in->peer, seq, job);
     }
-    else if (!wait) {
-        spawn_peer_accepted(in->peer, seq, &in->id, state);
-    }
-    else if (job && !spawn_wait_is_over(job, want)) {
-        spawn_waiter_add(in->peer, seq, job,
-                         spawn_u64_or(in->m, SPAWN_A_WANT, 0) & SPAWN_WANT_EARLY
-                                 && !job->claim /* who is told may come again */
-                             ? SPAWN_WAIT_RETURNED
-                             : want,
-                         output, 0);
-    }
     else {
-        if (job)
-            spawn_job_store_now(job); /* it is the store that answers */
-        ask = spawn_alloc(sizeof(*ask));
-        ask->seq = seq;
-        ask->id = in->id;
-        ask->output = output;
-        if (!job)
-            spawn_waiter_ask(ask, want, 0);
-        spawn_peer_ask(in->peer, ask);
+        spawn_peer_accepted(in->peer, seq, &in->id, state);
     }
 }
 

@@ -9,8 +9,10 @@
 
 #include "common/spawn_os.h"
 #include "broker/base/alloc.h"
+#include "broker/base/meters.h"
 #include "broker/base/timer.h"
 #include "broker/job/changes.h"
+#include "broker/job/queue.h"
 #include "broker/process/perl.h"
 #include "broker/caller/ask.h"
 #include "broker/caller/offer.h"
@@ -25,6 +27,7 @@ struct spawn_waiter {
     uint32_t seq;
     uint8_t want;
     uint8_t output; /* SPAWN_OUTPUT_ */
+    bool submit;
 };
 
 static void drop(spawn_waiter *waiter)
@@ -64,28 +67,30 @@ bool spawn_wait_is_over(const spawn_job *job, unsigned want)
 }
 
 void spawn_waiter_add(spawn_peer *peer, uint32_t seq, spawn_job *job,
-                      unsigned want, unsigned output, uint64_t wait_ms)
+                      const spawn_wait *wait)
 {
     spawn_waiter *waiter = spawn_alloc(sizeof(*waiter));
+    uint64_t ms = wait->ms;
 
     waiter->peer = peer;
     waiter->job = job;
     waiter->seq = seq;
-    waiter->want = (uint8_t)want;
-    waiter->output = (uint8_t)output;
+    waiter->want = wait->want;
+    waiter->output = wait->output;
+    waiter->submit = wait->submit;
     waiter->of_job = job->waiters;
     job->waiters = waiter;
-    job->starts_awaited += want == SPAWN_REPLY_STARTED;
+    job->starts_awaited += wait->want == SPAWN_REPLY_STARTED;
     waiter->of_peer = peer->waiters;
     peer->waiters = waiter;
     peer->waiters_count++;
-    if (want == SPAWN_REPLY_STARTED && job->state == SPAWN_STATE_RUNNING)
+    if (wait->want == SPAWN_REPLY_STARTED && job->state == SPAWN_STATE_RUNNING)
         spawn_job_store_now(job);
-    if (wait_ms) {
-        if (wait_ms > SPAWN_WAIT_MAX_MS)
-            wait_ms = SPAWN_WAIT_MAX_MS;
+    if (ms) {
+        if (ms > SPAWN_WAIT_MAX_MS)
+            ms = SPAWN_WAIT_MAX_MS;
         waiter->timer.fire = too_late;
-        spawn_timer_set(&waiter->timer, spawn_mono_ms() + (int64_t)wait_ms);
+        spawn_timer_set(&waiter->timer, spawn_mono_ms() + (int64_t)ms);
     }
 }
 
@@ -108,18 +113,18 @@ static bool wait_after_all(spawn_peer *peer, const spawn_ask *ask)
 {
     spawn_job *job = spawn_job_find(&ask->id);
 
-    if (!job || spawn_job_over(job) || spawn_wait_is_over(job, ask->want))
+    if (!job || spawn_job_over(job)
+        || spawn_wait_is_over(job, ask->wanted.want))
         return false;
     if (!spawn_waiters_enough(peer, ask->seq, &ask->id))
-        spawn_waiter_add(peer, ask->seq, job, ask->want, ask->output,
-                         ask->wait_ms);
+        spawn_waiter_add(peer, ask->seq, job, &ask->wanted);
     return true;
 }
 
-void spawn_waiter_ask(spawn_ask *ask, unsigned want, uint64_t wait_ms)
+void spawn_waiter_ask(spawn_ask *ask, const spawn_wait *wait)
 {
-    ask->want = (uint8_t)want;
-    ask->wait_ms = wait_ms;
+    ask->wanted = *wait;
+    ask->output = wait->output;
     ask->wait = wait_after_all;
 }
 
@@ -143,7 +148,8 @@ static void answer_later(spawn_peer *peer, uint32_t seq, const spawn_job *job,
     ask->id = job->id;
     ask->output = (uint8_t)output;
     if (spawn_job_over(job))
-        spawn_waiter_ask(ask, SPAWN_REPLY_FINISHED, 0);
+        spawn_waiter_ask(ask, &(spawn_wait){.want = SPAWN_REPLY_FINISHED,
+                                            .output = (uint8_t)output});
     spawn_peer_ask(peer, ask);
 }
 
@@ -188,12 +194,20 @@ void spawn_waiters_tell(spawn_job *job)
     }
 }
 
+/* A submit that is refused is counted, other questions are not. */
+static void count_refusal(const spawn_waiter *waiter, const spawn_failure *why)
+{
+    if (waiter->submit)
+        spawn_meter_refused(waiter->job->queue->meter, why->code);
+}
+
 void spawn_waiters_refuse(spawn_job *job, const spawn_failure *why)
 {
     while (job->waiters) {
         spawn_peer *peer = job->waiters->peer;
         uint32_t seq = job->waiters->seq;
 
+        count_refusal(job->waiters, why);
         drop(job->waiters);
         spawn_peer_refuse(peer, seq, &job->id, why);
     }
@@ -205,6 +219,7 @@ void spawn_waiters_refuse_later(spawn_job *job, const spawn_failure *why)
         spawn_peer *peer = job->waiters->peer;
         uint32_t seq = job->waiters->seq;
 
+        count_refusal(job->waiters, why);
         drop(job->waiters);
         spawn_reply_refuse_later(peer, seq, job, why);
     }

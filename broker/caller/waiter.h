@@ -8,6 +8,7 @@
 
 #include "common/spawn_field.h"
 #include "broker/job/job.h"
+#include "broker/caller/ask.h"
 #include "broker/caller/connection.h"
 
 #define SPAWN_WAIT_MAX_MS SPAWN_DURATION_MAX_MS
@@ -20,13 +21,10 @@
  * job's last change is not stored: its commit may fail. */
 bool spawn_wait_is_over(const spawn_job *job, unsigned want);
 
-/**
- * Answer the request seq of a peer with JOB when the job has got that far.
- * @param want SPAWN_REPLY_STARTED, SPAWN_REPLY_FINISHED or SPAWN_WAIT_RETURNED.
- * @param wait_ms 0: no limit; else REFUSED (timed out) after it.
- */
+/** Answer the request seq of a peer with JOB when the job has got that far, or
+ * with REFUSED (timed out) when its time is over before. */
 void spawn_waiter_add(spawn_peer *peer, uint32_t seq, spawn_job *job,
-                      unsigned want, unsigned output, uint64_t wait_ms);
+                      const spawn_wait *wait);
 
 /** Does a peer wait for as many as it may? That is memory of ours which a
  * caller could fill. True: it was refused. */
@@ -36,7 +34,7 @@ bool spawn_waiters_enough(spawn_peer *peer, uint32_t seq, const spawn_id *id);
  * answered from the store (ask.h) waits all the same when the job is there by
  * then, and has not got that far.
  */
-void spawn_waiter_ask(spawn_ask *ask, unsigned want, uint64_t wait_ms);
+void spawn_waiter_ask(spawn_ask *ask, const spawn_wait *wait);
 
 /** Answer those who waited for its state: the job was committed, or is
  * unstored.

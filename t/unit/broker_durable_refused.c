@@ -99,6 +99,47 @@ static void only_this_one_goes_on(void)
     broker_goes_on();
 }
 
+static void replace_by(bool durable)
+{
+    spawn_writer w;
+
+    (void)spawn_id_make(&job);
+    begin_submit(&w, &job, "/bin/true");
+    if (durable)
+        spawn_put_u64(&w, SPAWN_A_DURABLE, 1);
+    else
+        spawn_put_u64(&w, SPAWN_A_DELAY, 3600000);
+    spawn_put_str(&w, SPAWN_A_UNIQUE, "k");
+    spawn_put_u64(&w, SPAWN_A_ON_CONFLICT, SPAWN_CONFLICT_REPLACE);
+    ask(&w);
+}
+
+/* The other one had it stored, so it is known: it waits until its end is. */
+static void one_that_is_replaced_is_not(void **state)
+{
+    spawn_id first;
+
+    (void)state;
+    NEEDS_A_DISK;
+    reach_go_and_call_in();
+    a_durable_job_waits();
+    store_changes(TAKES_NO_END);
+    a_durable_job_waits();
+    disk[HANG_AFTER] = 0;
+    replace_by(true);
+    first = job;
+    wait_for_a_hang();
+    replace_by(false);
+    expect_answer(SPAWN_M_ACCEPTED);
+    wait_until_logged("MS0530", 1);
+    quiet_at(caller, 50);
+    disk_goes_on();
+    store_changes(TAKES_ALL);
+    has_heard();
+    job = first;
+    expect_outcome(SPAWN_OUTCOME_CANCELLED);
+}
+
 /* If the broker ended now, the next one would run both. */
 static void who_comes_after_it_is_cancelled_then(void **state)
 {
@@ -310,6 +351,7 @@ int main(void)
         TEST(one_that_was_killed_in_vain_starts_as_a_durable_one),
         TEST(nor_does_it_end_with_the_power),
         TEST(it_is_refused_when_the_ledger_has_forgotten_it),
+        TEST(one_that_is_replaced_is_not),
         TEST(who_comes_after_it_is_cancelled_then),
         TEST(so_is_who_waits_for_its_end),
         TEST(so_is_one_that_may_be_there),

@@ -138,6 +138,42 @@ static void a_full_queue_is_counted(void **state)
     expect_refusal(SPAWN_E_UNKNOWN_QUEUE);
 }
 
+static void waits_for_its_end(unsigned type)
+{
+    spawn_writer w;
+
+    if (type == SPAWN_M_SUBMIT) {
+        (void)spawn_id_make(&job);
+        begin_submit(&w, &job, "/bin/true");
+        spawn_put_u64(&w, SPAWN_A_DELAY, 3600000); /* it is stored first */
+        spawn_put_u64(&w, SPAWN_A_REPLY, SPAWN_REPLY_FINISHED);
+    }
+    else {
+        begin(&w, SPAWN_M_WAIT, &job);
+        spawn_put_u64(&w, SPAWN_A_WAIT_FOR, SPAWN_REPLY_FINISHED);
+    }
+    ask(&w);
+}
+
+/* Who asks for it at the same time submits nothing. */
+static void so_is_a_submit_that_waits_for_the_end(void **state)
+{
+    (void)state;
+    log_is_kept = true;
+    make_store_that_fails(NO_INSERT);
+    reach_go_and_call_in();
+    broker_sleeps();
+    waits_for_its_end(SPAWN_M_SUBMIT);
+    waits_for_its_end(SPAWN_M_WAIT);
+    broker_goes_on();
+    expect_answer(SPAWN_M_REFUSED);
+    expect_answer(SPAWN_M_REFUSED);
+    look(NULL);
+    assert_int_equal(told(2, SPAWN_A_REFUSALS, SPAWN_E_STORE), 1);
+    assert_int_equal(told(0, SPAWN_A_REFUSALS, SPAWN_E_STORE), 1);
+    log_is_kept = false;
+}
+
 static void the_next_broker_goes_on(void **state)
 {
     uint64_t since;
@@ -170,9 +206,10 @@ static void the_next_broker_goes_on(void **state)
 int main(void)
 {
 #define ALONE(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down_all)
-    const struct CMUnitTest tests[] = {ALONE(what_happened_is_told),
-                                       ALONE(a_full_queue_is_counted),
-                                       ALONE(the_next_broker_goes_on)};
+    const struct CMUnitTest tests[] = {
+        ALONE(what_happened_is_told), ALONE(a_full_queue_is_counted),
+        ALONE(so_is_a_submit_that_waits_for_the_end),
+        ALONE(the_next_broker_goes_on)};
 
     if (getsid(0) == 0) /* it began outside of our namespace */
         (void)setsid();
