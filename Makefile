@@ -373,7 +373,7 @@ test-crash: all $(B)/t/crash/cuts
 SIMULATED := $(filter-out $(B)/broker/broker/main.o $(B)/broker/broker/base/loop.o, \
              $(call objects,broker,$(BROKER_C))) \
              $(filter-out $(B)/shared/common/spawn_closer.o,$(COMMON))
-WRAPPED   := spawn_mono_ms spawn_mono_us spawn_boot_ms spawn_os_boot_id spawn_wall_ms spawn_os_clock_steps spawn_os_pidfd spawn_os_hangs \
+WRAPPED   := spawn_mono_ms spawn_mono_us spawn_boot_ms spawn_os_boot_id spawn_wall_ms spawn_os_clock_steps spawn_os_pidfd spawn_os_hangs spawn_os_resident \
              spawn_os_pidfd_signal spawn_os_group_signal spawn_os_group_end spawn_packet_send spawn_packet_receive spawn_packet_receive_with \
              spawn_inbox_put spawn_inbox_launched spawn_inbox_ends spawn_inbox_free spawn_inbox_leave \
              spawn_inbox_waits_again spawn_spool_remove spawn_digest spawn_store_open spawn_id_make spawn_worker_send spawn_worker_signal spawn_submit_own getrandom fsync \

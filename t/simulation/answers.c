@@ -6,6 +6,7 @@
 #include "t/simulation/answers.h"
 #include "t/simulation/cron_asked.h"
 #include "t/simulation/durable.h"
+#include "t/simulation/metered.h"
 #include "t/simulation/ordered.h"
 #include "t/simulation/revived.h"
 #include "t/simulation/workers.h"
@@ -474,6 +475,9 @@ static void judge_refused_submit(const request *r, unsigned code)
 {
     job *j = r->job;
 
+    if (code != SPAWN_E_STORE || !began_blind) /* that counts nothing yet */
+        metered_refused(j->queue, code);
+
     if (code == SPAWN_E_STORE && !answer_store_may_refuse(r))
         promise_broken("job %u is refused by a store that is good",
                        job_number(j));
@@ -536,6 +540,13 @@ static bool was_run_directly(const request *r)
            && !calls_unsure && !j->record_unsure;
 }
 
+/* It is in the ledger; or in a slot, and what it comes after may be there: it is
+ * taken when that is read. */
+static bool only_ledger_may_tell(const job *j)
+{
+    return j->durable || (j->after_count && j->posted_in);
+}
+
 static void judge_refused_question(const request *r, unsigned code)
 {
     job *j = r->job;
@@ -548,7 +559,7 @@ static void judge_refused_question(const request *r, unsigned code)
             break;
         }
         if (r->was_known && !may_be_left_out(j)
-            && !(j->durable && ledger_unread))
+            && !(ledger_unread && only_ledger_may_tell(j)))
             promise_broken("job %u was known, and is not any more",
                            job_number(j));
         if (was_run_directly(r))
@@ -599,6 +610,23 @@ static void judge_queues(const request *r, const spawn_message *m,
                        queue_names[r->control.queue]);
 }
 
+/* ---- numbers ---- */
+
+bool numbers_asked;
+
+static void judge_numbers(const spawn_message *m)
+{
+    if (m->header.type == SPAWN_M_METER) {
+        metered_row(m);
+        return;
+    }
+    numbers_asked = false;
+    if (m->header.type == SPAWN_M_END)
+        metered_end();
+    else if (m->header.type != SPAWN_M_REFUSED || store_calm)
+        promise_broken("the broker's numbers are not told");
+}
+
 /* ---- all of them ---- */
 
 void answer_judge(const request *r, const spawn_message *m)
@@ -612,6 +640,10 @@ void answer_judge(const request *r, const spawn_message *m)
     }
     if (r->type == SPAWN_M_CRON) {
         cron_judge(r, m, code);
+        return;
+    }
+    if (r->type == SPAWN_M_METERS) {
+        judge_numbers(m);
         return;
     }
     if (!j) {
@@ -667,6 +699,8 @@ void answer_lost(const request *r)
         controls_lost(&r->control);
     if (r->type == SPAWN_M_CRON)
         cron_lost(r);
+    if (r->type == SPAWN_M_METERS)
+        numbers_asked = false;
     if (r->job && r->type == SPAWN_M_SUBMIT && !r->job->promised)
         r->job->undone_in = turns;
     if (r->job && r->type == SPAWN_M_SUBMIT)

@@ -14,6 +14,7 @@
 #include <sys/un.h>
 
 #include "common/spawn_release.h"
+#include "t/simulation/metered.h"
 #include "t/simulation/body.h"
 #include "t/simulation/caller.h"
 #include "t/simulation/cron_asked.h"
@@ -271,7 +272,7 @@ static void hear_one(caller *c, const spawn_message *m)
     ends = c->asked[i].type == SPAWN_M_SUBMIT && m->header.type == SPAWN_M_JOB
                ? c->asked[i].job
                : NULL;
-    if (m->header.type == SPAWN_M_QUEUE_STATE
+    if (m->header.type == SPAWN_M_QUEUE_STATE || m->header.type == SPAWN_M_METER
         || m->header.type == SPAWN_M_CRON_ENTRY)
         c->asked[i].row_came = true;
     else
@@ -592,6 +593,22 @@ void callers_ask_all(void)
         if (c)
             get(c, j);
     }
+}
+
+void callers_ask_numbers(void)
+{
+    caller *c = one_that_asks();
+    spawn_writer w;
+    request *r;
+
+    if (!c || numbers_asked)
+        return;
+    r = caller_asks(c, &w, SPAWN_M_METERS, NULL);
+    if (!r)
+        return;
+    numbers_asked = true;
+    metered_asked();
+    caller_sends(c, &w, r);
 }
 
 bool callers_wait_for_answers(void)

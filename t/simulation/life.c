@@ -18,6 +18,7 @@
 
 #include "common/spawn_os.h"
 #include "common/spawn_release.h"
+#include "broker/base/meters.h"
 #include "broker/process/link.h"
 #include "broker/run/durable.h"
 #include "t/simulation/answers.h"
@@ -26,6 +27,7 @@
 #include "t/simulation/durable.h"
 #include "t/simulation/files.h"
 #include "t/simulation/logged.h"
+#include "t/simulation/metered.h"
 #include "t/simulation/ordered.h"
 #include "t/simulation/body.h"
 #include "t/simulation/workers.h"
@@ -36,6 +38,7 @@
 
 #define INBOX_SLOTS 128 /* as in broker/caller/inbox.c, */
 #define INBOX_SLOT  69632
+#define NUMBERS_AT  ((size_t)256 * INBOX_SLOT)
 
 char world_dir[64];
 bool alive, broker_ready, going, calm;
@@ -106,7 +109,7 @@ static void new_spawner(void)
 /* What all runs have. */
 void life_open(void)
 {
-    size_t size = (size_t)INBOX_SLOTS * INBOX_SLOT;
+    size_t size = NUMBERS_AT + spawn_meters_size();
 
     notify = body_world_fd(inotify_init1(IN_NONBLOCK | IN_CLOEXEC));
     inbox = body_world_fd(spawn_os_memfd("inbox"));
@@ -161,6 +164,8 @@ static void empty_inbox(void)
                    != 0)
             memset(slot, 0, INBOX_SLOT);
     }
+    memset(slots + NUMBERS_AT, 0, spawn_meters_size());
+    metered_lost();
 }
 
 bool life_inbox_is_empty(void)
@@ -355,6 +360,8 @@ static void has_gone(void)
 static void ends(void)
 {
     has_gone();
+    if (body_end() == DIED_AT_POINT)
+        metered_in_a_turn();
     if (body_end() == DIED_AT_POINT)
         say("the broker is killed (point %llu)",
             (unsigned long long)board->points);

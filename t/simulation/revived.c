@@ -20,6 +20,7 @@ bool revived_may_be(const job *j)
 void revived_asked(job *j)
 {
     j->revives++;
+    j->revives_asked++;
     j->maybe_revived = j->ever_revived = true;
     j->left_in = 0;
     if (j->most < j->attempt + j->retry + 1)

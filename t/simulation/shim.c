@@ -44,6 +44,7 @@ int64_t __wrap_spawn_wall_ms(void);
 int __wrap_spawn_os_clock_steps(void);
 int __wrap_spawn_os_pidfd(pid_t pid);
 bool __wrap_spawn_os_hangs(pid_t pid);
+uint64_t __wrap_spawn_os_resident(pid_t pid);
 int __wrap_spawn_os_pidfd_signal(int pidfd, int signo);
 int __wrap_spawn_os_group_signal(int pidfd, pid_t group, int signo);
 void __wrap_spawn_os_group_end(pid_t group, int64_t lived_boot_ms);
@@ -151,6 +152,12 @@ int __wrap_spawn_os_pidfd(pid_t pid)
 {
     (void)pid;
     return -ESRCH;
+}
+
+uint64_t __wrap_spawn_os_resident(pid_t pid)
+{
+    (void)pid;
+    return 0;
 }
 
 bool __wrap_spawn_os_hangs(pid_t pid)

@@ -278,6 +278,16 @@ static bool is_early(const job *j)
            || (j->at_ms && board->wall_most < j->at_ms);
 }
 
+/* Its next attempt has a pause before it, which counts from the end of the one
+ * before; one that is revived has none, and after a boot the time of day
+ * decides. */
+static bool is_hasty(const job *j)
+{
+    return j->pause_ms && j->launches > 0 && j->place == FORGOTTEN
+           && !j->ever_revived && j->made_boot == board->boot
+           && board->mono_ms < j->ended_ms + (int64_t)j->pause_ms;
+}
+
 /* It was taken when it was known, at the latest. */
 static bool is_late(const job *j)
 {
@@ -363,6 +373,11 @@ static void check_launch(const job *j, const char *as, unsigned attempt)
                        job_number(j));
     else if (is_early(j))
         promise_broken("job %u is launched before its time", job_number(j));
+    else if (is_hasty(j))
+        promise_broken("job %u is tried again %lld ms after its attempt, and "
+                       "was to wait %llu ms",
+                       job_number(j), (long long)(board->mono_ms - j->ended_ms),
+                       (unsigned long long)j->pause_ms);
     else if (is_late(j))
         promise_broken("job %u is launched, and was to expire %lld ms ago",
                        job_number(j),

@@ -155,6 +155,7 @@ typedef struct {
     unsigned undone_in;     /* turn in which it was taken back, perhaps; or 0 */
     unsigned most;          /* attempts that it may have */
     unsigned revives;       /* that are not answered */
+    unsigned revives_asked; /* all */
     bool maybe_revived;     /* so it may have ended, or not */
     bool revive_lost;       /* and will stay so: one got no answer */
     bool ever_revived;      /* or asked for */
@@ -334,6 +335,8 @@ unsigned callers_submitted(const job *j);
  * job is asked for. */
 void callers_send_again(void);
 void callers_ask_all(void);
+/* One asks for the broker's numbers, unless somebody does. */
+void callers_ask_numbers(void);
 /* What of the promised is not known to have ended; NULL: nothing. */
 const job *callers_open_job(void);
 void callers_check(void);
