@@ -540,8 +540,8 @@ static bool was_run_directly(const request *r)
            && !calls_unsure && !j->record_unsure;
 }
 
-/* It is in the ledger; or in a slot, and what it comes after may be there: it is
- * taken when that is read. */
+/* It is in the ledger; or in a slot, and what it comes after may be there: it
+ * is taken when that is read. */
 static bool only_ledger_may_tell(const job *j)
 {
     return j->durable || (j->after_count && j->posted_in);
@@ -610,23 +610,6 @@ static void judge_queues(const request *r, const spawn_message *m,
                        queue_names[r->control.queue]);
 }
 
-/* ---- numbers ---- */
-
-bool numbers_asked;
-
-static void judge_numbers(const spawn_message *m)
-{
-    if (m->header.type == SPAWN_M_METER) {
-        metered_row(m);
-        return;
-    }
-    numbers_asked = false;
-    if (m->header.type == SPAWN_M_END)
-        metered_end();
-    else if (m->header.type != SPAWN_M_REFUSED || store_calm)
-        promise_broken("the broker's numbers are not told");
-}
-
 /* ---- all of them ---- */
 
 void answer_judge(const request *r, const spawn_message *m)
@@ -643,7 +626,7 @@ void answer_judge(const request *r, const spawn_message *m)
         return;
     }
     if (r->type == SPAWN_M_METERS) {
-        judge_numbers(m);
+        metered_judge(m);
         return;
     }
     if (!j) {
@@ -700,7 +683,7 @@ void answer_lost(const request *r)
     if (r->type == SPAWN_M_CRON)
         cron_lost(r);
     if (r->type == SPAWN_M_METERS)
-        numbers_asked = false;
+        metered_unanswered();
     if (r->job && r->type == SPAWN_M_SUBMIT && !r->job->promised)
         r->job->undone_in = turns;
     if (r->job && r->type == SPAWN_M_SUBMIT)

@@ -28,9 +28,6 @@ const char *answer_text(const spawn_message *m);
 /* It has shown this job, which is accepted. */
 void answer_shows(job *j);
 
-/* Somebody has asked for the broker's numbers. */
-extern bool numbers_asked;
-
 /* Need the broker not know any more how it ended? */
 bool answer_may_be_forgotten(const job *j);
 /* The same of what was there at this time (mono ms). */

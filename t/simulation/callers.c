@@ -601,12 +601,11 @@ void callers_ask_numbers(void)
     spawn_writer w;
     request *r;
 
-    if (!c || numbers_asked)
+    if (!c || metered_is_asked())
         return;
     r = caller_asks(c, &w, SPAWN_M_METERS, NULL);
     if (!r)
         return;
-    numbers_asked = true;
     metered_asked();
     caller_sends(c, &w, r);
 }

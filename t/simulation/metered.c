@@ -24,7 +24,7 @@ typedef struct {
 } row;
 
 static row rows[ROWS], before[ROWS];
-static bool lost, in_a_turn;
+static bool asked, lost, in_a_turn;
 /* Since it was lost; and of these, when the answer was asked for. */
 static uint64_t told[QUEUES][SPAWN_METER_REASONS];
 static uint64_t told_then[QUEUES][SPAWN_METER_REASONS];
@@ -35,7 +35,7 @@ void metered_reset(void)
     memset(before, 0, sizeof(before));
     memset(told, 0, sizeof(told));
     memset(told_then, 0, sizeof(told_then));
-    lost = in_a_turn = false;
+    asked = lost = in_a_turn = false;
 }
 
 void metered_lost(void)
@@ -59,8 +59,19 @@ void metered_refused(unsigned queue, unsigned code)
 
 /* ---- an answer ---- */
 
+bool metered_is_asked(void)
+{
+    return asked;
+}
+
+void metered_unanswered(void)
+{
+    asked = false;
+}
+
 void metered_asked(void)
 {
+    asked = true;
     memset(rows, 0, sizeof(rows));
     memcpy(told_then, told, sizeof(told));
 }
@@ -100,7 +111,7 @@ static row *row_of(const spawn_message *m)
     return NULL;
 }
 
-void metered_row(const spawn_message *m)
+static void take_row(const spawn_message *m)
 {
     row *it = row_of(m);
 
@@ -228,7 +239,7 @@ static void check_refusals(unsigned queue)
                        queue_names[queue]);
 }
 
-void metered_end(void)
+static void take_end(void)
 {
     unsigned i;
 
@@ -243,6 +254,19 @@ void metered_end(void)
     for (i = 0; i < QUEUES; i++)
         check_refusals(i);
     memcpy(before, rows, sizeof(before));
+}
+
+void metered_judge(const spawn_message *m)
+{
+    if (m->header.type == SPAWN_M_METER) {
+        take_row(m);
+        return;
+    }
+    asked = false;
+    if (m->header.type == SPAWN_M_END)
+        take_end();
+    else if (m->header.type != SPAWN_M_REFUSED || store_calm)
+        promise_broken("the broker's numbers are not told");
 }
 
 /* ---- all have ended ---- */

@@ -17,10 +17,12 @@ void metered_in_a_turn(void);
 /* A submit was answered so. */
 void metered_refused(unsigned queue, unsigned code);
 
-/* An answer begins, has a row, and is there. */
+/* Somebody asks; one at a time. */
 void metered_asked(void);
-void metered_row(const spawn_message *m);
-void metered_end(void);
+bool metered_is_asked(void);
+/* A message of the answer; or there will be none. */
+void metered_judge(const spawn_message *m);
+void metered_unanswered(void);
 
 /* The last answer: nothing waits or runs any more. */
 void metered_check(void);
