@@ -271,11 +271,13 @@ static bool is_kept(const spawn_job *job)
 }
 
 /* A new durable job is known when it is on the disk, also when one that
- * replaces it had it stored before that. */
+ * replaces it had it stored before that; or when its end is stored. */
 static bool waits_for_ledger(const spawn_job *job)
 {
     return job->ledger == SPAWN_IN_LEDGER_ASKED && !job->ask_again
-           && job->attempt == 1 && job->state == SPAWN_STATE_QUEUED;
+           && job->attempt == 1
+           && (job->state == SPAWN_STATE_QUEUED
+               || (job->in_store && job->store_error));
 }
 
 /* The store answers, and the job is not there yet: there was no room for it in

@@ -118,6 +118,7 @@ static void replace_by(bool durable)
 static void one_that_is_replaced_is_not(void **state)
 {
     spawn_id first;
+    spawn_writer w;
 
     (void)state;
     NEEDS_A_DISK;
@@ -132,11 +133,13 @@ static void one_that_is_replaced_is_not(void **state)
     replace_by(false);
     expect_answer(SPAWN_M_ACCEPTED);
     wait_until_logged("MS0530", 1);
+    job = first;
+    begin(&w, SPAWN_M_GET, &job); /* nor is it known yet */
+    ask(&w);
     quiet_at(caller, 50);
     disk_goes_on();
     store_changes(TAKES_ALL);
     has_heard();
-    job = first;
     expect_outcome(SPAWN_OUTCOME_CANCELLED);
 }
 
