@@ -75,7 +75,7 @@ typedef enum {
       "most captured bytes of each stream")                                    \
     X(LOAD, "load", TEXT, "none", "module to load before the function's call") \
     X(RETRY, "retry", INTEGER, "0",                                            \
-      "how often a call is given to another worker when its worker died")      \
+      "how often it is tried again when it has failed, or is lost")            \
     X(BACKOFF, "backoff", BACKOFF, "exponential:1:300",                        \
       "pause before each retry")                                               \
     X(RETRY_ON, "retry_on", RETRY_ON, "failed,lost", "which ends are retried") \

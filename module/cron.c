@@ -17,13 +17,23 @@
 #include "common/spawn_cron.h"
 #include "common/spawn_zone.h"
 #include "common/spawn_field.h"
+#include "common/spawn_moment.h"
 #include "common/spawn_name.h"
 #include "common/spawn_proto.h"
+#include "common/spawn_retry.h"
+#include "common/spawn_rule.h"
 
 #define ENTRIES_MAX 1000
 #define WORDS_MAX   60000 /* bytes of one: SPAWN_CRON_MAX has room for more */
 #define ALL_MAX     (2 << 20) /* bytes of all; they go into one message */
-#define OPTIONS     "name, queue, tz, catch_up, overlap, timeout and user"
+#define OPTIONS                                                                \
+    "name, queue, tz, catch_up, overlap, timeout, user, retry, retry_on, "     \
+    "backoff, expires, priority and durable"
+
+typedef struct {
+    const spawn_field *field;
+    const char *text;
+} cron_rule;
 
 typedef struct {
     const char *name, *where;
@@ -34,6 +44,7 @@ typedef struct {
     bool overlap;
     bool function;
     apr_array_header_t *words; /* of const char *: what is run */
+    apr_array_header_t *rules; /* of cron_rule: fields of its jobs */
 } cron_entry;
 
 /* ---- options ---- */
@@ -126,7 +137,72 @@ static const struct {
 } options[] = {{"name", set_name},       {"queue", set_queue},
                {"tz", set_zone},         {"catch_up", set_catch_up},
                {"overlap", set_overlap}, {"timeout", set_timeout},
-               {"user", set_user}};
+               {"user", set_user},       {"retry", NULL}, /* as in a submit */
+               {"retry_on", NULL},       {"backoff", NULL},
+               {"expires", NULL},        {"priority", NULL},
+               {"durable", NULL}};
+
+/* A field of its jobs, in the form that it has everywhere. */
+static const char *set_rule(cmd_parms *cmd, cron_entry *e, const char *name,
+                            const char *arg)
+{
+    const spawn_field *field = spawn_field_find(name);
+    spawn_failure why;
+    cron_rule *rule;
+    spawn_writer w;
+    int rv;
+
+    if (field->attr == SPAWN_A_EXPIRES && spawn_looks_like_a_date(arg))
+        return apr_psprintf(cmd->pool,
+                            "SpawnCron: expires: '%.100s' is a moment, and "
+                            "each run has its own; wanted: a time from when "
+                            "it is due, such as 10m",
+                            arg);
+    spawn_writer_init(&w, WORDS_MAX);
+    spawn_writer_begin(&w, SPAWN_M_SUBMIT, 0);
+    rv = spawn_field_put_text(&w, field, arg, &why);
+    spawn_writer_free(&w);
+    if (rv < 0)
+        return apr_psprintf(cmd->pool, "SpawnCron: %s", why.text);
+    rule = apr_array_push(e->rules);
+    rule->field = field;
+    rule->text = arg;
+    return NULL;
+}
+
+static void put_rules(spawn_writer *w, const cron_entry *e)
+{
+    int i;
+
+    for (i = 0; i < e->rules->nelts; i++) {
+        const cron_rule *rule = &APR_ARRAY_IDX(e->rules, i, cron_rule);
+
+        (void)spawn_field_put_text(w, rule->field, rule->text, NULL);
+    }
+}
+
+/* What the broker would refuse, of each run, is refused here. */
+static const char *check_rules(cmd_parms *cmd, const cron_entry *e)
+{
+    static const spawn_id any;
+    const char *err = NULL;
+    spawn_failure why;
+    spawn_message m;
+    spawn_writer w;
+
+    spawn_writer_init(&w, WORDS_MAX);
+    spawn_writer_begin(&w, SPAWN_M_SUBMIT, 0);
+    spawn_put_id(&w, SPAWN_A_ID, &any);
+    put_rules(&w, e);
+    spawn_failure_set(&why, SPAWN_E_SYSTEM, SPAWN_STEP_OPTIONS, 0,
+                      "there is no memory to check it");
+    if (spawn_writer_finish(&w, 0)
+        || spawn_message_parse(w.data, w.length, SPAWN_FROM_CALLER, 0, &m, &why)
+        || spawn_rules_check(&m, &why) || spawn_retry_check(&m, &why))
+        err = apr_psprintf(cmd->pool, "SpawnCron: %s", why.text);
+    spawn_writer_free(&w);
+    return err;
+}
 
 /* "word=": an option, known or not. What is run has '/' or ':' before it. */
 static apr_size_t option_length(const char *word)
@@ -155,7 +231,8 @@ static const char *take_option(cmd_parms *cmd, cron_entry *e, const char *word,
             return apr_psprintf(cmd->pool,
                                 "SpawnCron: %s: the value is missing",
                                 options[i].name);
-        return options[i].set(cmd, e, value);
+        return options[i].set ? options[i].set(cmd, e, value)
+                              : set_rule(cmd, e, options[i].name, value);
     }
     return apr_psprintf(cmd->pool,
                         "SpawnCron: '%.*s' is not an option; " OPTIONS
@@ -206,7 +283,7 @@ static const char *name_it(cmd_parms *cmd, cron_entry *e)
 /* Of the entry in a message, at most. */
 static apr_size_t size_of(const cron_entry *e)
 {
-    apr_size_t size = strlen(e->schedule) + 1000;
+    apr_size_t size = strlen(e->schedule) + (e->rules->nelts ? 2000 : 1000);
     int i;
 
     for (i = 0; i < e->words->nelts; i++)
@@ -293,6 +370,7 @@ const char *spawn_cron_directive(cmd_parms *cmd, void *dir_config,
     e->where = spawn_where(cmd->pool, cmd->directive);
     e->timeout_ms = SPAWN_UNSET;
     e->words = apr_array_make(cmd->pool, 4, sizeof(const char *));
+    e->rules = apr_array_make(cmd->pool, 2, sizeof(cron_rule));
     e->schedule = APR_ARRAY_IDX(words, 0, const char *);
     if (spawn_cron_parse(e->schedule, &when, why, sizeof(why)))
         return apr_psprintf(cmd->pool, "SpawnCron: schedule: %s%s", why,
@@ -300,6 +378,8 @@ const char *spawn_cron_directive(cmd_parms *cmd, void *dir_config,
                                 ? ""
                                 : " (quote the five: \"*/5 * * * *\")");
     err = take_words(cmd, e, words);
+    if (!err)
+        err = check_rules(cmd, e);
     if (!err && !e->name)
         err = name_it(cmd, e);
     return err ? err : add(cmd, e);
@@ -451,6 +531,7 @@ void spawn_cron_put(apr_pool_t *p, spawn_writer *w,
             spawn_put_u64(w, SPAWN_A_TIMEOUT, (uint64_t)e->timeout_ms);
         if (e->user)
             spawn_put_str(w, SPAWN_A_USER, e->user);
+        put_rules(w, e);
         spawn_close(w, mark);
     }
 }

@@ -166,7 +166,7 @@ static int check_durable(const spawn_incoming *in, spawn_failure *why)
 {
     if (!spawn_incoming_durable(in))
         return 0;
-    if (!in->peer)
+    if (!in->peer && !in->own)
         REFUSE(SPAWN_E_INVALID, SPAWN_STEP_CHECK,
                "durable: it came without a caller who waits to be told that "
                "it is on the disk; submit it with reply 'accepted'");

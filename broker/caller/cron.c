@@ -25,6 +25,7 @@
 #include "broker/base/timer.h"
 #include "broker/job/job.h"
 #include "broker/job/phase.h"
+#include "broker/run/durable.h"
 #include "broker/store/store.h"
 #include "broker/caller/submit.h"
 
@@ -236,6 +237,12 @@ void spawn_cron_look(spawn_batch *batch, spawn_cron_entry *e)
         look_at_run(batch, e);
 }
 
+/* It has ended, and whether it is tried again is seen at the turn's end. */
+static bool may_run_again(const spawn_job *job)
+{
+    return job->again || (job->retries > 0 && !job->judged);
+}
+
 bool spawn_cron_active(const spawn_cron_entry *e, spawn_id *ret_id)
 {
     const spawn_job *job;
@@ -246,7 +253,7 @@ bool spawn_cron_active(const spawn_cron_entry *e, spawn_id *ret_id)
     if (!e->row.has_run || e->row.ended)
         return false;
     job = spawn_job_find(&e->row.id);
-    return job && job->state != SPAWN_STATE_DONE;
+    return job && (job->state != SPAWN_STATE_DONE || may_run_again(job));
 }
 
 /* ---- what is due ---- */
@@ -506,6 +513,10 @@ static void look_at(spawn_batch *batch, spawn_cron_entry *e, bool may_start)
 
     if (!e->known)
         return;
+    if (e->durable && spawn_durable_unread()) { /* it may have its run */
+        unread = true;
+        return;
+    }
     if (e->pending)
         look_at_pending(batch, e);
     look_at_run(batch, e);

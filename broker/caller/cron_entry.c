@@ -109,6 +109,7 @@ void spawn_cron_rule(const spawn_attr *nest)
                    spawn_str_or(&rule, SPAWN_A_QUEUE, SPAWN_DEFAULT_QUEUE));
     e->catch_up = (unsigned)spawn_u64_or(&rule, SPAWN_A_CRON_CATCH_UP, 0);
     e->overlap = spawn_u64_or(&rule, SPAWN_A_CRON_OVERLAP, 0) != 0;
+    e->durable = spawn_u64_or(&rule, SPAWN_A_DURABLE, 0) != 0;
     free(e->rules);
     e->rules = spawn_alloc(nest->length + 1);
     memcpy(e->rules, nest->data, nest->length);
@@ -195,9 +196,10 @@ void spawn_cron_id(const spawn_cron_entry *e, int64_t planned, spawn_id *ret)
 int spawn_cron_order(const spawn_cron_entry *e, const spawn_id *id,
                      spawn_writer *w)
 {
-    static const uint8_t fields[] = {SPAWN_A_FUNCTION, SPAWN_A_ARGS,
-                                     SPAWN_A_ARGV,     SPAWN_A_QUEUE,
-                                     SPAWN_A_TIMEOUT,  SPAWN_A_USER};
+    static const uint8_t fields[] = {
+        SPAWN_A_FUNCTION, SPAWN_A_ARGS,    SPAWN_A_ARGV,     SPAWN_A_QUEUE,
+        SPAWN_A_TIMEOUT,  SPAWN_A_USER,    SPAWN_A_RETRY,    SPAWN_A_RETRY_ON,
+        SPAWN_A_BACKOFF,  SPAWN_A_EXPIRES, SPAWN_A_PRIORITY, SPAWN_A_DURABLE};
     spawn_message rule;
     size_t i;
 

@@ -24,6 +24,7 @@ struct spawn_cron_entry {
     spawn_cron when;
     unsigned catch_up; /* SPAWN_CATCH_UP_ */
     bool overlap;
+    bool durable;
     bool configured;
     uint8_t *rules; /* the nest, with what is to be run */
     size_t rules_length;

@@ -227,7 +227,8 @@ spawn_spool_result spawn_submit_spooled(spawn_batch *batch, const spawn_id *id,
 int spawn_submit_own(spawn_batch *batch, const void *data, size_t length,
                      bool record, spawn_failure *why)
 {
-    spawn_incoming in = {.batch = batch, .uid = geteuid(), .pid = getpid()};
+    spawn_incoming in = {
+        .batch = batch, .own = true, .uid = geteuid(), .pid = getpid()};
     spawn_message m;
     int rv;
 

@@ -256,7 +256,7 @@ static void take_durable(const spawn_incoming *in, spawn_body *body)
     spawn_job *job = spawn_incoming_job(in, body);
 
     spawn_rules_take(job, in->m, spawn_incoming_since(in));
-    if (in->peer->lease_lost) {
+    if (in->peer && in->peer->lease_lost) {
         (void)may_have_run(in, job);
         return;
     }

@@ -412,6 +412,7 @@ accepted('recurring jobs',
     'SpawnCron "*/5 * * * *" name=a queue=q tz=Europe/Berlin catch_up=one overlap=yes timeout=5m My::Module::function a "b c"',
     'SpawnCron @daily /usr/bin/true x=y',
     'SpawnCron "0 4 1,15 jan-mar mon-fri" timeout=none -- /bin/echo name=x',
+    'SpawnCron @hourly name=r retry=3 retry_on=failed,lost,7 backoff=exponential:1:60 expires=10m priority=-5 durable=yes /bin/true',
     '<SpawnQueue q>', '</SpawnQueue>');
 refused(1, qr/takes 2 or more arguments/,                                    'SpawnCron @daily');
 accepted($_, '<SpawnQueue q>', 'SpawnAllow /bin/true My::f', '</SpawnQueue>', $_)
@@ -434,6 +435,15 @@ refused(1, qr/SpawnCron: catch_up: 'some' is not allowed; wanted: none, one or a
 refused(1, qr/SpawnCron: overlap: 'maybe' is not allowed; wanted: yes or no/, 'SpawnCron @daily overlap=maybe /bin/true');
 refused(1, qr/SpawnCron: timeout: 'long' is not a time/,                     'SpawnCron @daily timeout=long /bin/true');
 refused(1, qr/SpawnCron: 'retries' is not an option; name, queue, tz/,       'SpawnCron @daily retries=3 /bin/true');
+refused(1, qr/SpawnCron: retry: 'often' is not allowed; wanted: a whole number/, 'SpawnCron @daily retry=often /bin/true');
+refused(1, qr/SpawnCron: retry: 101 .*0 to 100/,                             'SpawnCron @daily retry=101 /bin/true');
+refused(1, qr/SpawnCron: retry_on: 'cancelled' is not allowed; wanted: failed, lost/, 'SpawnCron @daily retry=1 retry_on=cancelled /bin/true');
+refused(1, qr/SpawnCron: backoff and retry_on belong to retry/,              'SpawnCron @daily backoff=5 /bin/true');
+refused(1, qr/SpawnCron: expires: '2030-01-01T00:00:00Z' is a moment, .*10m/, 'SpawnCron @daily expires=2030-01-01T00:00:00Z /bin/true');
+refused(1, qr/SpawnCron: priority: 101 is not allowed; wanted: -100 to 100/, 'SpawnCron @daily priority=101 /bin/true');
+refused(1, qr/SpawnCron: durable: 'maybe' is not allowed; wanted: 0 or 1/,   'SpawnCron @daily durable=maybe /bin/true');
+refused(1, qr/SpawnCron: durable stands twice/,                              'SpawnCron @daily durable=1 durable=0 /bin/true');
+refused(1, qr/SpawnCron: 'unique' is not an option; name, queue, tz.* and durable/, 'SpawnCron @daily unique=x /bin/true');
 refused(1, qr/SpawnCron: 'limits' is not an option; name, queue, tz/,        'SpawnCron @daily limits=cpu=9 /bin/true');
 refused(1, qr/SpawnCron: what is to be run is missing: a Perl function/,     'SpawnCron @daily name=a');
 refused(1, qr/SpawnCron: 'true' is neither a Perl function with its package .* nor the absolute path/, 'SpawnCron @daily true');

@@ -3,8 +3,8 @@
 #
 # Recurring jobs: a program and a Perl function run when they are due, and by
 # hand; spawnctl lists them with next and last run, pauses and resumes them,
-# over a restart; what was missed while httpd was stopped is made up; one that
-# is removed is gone at a graceful.
+# over a restart; one that fails is tried again; what was missed while httpd was
+# stopped is made up; one that is removed is gone at a graceful.
 
 use strict;
 use warnings;
@@ -42,6 +42,7 @@ SpawnTemplate app exec inc=$inc preload=Apache2::Spawn,SpawnTest::Functions
 SpawnCron "* * * * *"   name=due tz=UTC catch_up=one /bin/sh -c "echo \$\$ >>$work/due"
 SpawnCron "0 $hour * * *" name=nightly tz=Europe/Berlin SpawnTest::Functions::write_file $work/written "a text"
 SpawnCron \@yearly      name=fails  /bin/sh -c "exit 3"
+SpawnCron \@yearly      name=again  retry=1 retry_on=7 backoff=100ms priority=5 /bin/sh -c "exit 7"
 CONF
         };
         $httpd->{conf} = $conf->(qq(SpawnCron \@yearly name=old /bin/true\n));
@@ -51,7 +52,7 @@ CONF
         my $rows = sub { return map { $_->{name} => $_ } @{ ($ctl->json('cron'))[0] || [] } };
 
         my %is = $rows->();
-        is_deeply [ sort keys %is ], [qw(due fails nightly old)], 'all are listed' or diag explain \%is;
+        is_deeply [ sort keys %is ], [qw(again due fails nightly old)], 'all are listed' or diag explain \%is;
         is $is{nightly}{tz}, 'Europe/Berlin', 'its zone';
         is $is{fails}{last}, undef, 'no run yet';
         cmp_ok $is{due}{next_at_ms}, '<=', (time + 61) * 1000, 'when it runs next';
@@ -70,6 +71,10 @@ CONF
         %is = $rows->();
         is $is{fails}{last}{exit_code}, 3, '... and is listed as that';
         is $is{fails}{last}{id}, $id,      '... with its id';
+        $ran = $ctl->run(qw(cron run again));
+        my ($again) = $ran->{out} =~ /\A([0-9a-f-]{36})\n\z/;
+        is $httpd->wait($again)->{exit_code}, 7, 'one that is tried again fails';
+        is $httpd->status($again)->{attempt}, 2, '... twice';
         $ran = $ctl->run(qw(cron run nobody));
         is $ran->{code}, 125, 'one that is not there';
         like $ran->{err}, qr/no recurring job 'nobody' is configured; configured: due, nightly/, '... is refused with those that are';
@@ -102,7 +107,7 @@ CONF
         $httpd->{conf} = $conf->();
         $httpd->graceful;
         ok wait_until(sub { %is = $rows->(); !$is{old} }, 10), 'what was removed is gone at a graceful';
-        is scalar keys %is, 3, 'the others are there';
+        is scalar keys %is, 4, 'the others are there';
         ok $is{fails}{last}{id} eq $id, 'with what is known of them';
         ok $httpd->stop, 'httpd stops';
     }

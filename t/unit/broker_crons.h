@@ -14,6 +14,7 @@ typedef struct {
     unsigned catch_up;
     bool overlap;
     uint64_t timeout; /* ms; 0: none is given */
+    void (*rules)(spawn_writer *w);
 } entry;
 
 static entry entries[8];
@@ -37,6 +38,8 @@ static inline void put_entries(spawn_writer *w)
         spawn_put_u64(w, SPAWN_A_CRON_OVERLAP, e->overlap);
         if (e->timeout)
             spawn_put_u64(w, SPAWN_A_TIMEOUT, e->timeout);
+        if (e->rules)
+            e->rules(w);
         list = spawn_open_strv(w, SPAWN_A_ARGV);
         spawn_add_text(w, list, "/bin/true", 9);
         spawn_close(w, list);

@@ -1,0 +1,187 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Recurring jobs with rules of their own: what fails is tried again, and never
+ * beside the next run; a durable run outlives a power cut, and runs once.
+ */
+#include "t/unit/broker_durable.h"
+#include "t/unit/broker_crons.h"
+
+#include "common/spawn_rule.h"
+
+static void tried_again(spawn_writer *w, uint64_t pause)
+{
+    const uint64_t backoff[] = {SPAWN_BACKOFF_FIXED, pause};
+
+    spawn_put_i64(w, SPAWN_A_RETRY, 1);
+    spawn_put_u64v(w, SPAWN_A_BACKOFF, backoff, 2);
+}
+
+static void after_10_s(spawn_writer *w)
+{
+    tried_again(w, 10000);
+}
+
+static void after_90_s(spawn_writer *w)
+{
+    tried_again(w, 90000);
+}
+
+static void expect_attempt(const spawn_id *id, unsigned attempt)
+{
+    expect_id(SPAWN_M_LAUNCH, id);
+    assert_int_equal(spawn_u64_or(&message, SPAWN_A_ATTEMPT, 1), attempt);
+}
+
+static void fails(void)
+{
+    say_exited(&run, 0, 3 << 8);
+    expect_id(SPAWN_M_FORGET, &run);
+}
+
+static void one_that_fails_is_tried_again(void **state)
+{
+    (void)state;
+    one("0 13 * * *", SPAWN_CATCH_UP_NONE, false);
+    entries[0].rules = after_10_s;
+    it_is("2027-01-01 12:59:30");
+    starts();
+    later_by(40);
+    expect_run("2027-01-01 13:00:00");
+    say_started(&run);
+    fails();
+    no_run();
+    later_by(11);
+    expect_attempt(&run, 2);
+    say_started(&run);
+    fails();
+    no_run();
+    later_by(60);
+    no_run(); /* that was the last attempt */
+    ask_cron(SPAWN_CRON_LIST, NULL);
+    expect_answer(SPAWN_M_CRON_ENTRY);
+    assert_int_equal(spawn_u64_or(&message, SPAWN_A_EXIT_CODE, 99), 3);
+    expect_end_of_rows();
+    is_stopped();
+    expect_sql("SELECT count(*) || ' ' || max(attempt) || ' ' || max(dead)"
+               " FROM job",
+               "1 2 1");
+}
+
+/* The next one is due already when it fails. */
+static void none_runs_beside_one_that_is_tried_again(void **state)
+{
+    spawn_id first;
+
+    (void)state;
+    one("* * * * *", SPAWN_CATCH_UP_ONE, false);
+    entries[0].rules = after_90_s;
+    it_is("2027-01-01 12:59:30");
+    starts();
+    later_by(40);
+    expect_run("2027-01-01 13:00:00");
+    first = run;
+    say_started(&run);
+    has_heard();
+    later_by(60);
+    no_run();
+    fails();
+    no_run();
+    later_by(60);
+    no_run();
+    later_by(31);
+    expect_attempt(&first, 2);
+    say_started(&first);
+    then_comes("2027-01-01 13:02:00");
+    it_ends(0);
+}
+
+static void of_rank_7(spawn_writer *w)
+{
+    spawn_put_i64(w, SPAWN_A_PRIORITY, 7);
+    spawn_put_u64(w, SPAWN_A_EXPIRES, 600000);
+}
+
+static void it_has_its_priority_and_its_time(void **state)
+{
+    (void)state;
+    one("0 13 * * *", SPAWN_CATCH_UP_NONE, false);
+    entries[0].rules = of_rank_7;
+    it_is("2027-01-01 12:59:30");
+    starts();
+    later_by(40);
+    expect_run("2027-01-01 13:00:00");
+    say_started(&run);
+    has_heard();
+    kill_broker();
+    expect_sql("SELECT priority || ' ' || (expires_at - submitted_at) FROM job",
+               "7 600000");
+}
+
+static void durable(spawn_writer *w)
+{
+    spawn_put_u64(w, SPAWN_A_DURABLE, 1);
+}
+
+/* jobs.db has lost it, and that it was dealt with; the ledger has it. */
+static void a_durable_one_outlives_a_power_cut(void **state)
+{
+    spawn_id first;
+
+    (void)state;
+    one("0 13 * * *", SPAWN_CATCH_UP_ONE, false);
+    entries[0].rules = durable;
+    it_is("2027-01-01 12:59:30");
+    starts();
+    later_by(40);
+    expect_run("2027-01-01 13:00:00");
+    first = run;
+    the_power_was_cut("UPDATE cron SET done = done - 3600, id = NULL;"
+                      "DELETE FROM job");
+    expect_ledger("SELECT count(*) FROM job", "1");
+    ledger_sql("UPDATE job SET state = 1, chosen = NULL");
+    it_is("2027-01-01 13:05:00");
+    starts();
+    expect_run("2027-01-01 13:00:00");
+    assert_true(spawn_id_equal(&first, &run));
+    it_ends(0);
+    later_by(60);
+    no_run();
+}
+
+/* It had started, as only the ledger knows. */
+static void a_durable_one_is_not_run_twice(void **state)
+{
+    (void)state;
+    one("0 13 * * *", SPAWN_CATCH_UP_ONE, false);
+    entries[0].rules = durable;
+    it_is("2027-01-01 12:59:30");
+    starts();
+    later_by(40);
+    expect_run("2027-01-01 13:00:00");
+    say_started(&run);
+    has_heard();
+    the_power_was_cut("UPDATE cron SET done = done - 3600, id = NULL;"
+                      "DELETE FROM job");
+    it_is("2027-01-01 13:05:00");
+    starts();
+    no_run();
+    later_by(60);
+    no_run();
+    job = run;
+    expect_outcome(SPAWN_OUTCOME_LOST);
+}
+
+int main(void)
+{
+#define ALONE(f) cmocka_unit_test_setup_teardown(f, set_up_disk, tear_down_disk)
+    const struct CMUnitTest tests[] = {
+        ALONE(one_that_fails_is_tried_again),
+        ALONE(none_runs_beside_one_that_is_tried_again),
+        ALONE(it_has_its_priority_and_its_time),
+        ALONE(a_durable_one_outlives_a_power_cut),
+        ALONE(a_durable_one_is_not_run_twice),
+    };
+
+    find_broker();
+    return cmocka_run_group_tests_name("broker cron rules", tests, NULL, NULL);
+}
