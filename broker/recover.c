@@ -6,7 +6,8 @@
  * Three sources: the store and the inbox say what was accepted or launched, the
  * spawner says what lives and what has ended (recover_told.c), /proc tells of
  * jobs whose spawner has gone (recover_found.c). Of durable jobs the ledger
- * says more (recover_ledger.c). A job of which none of them knows the end is
+ * says more (recover_ledger.c); of a store that was damaged what is left of it
+ * (recover_damaged.c). A job of which none of them knows the end is
  * called lost.
  */
 #include "broker/recover.h"
@@ -40,6 +41,7 @@
 #include "broker/run/started.h"
 #include "broker/caller/inbox.h"
 #include "broker/caller/submit_found.h"
+#include "broker/recover_damaged.h"
 #include "broker/recover_found.h"
 #include "broker/recover_ledger.h"
 #include "broker/recover_told.h"
@@ -380,6 +382,7 @@ int spawn_recover(spawn_batch *batch, spawn_failure *why, bool *ret_full)
                           spawn_conf.store_path, spawn_store_error(store));
         return rv;
     }
+    spawn_recover_damaged(batch, spawn_durable_unread());
     spawn_graces_take(batch, has_exited);
     tell_started();
     rest_of_table(store, spawn_durable_unread());
@@ -398,6 +401,7 @@ void spawn_recover_rest(spawn_batch *batch)
 {
     if (!spawn_told_waits())
         return;
+    spawn_recover_damaged(batch, false);
     tell_started();
     rest_of_table(batch->store, false);
     spawn_told_free();

@@ -68,6 +68,13 @@ static int by_id(const void *a, const void *b)
     return rv ? rv : (int)x->type - (int)y->type;
 }
 
+static void sort(void)
+{
+    if (!sorted && table_used > 0)
+        qsort(table, table_used, sizeof(spawn_told), by_id);
+    sorted = true;
+}
+
 spawn_told *spawn_told_find(const spawn_id *id, uint16_t type)
 {
     const spawn_told key = {.id = *id, .type = type};
@@ -75,10 +82,7 @@ spawn_told *spawn_told_find(const spawn_id *id, uint16_t type)
 
     if (table_used == 0)
         return NULL;
-    if (!sorted) {
-        qsort(table, table_used, sizeof(spawn_told), by_id);
-        sorted = true;
-    }
+    sort();
     t = bsearch(&key, table, table_used, sizeof(spawn_told), by_id);
     if (t)
         t->used = true;
@@ -132,6 +136,7 @@ spawn_told *spawn_told_next(spawn_told *t)
 {
     size_t next = t ? (size_t)(t - table) + 1 : 0;
 
+    sort(); /* who looks for one meanwhile moves none */
     return next < table_used ? &table[next] : NULL;
 }
 

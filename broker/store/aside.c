@@ -21,7 +21,7 @@
 #include "broker/store/parts.h"
 #include "broker/store/place.h"
 
-#define ASIDE     "jobs.db.damaged-"
+#define ASIDE     SPAWN_STORE_ASIDE
 #define ASIDE_MAX 5
 
 static bool too_many(const spawn_store *store)
@@ -105,6 +105,7 @@ bool spawn_store_set_aside(spawn_store *store, spawn_failure *why)
             return false;
     }
     spawn_store_unmark(store, false);
+    store->set_aside = true;
     spawn_log(SPAWN_LOG_ERR,
               MSNO(0866) "the store %s is damaged: it was set aside as %s, and "
                          "an empty one takes its place; the jobs that waited "

@@ -197,6 +197,7 @@ typedef struct {
 } spawn_part_commit;
 
 /* aside.c */
+#define SPAWN_STORE_ASIDE "jobs.db.damaged-" /* and the time */
 /* Give the files of a damaged store other names. False: that was not possible.
  * Before it, the store has to be closed. */
 bool spawn_store_set_aside(spawn_store *store, spawn_failure *why);
@@ -207,6 +208,7 @@ struct spawn_store {
     char path[PATH_MAX]; /* of the database */
     bool full;           /* open.c: it failed since the disk is full */
     bool damaged;        /* open.c: it failed since it is no store any more */
+    bool set_aside;      /* aside.c: another one was, in its place */
     int64_t
         cannot_restore_at; /* restore.c: when that was logged last; 0: never */
     spawn_part_sql sql;

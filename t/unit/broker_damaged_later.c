@@ -223,7 +223,7 @@ static void what_cannot_be_written_is_for_the_next_one(void **state)
     say(SPAWN_M_GO);
     say_exited(&runs, 0, 3 << 8);
     expect_id(SPAWN_M_FORGET, &runs);
-    assert_int_equal(logged("MS0585"), 1);
+    assert_int_equal(logged("MS0896"), 1);
     (void)spawn_id_make(&more);
     submit(&more);
     expect_answer(SPAWN_M_ACCEPTED);
@@ -231,7 +231,8 @@ static void what_cannot_be_written_is_for_the_next_one(void **state)
     say_exited(&more, 0, 0);
     expect_id(SPAWN_M_FORGET, &more);
     end_broker();
-    expect_sql("SELECT count(*) FROM job WHERE state = 4", "1");
+    expect_sql("SELECT group_concat(exit_code) FROM job WHERE state = 4",
+               "3,0");
 }
 
 /* Its pages are not all read when it is opened. */

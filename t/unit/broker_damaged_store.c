@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A store that cannot be used: a damaged one is set aside and another one made,
- * jobs that run meanwhile are let run; one that another process has locked is
- * tried again until it is free. The protocol of broker_play.h.
+ * A store that cannot be used: a damaged one is set aside and another one made
+ * (jobs that run meanwhile: broker_damaged_runs.c); one that another process
+ * has locked is tried again until it is free. The protocol of broker_play.h.
  */
 #undef DEADLINE_MS
 #define DEADLINE_MS 60000 /* a broker waits 5000 for a lock */
@@ -93,41 +93,6 @@ static void one_with_damaged_pages_is_too(void **state)
     assert_false(find_aside(name, sizeof(name)));
 }
 
-static void tell_running(const spawn_id *id)
-{
-    spawn_writer w;
-
-    begin(&w, SPAWN_M_RUNNING, id);
-    spawn_put_u64(&w, SPAWN_A_STATE, SPAWN_STATE_RUNNING);
-    spawn_put_u64(&w, SPAWN_A_PID, 4242);
-    spawn_put_u64(&w, SPAWN_A_MONO_STARTED, 1000);
-    spawn_put_u64(&w, SPAWN_A_BOOT_STARTED, 1000);
-    send_fds(&w, NULL, 0);
-}
-
-/* The spawner has a job that no store knows: it runs, and its end is told to
- * the log. */
-static void a_job_that_runs_runs_on(void **state)
-{
-    spawn_id runs;
-
-    (void)state;
-    log_is_kept = true;
-    make_store();
-    (void)spawn_id_make(&runs);
-    put_job(&runs, 3, NULL);
-    overwrite(0, 4096);
-    start_broker();
-    tell_running(&runs);
-    expect_ready();
-    say(SPAWN_M_GO);
-    assert_int_equal(logged("MS0585"), 1);
-    say_exited(&runs, 0, 0);
-    expect_id(SPAWN_M_FORGET, &runs);
-    end_broker();
-    expect_set_aside();
-}
-
 static void one_that_is_locked_is_tried_again(void **state)
 {
     sqlite3 *other;
@@ -166,7 +131,6 @@ int main(void)
     const struct CMUnitTest tests[] = {
         ALONE(what_is_no_database_is_set_aside),
         ALONE(one_with_damaged_pages_is_too),
-        ALONE(a_job_that_runs_runs_on),
         ALONE(one_that_is_locked_is_tried_again),
     };
 

@@ -63,6 +63,7 @@ static bool job_names;          /* jobs are those of user they, group theirs */
 static bool log_is_kept;        /* what brokers say: a file, not the terminal */
 static void (*in_broker)(void); /* called in its process, before it is it */
 static uint64_t queue_jobs = 10, queue_waits = 10; /* of the queue default */
+static uint64_t queue_timeout;                     /* ms; 0: none */
 static int64_t queue_delays = -1; /* SpawnMaxDelayed; -1: not told */
 static spawn_id tell_pid[32];     /* jobs whose TELL_PID was put aside */
 static unsigned tell_pid_count;
@@ -268,6 +269,8 @@ static inline void say_configure(void)
     spawn_put_str(&w, SPAWN_A_QUEUE, "default");
     spawn_put_u64(&w, SPAWN_A_MAX_JOBS, queue_jobs);
     spawn_put_u64(&w, SPAWN_A_MAX_QUEUED, queue_waits);
+    if (queue_timeout)
+        spawn_put_u64(&w, SPAWN_A_TIMEOUT, queue_timeout);
     if (queue_delays >= 0)
         spawn_put_u64(&w, SPAWN_A_MAX_DELAYED, (uint64_t)queue_delays);
     if (workers_max) {
@@ -489,6 +492,7 @@ static inline int set_up(void **state)
     more_rules = NULL;
     in_broker = NULL;
     queue_jobs = queue_waits = 10;
+    queue_timeout = 0;
     queue_delays = -1;
     tell_pid_count = 0;
     place_of_tests(dir);

@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/**
+ * @file salvage.h
+ * @brief What can still be read of jobs in a damaged store that was set aside.
+ *
+ * Runs in the broker, at its start.
+ */
+#ifndef SPAWN_BROKER_STORE_SALVAGE_H
+#define SPAWN_BROKER_STORE_SALVAGE_H
+
+#include <sqlite3.h>
+
+#include "broker/job/job.h"
+
+typedef struct {
+    sqlite3 *db; /* NULL: there is none, or nothing of it can be read */
+    sqlite3_stmt *by_index, *by_table;
+    int64_t until; /* mono ms: nothing is read after it */
+    bool there;    /* a store was set aside, */
+    bool just_now; /* by this broker */
+} spawn_salvage;
+
+/** A job as the damaged store has it. */
+typedef struct {
+    char queue[SPAWN_NAME_MAX + 1];
+    char template[SPAWN_NAME_MAX + 1]; /* of a Perl job; "": its queue's */
+    bool is_perl;
+    unsigned fds;
+    uint64_t digest;
+    int64_t submitted_at;
+    uid_t caller_uid;
+    pid_t caller_pid;
+    spawn_body *body; /* without data for stdin and arguments; malloc'd */
+} spawn_salvaged;
+
+/** Open the newest one that was set aside, if any. */
+void spawn_salvage_begin(spawn_store *store, spawn_salvage *ret);
+void spawn_salvage_end(spawn_salvage *s);
+
+/** False: it does not have the job, or not in a state that can be believed. */
+bool spawn_salvage_job(spawn_salvage *s, const spawn_id *id,
+                       spawn_salvaged *ret);
+
+#endif

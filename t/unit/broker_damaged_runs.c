@@ -1,0 +1,381 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A damaged store is set aside while a job of it runs: the job is taken into
+ * the new one, is looked at, killed and waited for, and has its end there. What
+ * cannot be believed of the damaged store is not. The protocol of
+ * broker_jobs.h.
+ */
+#include "t/unit/broker_jobs.h"
+
+/* The first page of a table or an index. All others can be read. */
+static void damage(const char *table)
+{
+    char sql[128], name[300], bytes[4096];
+    int fd, page;
+
+    (void)snprintf(sql, sizeof(sql),
+                   "SELECT rootpage FROM sqlite_master WHERE name = '%s'",
+                   table);
+    page = atoi(ask_sql(sql));
+    assert_true(page > 1);
+    expect_sql("PRAGMA page_size", "4096");
+    memset(bytes, 'x', sizeof(bytes));
+    (void)snprintf(name, sizeof(name), "%s/jobs.db", dir);
+    fd = open(name, O_WRONLY | O_CLOEXEC);
+    assert_true(fd >= 0);
+    assert_int_equal(pwrite(fd, bytes, sizeof(bytes), (off_t)(page - 1) * 4096),
+                     4096);
+    (void)close(fd);
+}
+
+/* A store of which this job runs. */
+static void one_runs(const char *function)
+{
+    log_is_kept = true;
+    make_store();
+    (void)spawn_id_make(&job);
+    put_job(&job, SPAWN_STATE_RUNNING, function);
+    run_sql("INSERT INTO job(id, queue, state, digest, fds, submitted_at, body)"
+            " SELECT randomblob(16), 'other', 4, 5, 0, 1, x'00' FROM job");
+}
+
+static void tell_running(unsigned attempt)
+{
+    spawn_writer w;
+
+    begin(&w, SPAWN_M_RUNNING, &job);
+    spawn_put_u64(&w, SPAWN_A_STATE, SPAWN_STATE_RUNNING);
+    spawn_put_u64(&w, SPAWN_A_PID, 4242);
+    spawn_put_u64(&w, SPAWN_A_MONO_STARTED, 1000);
+    spawn_put_u64(&w, SPAWN_A_BOOT_STARTED, 1000);
+    if (attempt)
+        spawn_put_u64(&w, SPAWN_A_ATTEMPT, attempt);
+    send_fds(&w, NULL, 0);
+}
+
+static void goes_on(void)
+{
+    expect_ready();
+    say(SPAWN_M_GO);
+    call_in();
+    assert_int_equal(logged("MS0866"), 1);
+}
+
+static void another_broker_is_told_of_it(void)
+{
+    start_broker();
+    tell_running(0);
+    goes_on();
+}
+
+static void look(void)
+{
+    spawn_writer w;
+
+    begin(&w, SPAWN_M_GET, &job);
+    ask(&w);
+    expect_answer(SPAWN_M_JOB);
+}
+
+static void expect_it_runs(void)
+{
+    look();
+    assert_int_equal(spawn_u64_or(&message, SPAWN_A_STATE, 99),
+                     SPAWN_STATE_RUNNING);
+    assert_int_equal(spawn_u64_or(&message, SPAWN_A_PID, 0), 4242);
+}
+
+static void expect_it_has_its_end(int code)
+{
+    say_exited(&job, 0, code << 8);
+    expect_id(SPAWN_M_FORGET, &job);
+    look();
+    assert_int_equal(spawn_u64_or(&message, SPAWN_A_STATE, 99),
+                     SPAWN_STATE_DONE);
+    assert_int_equal(spawn_u64_or(&message, SPAWN_A_OUTCOME, 99),
+                     SPAWN_OUTCOME_EXITED);
+    assert_int_equal(spawn_u64_or(&message, SPAWN_A_EXIT_CODE, 99), code);
+}
+
+static const char *program(void)
+{
+    return spawn_has(&message, SPAWN_A_ARGV)
+               ? spawn_strv_next(&message.attr[SPAWN_A_ARGV], NULL)
+               : "";
+}
+
+static void what_is_read_of_it_is_told(void **state)
+{
+    (void)state;
+    one_runs(NULL);
+    run_sql("UPDATE job SET queue = 'slow', submitted_at = 7000"
+            " WHERE state = 3");
+    damage("output");
+    another_broker_is_told_of_it();
+    expect_it_runs();
+    assert_string_equal(spawn_attr_str(&message.attr[SPAWN_A_QUEUE]), "slow");
+    assert_string_equal(program(), "/bin/true");
+    assert_int_equal(spawn_u64_or(&message, SPAWN_A_SUBMITTED_AT, 0), 7000);
+    assert_int_equal(logged("MS0896"), 1);
+    assert_int_equal(logged("nothing of it can be read"), 0);
+    expect_it_has_its_end(3);
+    end_broker();
+    expect_sql("SELECT count(*) FROM job", "1"); /* of those that ran */
+    assert_int_equal(logged("MS0522"), 0);
+    assert_int_equal(logged("MS0585"), 0);
+}
+
+static void so_is_a_function(void **state)
+{
+    (void)state;
+    one_runs("My::function");
+    damage("output");
+    another_broker_is_told_of_it();
+    expect_it_runs();
+    assert_string_equal(spawn_str_or(&message, SPAWN_A_FUNCTION, ""),
+                        "My::function");
+    expect_it_has_its_end(0);
+}
+
+/* The index of ids is damaged, and the table is not. */
+static void its_row_is_found_without_an_index(void **state)
+{
+    (void)state;
+    one_runs(NULL);
+    damage("sqlite_autoindex_job_1");
+    another_broker_is_told_of_it();
+    expect_it_runs();
+    assert_string_equal(program(), "/bin/true");
+    expect_it_has_its_end(0);
+}
+
+static void it_can_be_killed_and_waited_for(void **state)
+{
+    spawn_writer w;
+
+    (void)state;
+    one_runs(NULL);
+    damage("output");
+    another_broker_is_told_of_it();
+    kill_it(SIGTERM);
+    expect_id(SPAWN_M_SIGNAL, &job);
+    expect_answer(SPAWN_M_DONE);
+    begin(&w, SPAWN_M_WAIT, &job);
+    spawn_put_u64(&w, SPAWN_A_WAIT_FOR, SPAWN_REPLY_FINISHED);
+    ask(&w);
+    say_exited(&job, 0, SIGTERM);
+    expect_id(SPAWN_M_FORGET, &job);
+    expect_answer(SPAWN_M_JOB);
+    assert_int_equal(spawn_u64_or(&message, SPAWN_A_SIGNAL, 0), SIGTERM);
+}
+
+static void it_has_a_place_in_its_queue(void **state)
+{
+    spawn_id runs, more;
+
+    (void)state;
+    queue_jobs = 1;
+    one_runs(NULL);
+    runs = job;
+    damage("output");
+    another_broker_is_told_of_it();
+    (void)spawn_id_make(&more);
+    submit_as(&more, "/bin/false");
+    expect_answer(SPAWN_M_ACCEPTED);
+    quiet_for(50);
+    say_exited(&runs, 0, 0);
+    do { /* before it, or after */
+        next_message();
+    } while (message.header.type == SPAWN_M_FORGET);
+    assert_string_equal(spawn_message_name(message.header.type), "launch");
+}
+
+/* Not even the layout can be read. */
+static void without_any_row_it_has_its_end_all_the_same(void **state)
+{
+    (void)state;
+    one_runs(NULL);
+    damage("job");
+    another_broker_is_told_of_it();
+    expect_it_runs();
+    assert_string_equal(spawn_attr_str(&message.attr[SPAWN_A_QUEUE]),
+                        "default");
+    assert_string_equal(spawn_str_or(&message, SPAWN_A_LABEL, ""),
+                        "the store was damaged");
+    assert_int_equal(logged("nothing of it can be read"), 1);
+    expect_it_has_its_end(3);
+}
+
+/* Else what ran for hours would be killed. */
+static void then_it_has_no_time_out(void **state)
+{
+    (void)state;
+    queue_timeout = 1000;
+    one_runs(NULL);
+    damage("job");
+    another_broker_is_told_of_it();
+    expect_it_runs();
+    time_passes(3600);
+    quiet_for(50);
+    expect_it_has_its_end(0);
+}
+
+static void is_not_believed(const char *sql)
+{
+    one_runs(NULL);
+    run_sql(sql);
+    damage("output");
+    another_broker_is_told_of_it();
+    expect_it_runs();
+    assert_string_equal(spawn_str_or(&message, SPAWN_A_LABEL, ""),
+                        "the store was damaged");
+    assert_string_equal(program(), "");
+    assert_string_equal(spawn_attr_str(&message.attr[SPAWN_A_QUEUE]),
+                        "default");
+    expect_it_has_its_end(0);
+}
+
+static void a_queue_that_is_no_name_is_not_believed(void **state)
+{
+    (void)state;
+    is_not_believed("UPDATE job SET queue = '../../x' WHERE state = 3");
+}
+
+static void a_long_name_is_not_believed(void **state)
+{
+    (void)state;
+    is_not_believed("UPDATE job SET queue = hex(zeroblob(50000))"
+                    " WHERE state = 3");
+}
+
+static void an_order_that_is_none_is_not_believed(void **state)
+{
+    (void)state;
+    is_not_believed("UPDATE job SET body = x'ffffffff00' WHERE state = 3");
+}
+
+static void handles_without_number_are_not_believed(void **state)
+{
+    (void)state;
+    is_not_believed("UPDATE job SET fds = 70000 WHERE state = 3");
+}
+
+static void a_program_is_not_taken_for_a_function(void **state)
+{
+    (void)state;
+    is_not_believed("UPDATE job SET template = 'app' WHERE state = 3");
+}
+
+static void the_order_of_another_one_is_not_believed(void **state)
+{
+    (void)state;
+    /* its id is the first of its attributes */
+    is_not_believed("UPDATE job SET body = CAST(substr(body, 1, 12) ||"
+                    " x'00' || substr(body, 14) AS BLOB) WHERE state = 3");
+}
+
+/* It was submitted with retry, and what it is to run may be wrong. */
+static void it_is_not_tried_again(void **state)
+{
+    spawn_writer w;
+
+    (void)state;
+    log_is_kept = true;
+    make_store();
+    (void)spawn_id_make(&job);
+    begin_order(&w, &job);
+    {
+        size_t mark = spawn_open_strv(&w, SPAWN_A_ARGV);
+
+        spawn_add_text(&w, mark, "/bin/true", 9);
+        spawn_close(&w, mark);
+    }
+    spawn_put_i64(&w, SPAWN_A_RETRY, 5);
+    put_order(&job, SPAWN_STATE_RUNNING, &w);
+    run_sql("UPDATE job SET attempt = 2");
+    damage("output");
+    start_broker();
+    tell_running(2);
+    goes_on();
+    expect_it_runs();
+    assert_int_equal(spawn_u64_or(&message, SPAWN_A_ATTEMPT, 1), 2);
+    expect_it_has_its_end(3);
+    assert_false(spawn_has(&message, SPAWN_A_DEAD)); /* nor revived */
+    time_passes(600);
+    quiet_for(50);
+}
+
+/* Its end is told, and not that it runs. */
+static void one_that_has_ended_meanwhile_is_told(void **state)
+{
+    (void)state;
+    one_runs(NULL);
+    damage("job");
+    start_broker();
+    say_exited(&job, 0, 3 << 8);
+    say(SPAWN_M_TABLE_END);
+    expect(SPAWN_M_BROKER_READY);
+    say(SPAWN_M_GO);
+    expect_id(SPAWN_M_FORGET, &job);
+    call_in();
+    look();
+    assert_int_equal(spawn_u64_or(&message, SPAWN_A_EXIT_CODE, 99), 3);
+}
+
+/* It is submitted again by a caller that had no answer. */
+static void it_does_not_run_twice(void **state)
+{
+    (void)state;
+    one_runs(NULL);
+    damage("job");
+    another_broker_is_told_of_it();
+    submit_as(&job, "/bin/true");
+    expect_refusal(SPAWN_E_CONFLICT);
+    quiet_for(50);
+    expect_it_has_its_end(0);
+}
+
+/* The broker that took it in is killed before it could store that. */
+static void the_next_broker_knows_it_too(void **state)
+{
+    (void)state;
+    one_runs(NULL);
+    damage("output");
+    another_broker_is_told_of_it();
+    expect_it_runs();
+    kill_broker();
+    run_sql("DELETE FROM job");
+    another_broker_is_told_of_it();
+    expect_it_runs();
+    assert_string_equal(program(), "/bin/true");
+    expect_it_has_its_end(3);
+}
+
+int main(void)
+{
+#define ALONE(f)                                                               \
+    cmocka_unit_test_setup_teardown(f, set_up_clock, tear_down_clock)
+    const struct CMUnitTest tests[] = {
+        ALONE(what_is_read_of_it_is_told),
+        ALONE(so_is_a_function),
+        ALONE(its_row_is_found_without_an_index),
+        ALONE(it_can_be_killed_and_waited_for),
+        ALONE(it_has_a_place_in_its_queue),
+        ALONE(without_any_row_it_has_its_end_all_the_same),
+        ALONE(then_it_has_no_time_out),
+        ALONE(a_queue_that_is_no_name_is_not_believed),
+        ALONE(a_long_name_is_not_believed),
+        ALONE(an_order_that_is_none_is_not_believed),
+        ALONE(handles_without_number_are_not_believed),
+        ALONE(a_program_is_not_taken_for_a_function),
+        ALONE(the_order_of_another_one_is_not_believed),
+        ALONE(it_is_not_tried_again),
+        ALONE(one_that_has_ended_meanwhile_is_told),
+        ALONE(it_does_not_run_twice),
+        ALONE(the_next_broker_knows_it_too),
+    };
+
+    find_broker();
+    return cmocka_run_group_tests_name("broker damaged runs", tests, NULL,
+                                       NULL);
+}
