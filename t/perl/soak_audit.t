@@ -121,8 +121,22 @@ good('an attempt was lost with its spawner before it could write', \%tries, @acc
 wrong('two were, and one spawner was killed', qr/is exited 24 after 1 tries of 3/, \%tries, @accepted, @two[ 0, 1 ],
     [ T => 170, $job, 'exited', 24 ], [ kill_spawner => 112, 113, 5 ]);
 
+my @again = ([ B => 120, 7 ], [ E => 130, 7, 0 ], [ B => 150, 8 ], [ E => 160, 8, 0 ]);
+my %again = (retry => 2);
+wrong('ended well, and ran again', qr/ran again, and pid 7 had ended well/, \%again, @accepted, @again, [ T => 170, $job, 'exited', 0 ]);
+wrong('the same of a function', qr/ran again, and pid 7 had ended well/, { %again, want => 'returned' }, @accepted, @again,
+    [ T => 170, $job, 'exited', 0, undef, 'returned' ]);
+good('its end was lost with its spawner', \%again, @accepted, @again, [ T => 170, $job, 'exited', 0 ], [ kill_spawner => 135, 136, 5 ]);
+good('it was killed after its last line', \%again, @accepted, @again, [ T => 170, $job, 'exited', 0 ], [ kill_job => 131, 132, 7 ]);
+wrong('another was killed', qr/had ended well/, \%again, @accepted, @again, [ T => 170, $job, 'exited', 0 ], [ kill_job => 131, 132, 9 ]);
+wrong('only its broker was killed', qr/had ended well/, \%again, @accepted, @again, [ T => 170, $job, 'exited', 0 ],
+    [ kill_broker => 131, 132, 5 ]);
+wrong('two attempts at once', qr/ran again while pid 7 ran/, \%tries, @accepted, [ B => 120, 7 ], [ B => 125, 8 ], [ E => 130, 7, 24 ],
+    [ E => 140, 8, 24 ], [ B => 150, 9 ], [ E => 160, 9, 24 ], [ T => 170, $job, 'exited', 24 ]);
+
 my @gone = ([ N => 900, $job, 'no_such_job' ]);
 good('all of httpd was killed as it was accepted', {}, @accepted, @gone, [ kill_all => 112, 500, 5 ]);
+wrong('the same of a durable job', qr/is not known/, { durable => 1 }, @accepted, @gone, [ kill_all => 112, 500, 5 ]);
 good('the pair was killed as it was accepted, and httpd before there was another', {}, @accepted, @gone, [ kill_pair => 112, 113, 5 ],
     [ kill_httpd_parent => 700, 1500, 5 ]);
 good('all of httpd was killed as its broker, which was stopped, went on', {}, @accepted, @gone, [ stop_broker => 100, 1500, 6 ],

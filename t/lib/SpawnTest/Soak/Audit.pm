@@ -289,6 +289,7 @@ sub _check {
         $self->_wrong($about->("ran with another id: $run->{id}")) if $job->{id} && $run->{id} ne $job->{id};
     }
     $self->_check_begin($about, $job, $runs[0]) if $began;
+    $self->_check_again($about, $job, @runs[ $_ - 1, $_ ]) for 1 .. $#runs;
     if ($job->{told}) {
         $figures->{told}++;
         $figures->{"outcome $job->{told}[0]"}++;
@@ -304,6 +305,19 @@ sub _check {
     } else {
         $figures->{'nobody was told'}++;
     }
+    return;
+}
+
+# It is tried again when an attempt has failed, and not before that has ended.
+sub _check_again {
+    my ($self, $about, $job, $run, $next) = @_;
+    return if !defined $run->{ended};
+    my $well = !$run->{code} && $job->{spec}{want} =~ /\A(?:exited 0|returned)\z/;
+    my $beside = $next->{from} < $run->{to};
+    return if !$well && !$beside;
+    return if SpawnTest::Soak::Exceptions::excuse(\@SpawnTest::Soak::Exceptions::again, $self,
+        { runs => [$run], spec => $job->{spec}, next => $next->{began} }, $self->{excuses});
+    $self->_wrong($about->($beside ? "ran again while pid $run->{pid} ran" : "ran again, and pid $run->{pid} had ended well"));
     return;
 }
 

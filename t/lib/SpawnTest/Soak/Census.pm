@@ -17,6 +17,9 @@ use SpawnTest::Wait qw(wait_until);
 use constant {
     MOST_FDS => { spawner => 120, broker => 120, httpd => 60 },    # with all templates and workers
     MOST_KB => { spawner => 3000, broker => 60_000, httpd => 200_000 },
+    # from the first calm after trouble to the last: templates, workers and callers that there happen to be
+    MORE_FDS => 25,
+    MORE_KB => { spawner => 600, broker => 12_000, httpd => 20_000 },
     WITHIN => 20,                                       # seconds in which things settle
 };
 
@@ -44,6 +47,20 @@ sub take {
     }
     $census{processes} = scalar all_pids();
     return \%census;
+}
+
+# What has grown between two of them.
+sub grown {
+    my ($first, $last) = @_;
+    my @wrong;
+    for my $what (qw(spawner broker httpd)) {
+        my %more = map { $_ => ($last->{"$what $_"} || 0) - ($first->{"$what $_"} || 0) } qw(fds kb);
+        push @wrong, "$what has $more{fds} descriptors more than at the first calm"
+            if $first->{"$what fds"} && $more{fds} > MORE_FDS;
+        push @wrong, "$what has $more{kb} kB more than at the first calm"
+            if !SpawnTest::sanitized() && $first->{"$what kb"} && $more{kb} > MORE_KB->{$what};
+    }
+    return @wrong;
 }
 
 # Processes that should not be there.

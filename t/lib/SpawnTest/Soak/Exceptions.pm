@@ -146,6 +146,7 @@ our @missing = (
             . ' parent, spawner and broker are all killed before the store has it, mostly 20 ms',
         sub {
             my ($deeds, $job) = @_;
+            return 0 if $job->{spec}{durable};    # it is on the disk before it is accepted: docs/durable.md
             my ($from, $to) = ($job->{accepted} - 50, $deeds->stored_by($job->{accepted}));
             # the pair in this moment, and httpd before there was another one
             return $deeds->between($from, $to, qr/\Akill_all\z/)
@@ -168,6 +169,24 @@ our @missing = (
     [
         'given up by the history on a full disk', 'docs/directives.md, SpawnHistory: when the disk is full, outputs go, then the jobs',
         sub { return _has_ended($_[1]) && $_[0]->between($_[1]{sent}, $_[1]{last} + 60_000, qr/\Afill_disk\z/) }
+    ],
+);
+
+our @again = (
+    # a job that has ended well, or goes on, and runs again: { runs => [the one run], spec, next => when }
+    [
+        'its end was lost with its spawner or its template', 'docs/rules-of-jobs.md, Retry: what is lost is tried again',
+        sub {
+            my ($deeds, $job) = @_;
+            return $deeds->between($job->{runs}[0]{began}, $job->{next}, qr/\A(?:kill_(?:spawner|pair|all|httpd_parent|(?:exec|parent)_template)|stop_(?:spawner|template)|stop_and_start)\z/);
+        }
+    ],
+    [
+        'killed from outside, after its last line', 'docs/rules-of-jobs.md, Retry: what failed is tried again',
+        sub {
+            my ($deeds, $job) = @_;
+            return $deeds->met($job->{runs}[0]{pid}, $job->{runs}[0]{began}, $job->{next}, qr/\A(?:kill_(?:job|worker)|stop_worker)\z/);
+        }
     ],
 );
 
