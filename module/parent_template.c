@@ -35,6 +35,7 @@
 
 #define YOUNG_MS    10000
 #define PAUSE_MAX_S 60
+#define KILLED_MAX  5 /* in a row without a pause */
 
 typedef struct {
     const char *name; /* of this configuration; NULL: a free place */
@@ -285,10 +286,11 @@ static void forget(spawn_retained *r, pid_t pid)
         *place = 0;
 }
 
-/* Seconds to wait after so many young deaths in a row: none after the first. */
-static unsigned pause_after(unsigned deaths)
+/* Seconds to wait after so many young deaths in a row: none after the first,
+ * nor after some that were killed. What cannot live ends by itself. */
+static unsigned pause_after(unsigned deaths, bool killed)
 {
-    if (deaths < 2)
+    if (deaths < 2 || (killed && deaths <= KILLED_MAX))
         return 0;
     return deaths > 6 ? PAUSE_MAX_S : (1u << (deaths - 1)) - 1;
 }
@@ -312,7 +314,6 @@ static void on_child(int reason, void *data, int status)
     char when[40];
     unsigned pause;
 
-    (void)status;
     if (reason == APR_OC_REASON_UNREGISTER) {
         t->registered = false;
         return;
@@ -325,7 +326,8 @@ static void on_child(int reason, void *data, int status)
         apr_proc_other_child_unregister(t);
     t->registered = false;
     t->young_deaths = young ? t->young_deaths + 1 : 0;
-    pause = pause_after(t->young_deaths);
+    /* httpd tells a signal's number, or an exit code */
+    pause = pause_after(t->young_deaths, status == SIGKILL);
     t->retry_at_ms = spawn_mono_ms() + 1000 * (int64_t)pause;
     if (stopping() || !current)
         return;

@@ -8,7 +8,7 @@
  *
  * After each cut, what callers were told has to be true: every job that was
  * accepted is known; one that was not launched runs; one that was does not run
- * again, and is lost or has its end.
+ * again, and is lost or has its end, and no other one.
  *
  * For root, with loop devices: 77 is "cannot be done here". Prints what it
  * found, and ends with 1 when a promise was broken.
@@ -352,6 +352,9 @@ static void look_at(entry *e)
     else if (state == SPAWN_STATE_DONE && !e->launched
              && outcome != SPAWN_OUTCOME_LOST) /* between sync and launch */
         complain(e, "was never launched, and has an end");
+    else if (state == SPAWN_STATE_DONE && outcome != SPAWN_OUTCOME_LOST
+             && (outcome != SPAWN_OUTCOME_EXITED || !e->ended))
+        complain(e, "has an end that is not its own");
     else if (state == SPAWN_STATE_DONE && e->boot != cut)
         lost_count += outcome == SPAWN_OUTCOME_LOST;
     if (state == SPAWN_STATE_DONE) {

@@ -1,9 +1,9 @@
 #!/usr/bin/perl
 # SPDX-License-Identifier: Apache-2.0
 #
-# kill -9 of the broker, again and again, during 200 running jobs and a
-# stream of submits: no job is lost, none runs twice, every exit code is
-# right.
+# kill -9 of the broker, again and again, during 200 running jobs, jobs that
+# wait behind one, and a stream of submits: no job is lost, none runs twice,
+# every exit code is right.
 
 use strict;
 use warnings;
@@ -49,7 +49,7 @@ each_mpm(
     sub {
         my ($mpm) = @_;
         my $httpd = SpawnTest::Httpd->new(mpm => $mpm,
-            conf => "SpawnMaxJobs 500\nSpawnMaxQueued 5000\nSpawnSubmitTimeout 20\n")->start;
+            conf => "SpawnMaxJobs 500\nSpawnMaxQueued 5000\nSpawnSubmitTimeout 20\n<SpawnQueue narrow>\nSpawnMaxJobs 1\n</SpawnQueue>\n")->start;
         my $gate = SpawnTest::Gate->new($httpd, 'a');
         my $ran = $httpd->work . '/ran';
         my $spawner = $httpd->spawner_pid;
@@ -59,6 +59,13 @@ each_mpm(
         is_deeply $held->{errors}, [], '200 jobs run';
         my $n = 0;
         my %code = map { $_ => $n++ } @{ $held->{ids} };
+        my $behind = $httpd->do('spawn_many', count => 20, options => { queue => 'narrow' },
+            argv => $gate->job("echo \$SPAWN_JOB_ID >>$ran; exit %d"));
+        is_deeply $behind->{errors}, [], '20 more are accepted, of which one runs';
+        $n = 0;
+        $code{$_} = $n++ for @{ $behind->{ids} };
+        my $waiting = sub { return scalar grep { $httpd->status($_)->{state} eq 'queued' } @{ $behind->{ids} } };
+        ok wait_until(sub { $waiting->() == 19 }, 30), 'and 19 wait';
 
         # A kill at every fourth round of the stream.
         my $stream = stream($httpd, $ran);
@@ -78,9 +85,10 @@ each_mpm(
         is $httpd->spawner_pid, $spawner, 'the spawner stayed';
         is_deeply $answer->{errors}, [], 'the stream noticed nothing';
         %code = (%code, %{ $answer->{accepted} });
-        is scalar keys %code, 600, '600 jobs were accepted';
+        is scalar keys %code, 620, '620 jobs were accepted';
+        is $waiting->(), 19, 'those that waited wait still';
 
-        $gate->let(200);
+        $gate->let(220);
         my @ids = sort keys %code;
         my $ends = $httpd->do('wait_many', ids => \@ids, seconds => 60);
         my %wrong;

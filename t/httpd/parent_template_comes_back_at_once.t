@@ -3,7 +3,7 @@
 #
 # Another template follows one that httpd had forked and that was killed, within
 # about a second (httpd's parent looks for ended children once a second); also
-# when it was killed with the spawner.
+# when that one is killed just then, and when it was killed with the spawner.
 
 use strict;
 use warnings;
@@ -33,12 +33,15 @@ each_mpm(
         my $spawn = connection($httpd);
         is $spawn->call('My::Loaded::add', [ 2, 3 ]), 5, 'it serves';
 
-        my ($old) = templates_of($httpd);
-        kill KILL => $old or die "kill: $!\n";
-        my $took = comes_back($httpd, $old);
-        cmp_ok $took, '<', 30, "another is there ($took s)"; # who sees it is in the log
-        is $spawn->call('My::Loaded::add', [ 2, 4 ]), 6, 'and serves';
-        like $httpd->error_log, qr/MS0230: template 'app' \(pid $old\) ended; another is forked at once/, 'the log says so';
+        my ($old, $took);
+        for my $time (1 .. 3) { # each the first, and the others young
+            ($old) = templates_of($httpd);
+            kill KILL => $old or die "kill: $!\n";
+            $took = comes_back($httpd, $old);
+            cmp_ok $took, '<', 8, "another is there ($took s)"; # without httpd's monitor, which looks after 10 s
+            is $spawn->call('My::Loaded::add', [ 2, 4 ]), 6, 'and serves';
+            like $httpd->error_log, qr/MS0230: template 'app' \(pid $old\) ended; another is forked at once/, 'the log says so';
+        }
 
         ($old) = templates_of($httpd);
         $httpd->kill_pair('spawner');
