@@ -13,6 +13,7 @@
 #include <unistd.h>
 #include <sys/stat.h>
 
+#include "common/spawn_log.h"
 #include "common/spawn_os.h"
 #include "broker/base/alloc.h"
 #include "broker/store/launches.h"
@@ -287,6 +288,11 @@ static int migrate(spawn_store *store, int64_t version, spawn_failure *why)
         < VACUUM_UP_TO) /* so that it can shrink */
         (void)(run(store, "PRAGMA auto_vacuum=INCREMENTAL")
                || run(store, "VACUUM"));
+    spawn_log(SPAWN_LOG_NOTICE,
+              MSNO(0897) "the store %s was written by an older mod_spawn: it "
+                         "was brought from layout %lld to %d, which that one "
+                         "does not know",
+              store->path, (long long)version, SCHEMA);
     return 0;
 }
 

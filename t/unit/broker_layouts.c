@@ -125,9 +125,12 @@ static void a_store_of_layout_4_is_brought_up(void **state)
     spawn_id waits, done;
 
     (void)state;
+    log_is_kept = true;
     make_layout_3(&waits, &done);
     run_sql(later);
     all_is_there(&waits);
+    assert_int_equal(logged("MS0897"), 1);
+    assert_int_equal(logged("from layout 4 to 5"), 1);
 }
 
 static void a_store_of_layout_3_is_brought_up(void **state)
@@ -135,8 +138,14 @@ static void a_store_of_layout_3_is_brought_up(void **state)
     spawn_id waits, done;
 
     (void)state;
+    log_is_kept = true;
     make_layout_3(&waits, &done);
     all_is_there(&waits);
+    assert_int_equal(logged("from layout 3 to 5"), 1);
+    start_broker();
+    expect_ready();
+    end_broker();
+    assert_int_equal(logged("MS0897"), 1); /* and not again */
 }
 
 /* All of the new layout is there, or nothing. */
