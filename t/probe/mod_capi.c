@@ -97,11 +97,32 @@ static apr_interval_time_t wait_of(const asked *a)
     return ms < 0 ? -1 : ms * 1000;
 }
 
+/* "name=value", ..., "--" before the program are its options. */
+static const char *const *take_options(const asked *a, spawn_job *job)
+{
+    const char *const *end = (const char *const *)a->words, *const * word;
+
+    while (*end && strcmp(*end, "--") != 0)
+        end++;
+    if (!*end)
+        return (const char *const *)a->words;
+    for (word = (const char *const *)a->words; word < end; word++) {
+        const char *value = strchr(*word, '=');
+
+        if (value)
+            api.option(
+                job,
+                apr_pstrmemdup(a->r->pool, *word, (apr_size_t)(value - *word)),
+                value + 1);
+    }
+    return end + 1;
+}
+
 static spawn_job *job_of(const asked *a, apr_pool_t *p)
 {
     spawn_job *job = api.make(p, a->r, NULL);
 
-    api.program(job, a->words);
+    api.program(job, take_options(a, job));
     api.option(job, "stdout", "capture");
     if (a->queue)
         api.option(job, "queue", a->queue);
@@ -123,10 +144,11 @@ static void tell(const asked *a, apr_status_t rv, const spawn_job_info *info,
     if (info)
         ap_rprintf(r,
                    "id=%s\nstate=%d\nend=%d\nexit_code=%d\nsignal=%d\n"
-                   "queue=%s\njob_pid=%" APR_INT64_T_FMT "\nout=%s\n",
+                   "attempt=%d\nqueue=%s\njob_pid=%" APR_INT64_T_FMT
+                   "\nout=%s\n",
                    info->id, info->state, info->end, info->exit_code,
-                   info->signal, info->queue ? info->queue : "", info->pid,
-                   info->out.data ? info->out.data : "");
+                   info->signal, info->attempt, info->queue ? info->queue : "",
+                   info->pid, info->out.data ? info->out.data : "");
 }
 
 /* ---- actions ---- */
