@@ -6,6 +6,7 @@
  */
 #include "t/unit/broker_jobs.h"
 #include "t/unit/broker_post.h"
+#include "t/unit/corner.h"
 
 #define HOUR 3600
 
@@ -278,6 +279,52 @@ static void a_post_can_wait_too(void **state)
     it_starts();
 }
 
+/* KB */
+static long memory_of_the_broker(void)
+{
+    char path[40];
+    long pages = 0, resident = 0;
+    FILE *in;
+
+    (void)snprintf(path, sizeof(path), "/proc/%d/statm", (int)broker);
+    in = fopen(path, "re");
+    assert_non_null(in);
+    assert_int_equal(fscanf(in, "%ld %ld", &pages, &resident), 2);
+    (void)fclose(in);
+    return resident * (sysconf(_SC_PAGESIZE) / 1024);
+}
+
+/* 433 bytes with a million. What they are to run is in the store. */
+static void one_takes_little_memory(void **state)
+{
+    enum {
+        FIRST = 3000,
+        MORE = 6000,
+        MOST = 700 /* bytes */
+    };
+    char long_path[1000] = "/";
+    long before = 0;
+    spawn_writer w;
+    int i;
+
+    (void)state;
+    LEAVE_OUT_IF(SANITIZED, "freed memory is held back");
+    memset(long_path + 1, 'x', sizeof(long_path) - 2);
+    queue_delays = 100000;
+    reach_go_and_call_in();
+    for (i = 0; i < FIRST + MORE; i++) {
+        if (i == FIRST)
+            before = memory_of_the_broker();
+        assert_int_equal(spawn_id_make(&job), 0);
+        begin_submit(&w, &job, long_path);
+        spawn_put_u64(&w, SPAWN_A_DELAY, HOUR * 1000);
+        ask(&w);
+        expect_answer(SPAWN_M_ACCEPTED);
+    }
+    has_heard();
+    assert_in_range(memory_of_the_broker() - before, 0, MORE * MOST / 1024);
+}
+
 /* Those that wait for their time take no place of those that wait for others;
  * they have a limit of their own. */
 static void they_do_not_fill_the_queue(void **state)
@@ -424,6 +471,7 @@ int main(void)
         ALONE(it_can_be_cancelled),
         ALONE(they_start_in_the_order_of_their_times),
         ALONE(a_post_can_wait_too),
+        ALONE(one_takes_little_memory),
         ALONE(they_do_not_fill_the_queue),
         ALONE(a_short_delay_is_no_way_past_the_limits),
         ALONE(one_with_handles_is_refused),
