@@ -2,8 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0
 #
 # Another release is installed and httpd told to be graceful, there and back again,
-# while handlers and others submit: the broker is replaced, the spawner executes itself
-# in place, no submit fails, what runs goes on, and each job runs once.
+# while handlers and others submit, also jobs that wait for their time, durable ones, and
+# ones that are tried again: the broker is replaced, the spawner executes itself in place,
+# no submit fails, what runs goes on, and each job runs once.
 
 use strict;
 use warnings;
@@ -65,6 +66,33 @@ sub programs {
     } 0 .. $#{$ends};
 }
 
+# Programs that wait for their time, that are durable, and that fail at first and are
+# tried again.
+sub others {
+    my ($httpd, $ran, $round) = @_;
+    my ($from, @wrong) = ($round * 20);
+    my @kinds = (
+        [ 7, { delay => 1 } ],
+        [ 6, { durable => 1 } ],
+        [ 7, { retry => 1, retry_on => [99], backoff => '100ms' }, "[ -e $ran.\$SPAWN_JOB_ID ] || { : >$ran.\$SPAWN_JOB_ID; exit 99; }; " ]
+    );
+    my %code;
+    for my $kind (@kinds) {
+        my ($count, $options, $first) = @{$kind};
+        my $made = $httpd->do('spawn_many', from => $from, count => $count, options => $options,
+            argv => [ '/bin/sh', '-c', ($first || q{}) . "echo \$SPAWN_JOB_ID >>$ran; exit \$((%d % 90))" ]);
+        push @wrong, map { "submit: $_->{text}" } $made->{error} || (), @{ $made->{errors} || [] };
+        $code{ $made->{ids}[$_] } = ($from + $_) % 90 for grep { defined $made->{ids}[$_] } 0 .. $#{ $made->{ids} || [] };
+        $from += $count;
+    }
+    my @ids = sort keys %code;
+    my $ends = $httpd->do('wait_many', ids => \@ids, seconds => 30);
+    return @wrong, map {
+        my $end = $ends->[$_];
+        ($end->{outcome} || q{}) eq 'exited' && $end->{exit_code} == $code{ $ids[$_] } ? () : "not exited $code{ $ids[$_] }: " . $json->encode($end);
+    } 0 .. $#ids;
+}
+
 # Calls of a template and of a queue's workers, by one that is connected for long.
 sub calls {
     my ($spawn, $ran, $round) = @_;
@@ -113,7 +141,8 @@ END
         my @pids = ((map { $httpd->status($_)->{pid} } @{ $held->{ids} }), map { $_->pid } @calls);
 
         my @streams = (stream($enough, sub { return programs($httpd, $ran, @_) }),
-            stream($enough, sub { return calls($t->spawn, $ran, @_) }));
+            stream($enough, sub { return calls($t->spawn, $ran, @_) }),
+            stream($enough, sub { return others($httpd, $ran, @_) }));
         for my $number ($new, $old, $old, $new) {
             round($_) for @streams;
             my ($broker, $from) = ($httpd->broker_pid, length $httpd->error_log);
@@ -145,7 +174,7 @@ END
         open my $in, '<', $ran or die "$ran: $!\n";
         $times{$_}++ while <$in>;
         is_deeply [ grep { $times{$_} > 1 } keys %times ], [], 'none ran twice';
-        is scalar keys %times, 10 + 20 * ($streams[0]{rounds} + $streams[1]{rounds}), 'each of them ran';
+        is scalar keys %times, 10 + 20 * ($streams[0]{rounds} + $streams[1]{rounds} + $streams[2]{rounds}), 'each of them ran';
         unlike $httpd->error_log, qr/MS0314|MS0178|MS0170|MS0500/, 'nothing went wrong';
     }
 );
