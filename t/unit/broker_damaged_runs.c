@@ -322,6 +322,33 @@ static void one_that_has_ended_meanwhile_is_told(void **state)
     assert_int_equal(spawn_u64_or(&message, SPAWN_A_EXIT_CODE, 99), 3);
 }
 
+static void each_of_several_is_taken_in(void **state)
+{
+    spawn_id ids[4];
+    int i;
+
+    (void)state;
+    one_runs(NULL);
+    ids[0] = job;
+    for (i = 1; i < 4; i++) {
+        (void)spawn_id_make(&ids[i]);
+        put_job(&ids[i], SPAWN_STATE_RUNNING, NULL);
+    }
+    damage("output");
+    start_broker();
+    for (i = 4; i-- > 0;) { /* in another order than that of their ids */
+        job = ids[i];
+        tell_running(0);
+    }
+    goes_on();
+    for (i = 0; i < 4; i++) {
+        job = ids[i];
+        expect_it_runs();
+        assert_string_equal(program(), "/bin/true");
+    }
+    assert_int_equal(logged("MS0585"), 0);
+}
+
 /* It is submitted again by a caller that had no answer. */
 static void it_does_not_run_twice(void **state)
 {
@@ -371,6 +398,7 @@ int main(void)
         ALONE(the_order_of_another_one_is_not_believed),
         ALONE(it_is_not_tried_again),
         ALONE(one_that_has_ended_meanwhile_is_told),
+        ALONE(each_of_several_is_taken_in),
         ALONE(it_does_not_run_twice),
         ALONE(the_next_broker_knows_it_too),
     };
