@@ -175,7 +175,8 @@ APR_DECLARE_OPTIONAL_FN(apr_status_t, spawn_job_function,
                          const char *const *args));
 
 /** An option by its name, as text: "timeout", "30s". All of perldoc
- * Apache2::Spawn but reply, and those of spawn_job_pair and spawn_job_fd. */
+ * Apache2::Spawn::Options but reply, and those of spawn_job_pair and
+ * spawn_job_fd. */
 APR_DECLARE_OPTIONAL_FN(apr_status_t, spawn_job_option,
                         (spawn_job * job, const char *name, const char *value));
 
