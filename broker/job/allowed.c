@@ -89,7 +89,6 @@ void spawn_allowed_who(const spawn_message *order, long uid, char *text,
         add(text, room, "uid", number);
 }
 
-/* The list in one line, as far as there is room. */
 static void say_list(const spawn_attr *list, char *text, size_t room)
 {
     uint32_t count = spawn_strv_count(list), i;
@@ -106,6 +105,14 @@ static void say_list(const spawn_attr *list, char *text, size_t room)
         n +=
             (size_t)snprintf(text + n, room - n, "%s%s", n ? " " : "", pattern);
     }
+}
+
+void spawn_allowed_list(const spawn_queue *q, char *text, size_t room)
+{
+    if (q->allowed)
+        say_list(&q->allowed->list, text, room);
+    else
+        (void)snprintf(text, room, "all, by now");
 }
 
 /* rule: the exclusion, or NULL: it is not listed. */

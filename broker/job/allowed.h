@@ -41,6 +41,10 @@ void spawn_allowed_log(const spawn_queue *q, const spawn_id *id,
 void spawn_allowed_who(const spawn_message *order, long uid, char *text,
                        size_t room);
 
+/** The list of a queue in one line, as far as there is room. The queue may have
+ * lost it since a job's process was refused by it. */
+void spawn_allowed_list(const spawn_queue *q, char *text, size_t room);
+
 /** Put the list for people. */
 void spawn_allowed_put_row(const spawn_queue *q, spawn_writer *w);
 

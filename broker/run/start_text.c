@@ -105,13 +105,14 @@ static void add_what(const spawn_message *m, spawn_step step, int error,
 static void not_allowed(const spawn_job *job, const spawn_message *m,
                         char *text, size_t room)
 {
-    char who[120];
+    char who[120], list[200];
 
     spawn_allowed_who(m, (long)job->caller_uid, who, sizeof(who));
+    spawn_allowed_list(job->queue, list, sizeof(list));
     (void)snprintf(text, room,
                    ": queue '%.64s' does not run the file that '%.200s' leads "
-                   "to (SpawnAllow); asked for by %s",
-                   job->queue->name, spawn_logs_what(m), who);
+                   "to; SpawnAllow: %s; asked for by %s",
+                   job->queue->name, spawn_logs_what(m), list, who);
     if (job->waiters) /* else the line of its end says it */
         spawn_allowed_log(job->queue, &job->id, m, text + 2);
 }

@@ -337,7 +337,7 @@ static void what_its_process_refuses_is_told(void **state)
     spawn_writer w;
 
     (void)state;
-    list = "/usr/bin/**";
+    list = "/usr/bin/** !/usr/bin/true?";
     reach_go_and_call_in();
     begin_program(&w, "/usr/bin/true");
     spawn_put_u64(&w, SPAWN_A_REPLY, SPAWN_REPLY_FINISHED);
@@ -348,10 +348,31 @@ static void what_its_process_refuses_is_told(void **state)
     assert_string_equal(
         spawn_str_or(&message, SPAWN_A_TEXT, ""),
         by_us("allow: Operation not permitted: queue 'default' does not run "
-              "the file that '/usr/bin/true' leads to (SpawnAllow)"));
+              "the file that '/usr/bin/true' leads to; SpawnAllow: "
+              "/usr/bin/** !/usr/bin/true?"));
     wait_until_logged("is refused: queue 'default' does not run the file that "
-                      "'/usr/bin/true' leads to (SpawnAllow); asked for by",
+                      "'/usr/bin/true' leads to; SpawnAllow: /usr/bin/** "
+                      "!/usr/bin/true?; asked for by",
                       1);
+}
+
+/* Its queue has a list no more by the time that is told. */
+static void a_list_that_has_gone_is_not_told(void **state)
+{
+    spawn_writer w;
+
+    (void)state;
+    list = "/usr/bin/**";
+    reach_go_and_call_in();
+    begin_program(&w, "/usr/bin/true");
+    spawn_put_u64(&w, SPAWN_A_REPLY, SPAWN_REPLY_FINISHED);
+    ask(&w);
+    expect_id(SPAWN_M_LAUNCH, &job);
+    configure_again(NULL);
+    say_exited(&job, SPAWN_STEP_ALLOW, EPERM);
+    expect_answer(SPAWN_M_JOB);
+    assert_non_null(strstr(spawn_str_or(&message, SPAWN_A_TEXT, ""),
+                           "leads to; SpawnAllow: all, by now; asked for by "));
 }
 
 int main(void)
@@ -368,7 +389,8 @@ int main(void)
         ALONE(a_job_that_waits_is_looked_at_when_it_starts),
         ALONE(who_waits_for_it_is_told_and_the_log_too),
         ALONE(so_is_each_attempt),
-        ALONE(what_its_process_refuses_is_told)};
+        ALONE(what_its_process_refuses_is_told),
+        ALONE(a_list_that_has_gone_is_not_told)};
 
     find_broker();
     return cmocka_run_group_tests_name("what queues allow", tests, NULL, NULL);
