@@ -12,7 +12,6 @@ use FindBin ();
 use lib "$FindBin::Bin/../lib";
 
 use HTTP::Tiny ();
-use IO::Socket::INET ();
 use JSON::PP ();
 use Test::More;
 
@@ -115,11 +114,7 @@ END
 
         my $of_host = sub {
             my ($host, $code) = @_;
-            my $socket = IO::Socket::INET->new(PeerAddr => '127.0.0.1', PeerPort => $httpd->port) or die "connect: $!\n";
-            my $body = $json->encode([$code]);
-            print {$socket} "POST /perl HTTP/1.0\r\nHost: $host\r\nContent-Length: ", length $body, "\r\n\r\n$body";
-            my $answer = do { local $/ = undef; <$socket> };
-            return $answer =~ /\r\n\r\n(.*)/s ? $json->decode($1) : { answer => $answer };
+            return SpawnTest::Calls->ask_host($httpd, $host, '/perl', $code);
         };
         my $spawn = q{$r->spawn(['/bin/true'], @_)->wait(30)->queue};
         is_deeply $of_host->('other', $spawn)->{values}, ['images'], 'of a virtual host';

@@ -11,6 +11,7 @@ use warnings;
 
 use Exporter qw(import);
 use HTTP::Tiny ();
+use IO::Socket::INET ();
 use JSON::PP ();
 use Scalar::Util qw(blessed);
 
@@ -72,6 +73,17 @@ sub ask {
         { content => $json->encode([ $code, @arguments ]) });
     die "$code: $response->{status} $response->{content}\n" . $httpd->tail if !$response->{success};
     return $json->decode($response->{content});
+}
+
+# The same of a virtual host, by its name and a path.
+sub ask_host {
+    my ($class, $httpd, $host, $path, $code, @arguments) = @_;
+    my $socket = IO::Socket::INET->new(PeerAddr => '127.0.0.1', PeerPort => $httpd->port) or die "connect: $!\n";
+    my $body = $json->encode([ $code, @arguments ]);
+    print {$socket} "POST $path HTTP/1.0\r\nHost: $host\r\nContent-Length: ", length $body, "\r\n\r\n$body";
+    my $answer = do { local $/ = undef; readline $socket };
+    die "$code: $answer\n" . $httpd->tail if $answer !~ /\r\n\r\n(.*)/s;
+    return $json->decode($1);
 }
 
 # ---- in httpd's children ----
