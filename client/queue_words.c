@@ -65,6 +65,13 @@ static void limits(const spawn_message *m, spawn_rule_fn each, void *arg)
     each(arg, "limits", text);
 }
 
+static void word(const spawn_message *m, unsigned attr, const char *name,
+                 spawn_rule_fn each, void *arg)
+{
+    if (spawn_has(m, attr))
+        each(arg, name, spawn_attr_str(&m->attr[attr]));
+}
+
 static void texts(const spawn_message *m, unsigned attr, const char *name,
                   spawn_rule_fn each, void *arg)
 {
@@ -130,12 +137,14 @@ void spawn_queue_rules_each(const spawn_message *m, spawn_rule_fn each,
     duration(m, SPAWN_A_GRACE, "grace", each, arg);
     limits(m, each, arg);
     priorities(m, each, arg);
-    if (spawn_has(m, SPAWN_A_CWD))
-        each(arg, "cwd", spawn_attr_str(&m->attr[SPAWN_A_CWD]));
+    word(m, SPAWN_A_CWD, "cwd", each, arg);
     output(m, each, arg);
     if (spawn_has(m, SPAWN_A_LEFTOVERS))
         each(arg, "leftovers", number(m, SPAWN_A_LEFTOVERS) ? "kill" : "keep");
     history(m, each, arg);
     texts(m, SPAWN_A_ENV, "env", each, arg);
+    word(m, SPAWN_A_JOB_USER, "user", each, arg);
+    word(m, SPAWN_A_JOB_GROUP, "group", each, arg);
     texts(m, SPAWN_A_ALLOW, "allow", each, arg);
+    word(m, SPAWN_A_ACCESS_TEXT, "access", each, arg);
 }

@@ -37,6 +37,7 @@
 #define SPAWN_CRON_MAX    65536 /* of one recurring job, in CONFIGURE */
 /* What a queue gives to its jobs, in CONFIGURE. */
 #define SPAWN_DEFAULTS_MAX 65536
+#define SPAWN_ACCESS_TEXT_MAX 2048 /* of a queue's SpawnAccess, for people */
 #define SPAWN_QUEUE_STATE_MAX                                                  \
     60000 /* in one packet: names of variables only                            \
            */
@@ -229,12 +230,13 @@
     X(207, MINUTES, U64V, 960, "minutes")                                      \
     X(208, COMMITS, U64V, 512, "commits")                                      \
     X(209, PAIR, U64V, 128, "pair")                                            \
-    X(215, SEEN, U64, 8, "seen")                                               \
-    X(216, WATCHERS, U64, 8, "watchers")
+    X(210, ACCESS_TEXT, STR, SPAWN_ACCESS_TEXT_MAX, "access_text")             \
+    X(211, SEEN, U64, 8, "seen")                                               \
+    X(212, WATCHERS, U64, 8, "watchers")
 
 #define SPAWN_X_ATTR(n, NAME, KIND, max, name) SPAWN_A_##NAME = n,
 typedef enum {
-    SPAWN_ATTR_LIST(SPAWN_X_ATTR) SPAWN_A_COUNT = 217
+    SPAWN_ATTR_LIST(SPAWN_X_ATTR) SPAWN_A_COUNT = 213
 } spawn_attr_id_t;
 
 /* Who sends. */

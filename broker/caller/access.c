@@ -335,6 +335,40 @@ int spawn_access_check(const spawn_peer *peer, const char *queue,
     return spawn_access_check_of(peer, queue, right, NULL, why);
 }
 
+/* ---- for people ---- */
+
+static size_t say_rule(const rule *r, char *text, size_t room)
+{
+    char has[40];
+
+    if (r->of == OF_NOBODY)
+        return (size_t)snprintf(text, room, "none");
+    return (size_t)snprintf(text, room, "%s=%s:%s",
+                            r->of == OF_UID ? "user" : "group", r->name,
+                            words_of(r->rights, has, sizeof(has)));
+}
+
+void spawn_access_put_row(const spawn_queue *q, spawn_writer *w)
+{
+    const char *place = place_of(q->name) ? q->name : "";
+    char text[SPAWN_ACCESS_TEXT_MAX - 8], its[NAME_MAX_TOLD + 60];
+    size_t i, used = 0;
+
+    for (i = 0; i < rules_used; i++) {
+        if (strcmp(rules[i].queue, place) != 0)
+            continue;
+        if (used + say_rule(&rules[i], its, sizeof(its)) + sizeof(";...")
+            >= sizeof(text)) {
+            (void)snprintf(text + used, sizeof(text) - used, ";...");
+            break;
+        }
+        used += (size_t)snprintf(text + used, sizeof(text) - used, "%s%s",
+                                 used ? ";" : "", its);
+    }
+    if (used)
+        spawn_put_str(w, SPAWN_A_ACCESS_TEXT, text);
+}
+
 static bool is_shown(const void *peer, const char *queue)
 {
     return spawn_access_has(peer, queue, SPAWN_MAY_ALL);

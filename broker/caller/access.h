@@ -54,6 +54,10 @@ int spawn_access_check_of(const spawn_peer *peer, const char *queue,
                           unsigned right, const char *words,
                           spawn_failure *why);
 
+/** Put the rules that count in a queue, those outside of it among them when it
+ * has none itself, as far as there is room. */
+void spawn_access_put_row(const spawn_queue *q, spawn_writer *w);
+
 /** A queue of httpd.conf; NULL: there is none of this name, and why names those
  * in which the caller has a right.
  * @param peer NULL: it was posted or spooled. */

@@ -13,6 +13,7 @@
 #include "common/spawn_log.h"
 #include "common/spawn_os.h"
 #include "broker/base/alloc.h"
+#include "broker/job/account.h"
 #include "broker/job/allowed.h"
 #include "broker/job/defaults.h"
 #include "broker/job/job.h"
@@ -83,7 +84,9 @@ static void put_rules(const spawn_queue *q, spawn_writer *w)
     if (q->history_ms)
         spawn_put_u64(w, SPAWN_A_HISTORY_AGE, (uint64_t)q->history_ms);
     spawn_defaults_put_row(q, w);
+    spawn_account_put_row(q, w);
     spawn_allowed_put_row(q, w);
+    spawn_access_put_row(q, w);
 }
 
 static void put_queue(const spawn_queue *q, spawn_writer *w)

@@ -134,6 +134,18 @@ spawn_account_look spawn_account_of_queue(const spawn_queue *q)
     return look(q ? q->account : NULL);
 }
 
+void spawn_account_put_row(const spawn_queue *q, spawn_writer *w)
+{
+    const spawn_account *a = q->account;
+    char number[24];
+
+    if (!a)
+        return;
+    (void)snprintf(number, sizeof(number), "%lu", (unsigned long)a->gid);
+    spawn_put_str(w, SPAWN_A_JOB_USER, a->user);
+    spawn_put_str(w, SPAWN_A_JOB_GROUP, a->group ? a->group : number);
+}
+
 spawn_account_look spawn_account_of_template(const spawn_template *t)
 {
     return look(t->account);

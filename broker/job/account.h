@@ -32,6 +32,9 @@ spawn_account_look spawn_account_of_queue(const spawn_queue *q);
 /** Of a template's processes. */
 spawn_account_look spawn_account_of_template(const spawn_template *t);
 
+/** Put the account of a queue that has one, for people. */
+void spawn_account_put_row(const spawn_queue *q, spawn_writer *w);
+
 /** Can jobs of the queue be forked from the template? */
 bool spawn_account_fits(const spawn_queue *q, const spawn_template *t);
 

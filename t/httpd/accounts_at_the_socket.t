@@ -108,7 +108,11 @@ END
         unlike +(as($ctl, $backup, 'ps', '--all'))[1], qr/\Q$theirs\E|\Q$closed\E/, 'no job of other queues is listed';
         my ($rows) = $ctl->json({ uid => $backup }, 'queues');
         is_deeply [ map { $_->{queue} } @{$rows} ], ['nightly'], '... nor another queue';
+        is $rows->[0]{rules}{access}, "user=#$backup:submit,see;user=#$backup:kill", '... and who may what there';
         ($rows) = $ctl->json('queues');
+        is_deeply [ map { $_->{rules}{access} } @{$rows} ],
+            [ "user=nobody:submit;group=#$ops:submit,see,kill,control", $rows->[1]{rules}{access}, 'none' ],
+            '... which is what stands outside where the queue says nothing';
         is_deeply [ map {"$_->{queue} $_->{state}"} @{$rows} ], [ 'default open', 'nightly open', 'closed open' ], 'no queue was changed';
 
         # ---- another broker ----

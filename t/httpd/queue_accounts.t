@@ -64,6 +64,9 @@ END
         chmod 0700, $program or die "$program: $!\n";
         chown $media, $group, $program or die "$program: $!\n";
         is $httpd->run([$program], queue => 'media')->{stdout}, "$media\n", 'a program that only it may execute';
+        my ($queues) = SpawnTest::Ctl->new($httpd)->json('queues');
+        is_deeply [ map { [ @{$_->{rules}}{qw(user group)} ] } grep { $_->{queue} eq 'media' } @{$queues} ], [ [ $media, $group ] ],
+            'spawnctl queues shows it';
         $job = $httpd->spawn([$program]);
         is $httpd->wait($job->{id})->{step}, 'exec', '... and not httpd\'s User';
 
