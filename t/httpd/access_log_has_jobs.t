@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 #
 # The access log can have the ids of a request's jobs, %{spawn-jobs}n: of each way to
-# submit one, of a request that was redirected and of its subrequests, at most ten and
+# submit one, SpawnCleanupHandler among them, of a request that was redirected and of its subrequests, at most ten and
 # the number of the others; and no id of what was refused.
 
 use strict;
@@ -16,6 +16,7 @@ use Test::More;
 
 use SpawnTest qw(each_mpm wait_until);
 use SpawnTest::CApi ();
+use SpawnTest::Ctl ();
 
 my $handlers = <<'END';
 package My::Jobs;
@@ -51,6 +52,7 @@ our %way = (
     refused => sub { eval { $_[0]->spawn(['/bin/true'], queue => 'nowhere') }; '-' },
     invalid => sub { eval { $_[0]->spawn(['/bin/true'], timeout => 'x') }; '-' },
     none    => sub { '-' },
+    handled => sub { 'there is a SpawnCleanupHandler' },
     many    => sub { my $r = shift; join ',', (map { $r->spawn(['/bin/true'])->id } 1 .. 13)[0 .. 9], '+3' },
     include => sub {
         my $r = shift;
@@ -92,6 +94,9 @@ SpawnSubmitTimeout 30s
     SetHandler modperl
     PerlResponseHandler My::Jobs
 </Location>
+<Location /jobs/handled>
+    SpawnCleanupHandler My::Jobs::seven
+</Location>
 END
 
 # The line of the last request: its jobs, as the last and as the first request have them.
@@ -121,6 +126,10 @@ each_mpm(
             like $said, qr/\A(?:-|[0-9a-f-]{36}.*)\z/, "$way: it was as wanted";
             is_deeply [ logged($httpd, ++$n) ], [ $said, $said ], "$way: the log has its jobs";
         }
+        $httpd->get('/jobs/handled');
+        my ($handled) = logged($httpd, ++$n);
+        my ($listed) = SpawnTest::Ctl->new($httpd)->json('show', $handled);
+        is $listed->{function}, 'Apache2::Spawn::Cleanup::run', 'SpawnCleanupHandler: the log has its job' or diag explain $listed;
         $httpd->stop;
 
         $httpd = SpawnTest::CApi->new(mpm => $mpm, conf => qq{CustomLog jobs_log "%U %{spawn-jobs}n x %<{spawn-jobs}n"\n})->start;

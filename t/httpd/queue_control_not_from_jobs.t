@@ -3,6 +3,7 @@
 #
 # What stays changed until somebody undoes it is not changed by jobs: a program, a
 # function and a call of a worker cannot pause a queue, nor a recurring job. They may look.
+# That is no wall: one that has left its session can, and the log names the process.
 
 use strict;
 use warnings;
@@ -61,6 +62,12 @@ for my $queue (qw(default workers)) {
 }
 is $state->(), 'open runs', 'nothing is changed by that';
 is $spawn->run([ $spawnctl, '--socket', $httpd->socket, 'queues' ])->exit_code, 0, 'a job may look';
+my $left = $spawn->run([ 'setsid', '-w', '/bin/sh', '-c', 'echo $$; exec "$@"', 'sh', $spawnctl, '--socket', $httpd->socket, 'pause', 'default' ]);
+is $left->exit_code, 0, 'one that has left its session can';
+my ($pid) = $left->stdout =~ /\A(\d+)$/m;
+is $state->(), 'paused runs', '... so it is changed';
+ok $httpd->wait_for_log(qr/MS0517: queue default is paused: it starts no jobs; by uid @{[ $httpd->uid ]}, pid $pid$/m), '... and the log names the process';
+is $ctl->run(qw(resume default))->{code}, 0, 'it is undone';
 is $ctl->run(@{$_})->{code}, 0, "who is no job may: @{$_}" for [ 'pause', 'default' ], [ 'cron', 'pause', 'yearly' ];
 is $state->(), 'paused paused', 'and it is changed';
 done_testing;

@@ -12,6 +12,10 @@ use lib "$FindBin::Bin/../lib";
 
 use Test::More;
 
+use SpawnTest ();
+use lib SpawnTest::build_dir() . '/perl';
+
+use Apache2::Spawn ();
 use SpawnTest qw(each_mpm);
 
 each_mpm(
@@ -52,6 +56,20 @@ each_mpm(
             ok $httpd->wait_for_log(qr/MS0683: job \Q$id\E could not be started: \Q$text\E \(/), "$name: in the error log";
             is $httpd->status($id)->{message}, $text, '... and for who asks';
         }
+        # all together 3 MB, of parts that are short enough; where the stack is larger they may be
+        SKIP: {
+            skip 'the kernel takes that here', 4 if `getconf ARG_MAX` >= 2_900_000;
+            my $spawn = Apache2::Spawn->connect($httpd->socket);
+            my @many = ('y' x 100_000) x 30;
+            my %whole = ('too many arguments' => [ [ '/bin/true', @many ] ],
+                'too many variables' => [ ['/bin/true'], env => { map { ("V$_" => $many[0]) } 1 .. 30 } ]);
+            for my $name (sort keys %whole) {
+                my $job = $spawn->spawn(@{ $whole{$name} });
+                ok $httpd->wait_for_log(qr/MS0683: job \Q${\$job->id}\E could not be started: \Q$too_long\E \(/), "$name: in the error log";
+                is $job->status->message, $too_long, '... and for who asks';
+            }
+        }
+
         # a program that is being replaced; newer kernels may allow that
         my $busy = $httpd->file('busy', "#!/bin/sh\nexit 0\n", 0755);
         open my $writing, '>>', $busy or die "$busy: $!\n";

@@ -161,6 +161,9 @@ for my $name (qw(env context)) {
     refused("$name name wide", 'invalid', qr/a name in $name has wide/, @argv, $name => { $snowman => 1 });
     refused("$name name empty", 'invalid', qr/$name: '' is not a name/, @argv, $name => { '' => 1 });
     refused("$name name with =", 'invalid', qr/$name: 'A=B' is not a name/, @argv, $name => { 'A=B' => 1 });
+    refused("$name name with NUL", 'invalid', qr/a name in $name has a NUL byte/, @argv, $name => { "A\0B" => 1 });
+    refused("$name value with NUL", 'invalid', qr/$name: .*'A' has a NUL byte/, @argv, $name => { A => "x\0y" });
+    refused("$name value a reference", 'invalid', qr/$name: .*'A' is a reference/, @argv, $name => { A => [1] });
 }
 refused('limit unknown', 'invalid', qr/no limit 'mem'; wanted: cpu, memory/, @argv, limits => { mem => 1 });
 refused('limit value', 'invalid', qr/limits: cpu: 'lots'/, @argv, limits => { cpu => 'lots' });
