@@ -35,6 +35,7 @@ const char *spawn_cgroup_directive(cmd_parms *cmd, void *dir_config,
                             "SpawnCgroup: '%.200s' is neither 'auto', 'none' "
                             "nor an absolute path of at most %d bytes",
                             arg, PATH_MOST);
+    conf->cgroup_where = spawn_where(cmd->pool, cmd->directive);
     return NULL;
 }
 
@@ -53,9 +54,24 @@ static int open_it(const char *where, const char **ret_path, apr_pool_t *p)
     return spawn_cgroup_open(*ret_path);
 }
 
+/* A limit of a queue that needs a cgroup. */
+typedef struct {
+    const char *name; /* NULL: there is none */
+    const char *where;
+} tree_limit;
+
+static tree_limit limit_of(const spawn_server_config *conf)
+{
+    tree_limit limit = {NULL, NULL};
+
+    limit.name = spawn_job_rules_tree_limit(conf, &limit.where);
+    return limit;
+}
+
 /* own: it is the directory that we were started in, which we leave. */
-static apr_status_t check_limits(apr_pool_t *p, server_rec *s, const char *what,
-                                 int dir, const char *path, bool own)
+static apr_status_t check_limits(apr_pool_t *p, server_rec *s,
+                                 const tree_limit *limit, int dir,
+                                 const char *path, bool own)
 {
     const char *why = "the directory must have them (cgroup.controllers), and "
                       "no processes";
@@ -69,67 +85,70 @@ static apr_status_t check_limits(apr_pool_t *p, server_rec *s, const char *what,
         why = apr_psprintf(
             p, "process %d, which this httpd has not started, is in it too",
             left);
-    ap_log_error(APLOG_MARK, APLOG_CRIT, left < 0 ? -left : 0, s,
-                 MSNO(0286) "SpawnLimit %s needs the controllers memory, cpu "
-                            "and pids of cgroup v2 in directories below %s, "
-                            "and not all are there: %s",
-                 what, path, why);
+    ap_log_error(
+        APLOG_MARK, APLOG_CRIT, left < 0 ? -left : 0, s,
+        MSNO(0286) "%s: SpawnLimit %s needs the controllers memory, cpu "
+                   "and pids of cgroup v2 in directories below %s, "
+                   "and not all are there: %s",
+        limit->where, limit->name, path, why);
     return APR_ENOTIMPL;
 }
 
-static apr_status_t not_usable(server_rec *s, const char *path, int error)
+static apr_status_t not_usable(server_rec *s, const char *where,
+                               const char *path, int error)
 {
     ap_log_error(APLOG_MARK, APLOG_CRIT, error, s,
-                 MSNO(0287) "SpawnCgroup: %s is no directory of cgroup v2 "
+                 MSNO(0287) "%s: SpawnCgroup: %s is no directory of cgroup v2 "
                             "that can be used",
-                 path);
+                 where, path);
     return error;
 }
 
 /* Can the spawner, which begins beside us, put jobs there? One that systemd has
  * started begins elsewhere. */
-static apr_status_t check_place(server_rec *s, int dir, const char *path,
-                                bool beside_us)
+static apr_status_t check_place(server_rec *s, const char *where, int dir,
+                                const char *path, bool beside_us)
 {
     char lowest[2 * PATH_MOST];
     int rv = spawn_cgroup_holds(dir, lowest, sizeof(lowest));
 
     if (rv == -EACCES)
-        return not_usable(s, path, EACCES);
+        return not_usable(s, where, path, EACCES);
     if (rv != -EPERM || !beside_us)
         return APR_SUCCESS;
     ap_log_error(APLOG_MARK, APLOG_CRIT, 0, s,
-                 MSNO(0289) "SpawnCgroup: the account that httpd is "
+                 MSNO(0289) "%s: SpawnCgroup: the account that httpd is "
                             "started with cannot move a process from its "
                             "own cgroup to %s: it may not write to "
                             "%s/cgroup.procs, of the lowest directory that "
                             "has both below it",
-                 path, lowest);
+                 where, path, lowest);
     return -rv;
 }
 
-static apr_status_t none_for_limit(server_rec *s, const char *limit,
+static apr_status_t none_for_limit(server_rec *s, const tree_limit *limit,
                                    const char *why)
 {
-    ap_log_error(APLOG_MARK, APLOG_CRIT, 0, s,
-                 MSNO(0288) "SpawnLimit %s needs a cgroup for each job, and "
-                            "there is none (%s): name a directory of cgroup v2 "
-                            "with SpawnCgroup, or let systemd delegate one to "
-                            "the unit (Delegate=yes)",
-                 limit, why);
+    ap_log_error(
+        APLOG_MARK, APLOG_CRIT, 0, s,
+        MSNO(0288) "%s: SpawnLimit %s needs a cgroup for each job, and "
+                   "there is none (%s): name a directory of cgroup v2 "
+                   "with SpawnCgroup, or let systemd delegate one to "
+                   "the unit (Delegate=yes)",
+        limit->where, limit->name, why);
     return APR_ENOTIMPL;
 }
 
 apr_status_t spawn_cgroup_test(apr_pool_t *p, server_rec *s,
                                const spawn_server_config *conf)
 {
-    const char *limit = spawn_job_rules_tree_limit(conf);
+    tree_limit limit = limit_of(conf);
     const char *path;
     int dir;
 
     if (!conf->cgroup[0])
-        return limit && !conf->external
-                   ? none_for_limit(s, limit, "SpawnCgroup none")
+        return limit.name && !conf->external
+                   ? none_for_limit(s, &limit, "SpawnCgroup none")
                    : APR_SUCCESS;
     if (conf->cgroup[0] != '/')
         return APR_SUCCESS;
@@ -137,7 +156,7 @@ apr_status_t spawn_cgroup_test(apr_pool_t *p, server_rec *s,
     if (dir == -EACCES) /* for who asks */
         return APR_SUCCESS;
     if (dir < 0)
-        return not_usable(s, path, -dir);
+        return not_usable(s, conf->cgroup_where, path, -dir);
     (void)close(dir);
     return APR_SUCCESS;
 }
@@ -145,7 +164,7 @@ apr_status_t spawn_cgroup_test(apr_pool_t *p, server_rec *s,
 apr_status_t spawn_cgroup_check(apr_pool_t *p, server_rec *s,
                                 const spawn_server_config *conf)
 {
-    const char *limit = spawn_job_rules_tree_limit(conf);
+    tree_limit limit = limit_of(conf);
     bool given = conf->cgroup[0] == '/';
     const char *path = "";
     apr_status_t rv = APR_SUCCESS;
@@ -157,17 +176,17 @@ apr_status_t spawn_cgroup_check(apr_pool_t *p, server_rec *s,
     dir = conf->cgroup[0] ? open_it(conf->cgroup, &path, p) : -ENOENT;
     if (dir >= 0) {
         if (given)
-            rv = check_place(s, dir, path, !conf->external);
-        if (rv == APR_SUCCESS && limit)
-            rv = check_limits(p, s, limit, dir, path, !given);
+            rv = check_place(s, conf->cgroup_where, dir, path, !conf->external);
+        if (rv == APR_SUCCESS && limit.name)
+            rv = check_limits(p, s, &limit, dir, path, !given);
         (void)close(dir);
         return rv;
     }
     if (given)
-        return not_usable(s, path, -dir);
-    if (!limit)
+        return not_usable(s, conf->cgroup_where, path, -dir);
+    if (!limit.name)
         return APR_SUCCESS;
-    return none_for_limit(s, limit,
+    return none_for_limit(s, &limit,
                           conf->cgroup[0] ? spawn_cgroup_why_none(dir)
                                           : "SpawnCgroup none");
 }

@@ -125,6 +125,7 @@ typedef struct {
     apr_int64_t access_only;       /* the account that all of these name;
                                     * SPAWN_UNSET: several, or a group */
     const char *cgroup;            /* "auto", "" for none, or a path */
+    const char *cgroup_where;      /* NULL: not given */
     unsigned memory;               /* of templates that say nothing of it */
     spawn_queue_rules given;       /* outside of any <SpawnQueue> */
     apr_array_header_t *queues;    /* of spawn_queue_rules *, as written */

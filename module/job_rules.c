@@ -34,6 +34,7 @@ typedef struct {
 typedef struct {
     uint64_t number; /* on the wire */
     uint64_t value;
+    const char *where;
 } limit;
 
 /* ---- where a directive stands ---- */
@@ -302,7 +303,7 @@ static void set_limit(apr_array_header_t *limits, const limit *set)
 
     for (i = 0; i < limits->nelts; i++) {
         if (APR_ARRAY_IDX(limits, i, limit).number == set->number) {
-            APR_ARRAY_IDX(limits, i, limit).value = set->value;
+            APR_ARRAY_IDX(limits, i, limit) = *set;
             return;
         }
     }
@@ -348,6 +349,7 @@ static const char *add_limit(cmd_parms *cmd, spawn_job_rules *rules,
                             "tree-weight=1 to 10000, or 'unlimited' as the "
                             "value",
                             cmd->cmd->name, word);
+    l.where = spawn_where(cmd->pool, cmd->directive);
     lower(cmd, &l);
     if (!rules->limits)
         rules->limits = apr_array_make(cmd->pool, 4, sizeof(limit));
@@ -438,7 +440,7 @@ apr_status_t spawn_job_rules_check(server_rec *s,
     return APR_EINVAL;
 }
 
-static const char *tree_limit(const spawn_job_rules *rules)
+static const limit *tree_limit(const spawn_job_rules *rules)
 {
     int i;
 
@@ -447,20 +449,23 @@ static const char *tree_limit(const spawn_job_rules *rules)
 
         if (spawn_limit_resource(l->number) >= RLIMIT_SPAWN_TREE_MEMORY
             && l->value != SPAWN_LIMIT_UNLIMITED)
-            return spawn_limit_name(l->number);
+            return l;
     }
     return NULL;
 }
 
-const char *spawn_job_rules_tree_limit(const spawn_server_config *conf)
+const char *spawn_job_rules_tree_limit(const spawn_server_config *conf,
+                                       const char **ret_where)
 {
-    const char *name = NULL;
+    const limit *l = NULL;
     int i;
 
-    for (i = 0; !name && i < conf->rules->nelts; i++)
-        name =
-            tree_limit(&APR_ARRAY_IDX(conf->rules, i, spawn_queue_rules).job);
-    return name;
+    for (i = 0; !l && i < conf->rules->nelts; i++)
+        l = tree_limit(&APR_ARRAY_IDX(conf->rules, i, spawn_queue_rules).job);
+    if (!l)
+        return NULL;
+    *ret_where = l->where;
+    return spawn_limit_name(l->number);
 }
 
 /* ---- to the broker ---- */

@@ -21,8 +21,10 @@ void spawn_job_rules_merge(apr_pool_t *p, const spawn_job_rules *given,
 apr_status_t spawn_job_rules_check(server_rec *s,
                                    const spawn_server_config *conf);
 
-/** The name of a limit that a queue has and that needs a cgroup; NULL: none. */
-const char *spawn_job_rules_tree_limit(const spawn_server_config *conf);
+/** The name of a limit that a queue has and that needs a cgroup, and where it
+ * stands; NULL: none. */
+const char *spawn_job_rules_tree_limit(const spawn_server_config *conf,
+                                       const char **ret_where);
 
 /** Put those of all queues into a CONFIGURE. */
 void spawn_job_rules_put(apr_pool_t *p, spawn_writer *w,

@@ -66,9 +66,9 @@ for (
 
 # Where it does not start.
 for (
-    [ "$given/httpd", $other, qr/MS0289: SpawnCgroup: .* to \Q$other\E: it may not write to \Q${\$group->path}\E\/cgroup.procs,/, 'no way there' ],
-    [ $group->path, "$given/jobs", qr/MS0289: SpawnCgroup: .* may not write to \Q${\$group->path}\E\/cgroup.procs,/, 'no way from where it is' ],
-    [ "$given/httpd", $group->path, qr/Permission denied: .*MS0287: SpawnCgroup: \Q${\$group->path}\E is no directory/, "root's" ],
+    [ "$given/httpd", $other, qr/MS0289: line \d+ of \S+httpd\.conf: SpawnCgroup: .* to \Q$other\E: it may not write to \Q${\$group->path}\E\/cgroup.procs,/, 'no way there' ],
+    [ $group->path, "$given/jobs", qr/MS0289: line \d+ of \S+httpd\.conf: SpawnCgroup: .* may not write to \Q${\$group->path}\E\/cgroup.procs,/, 'no way from where it is' ],
+    [ "$given/httpd", $group->path, qr/Permission denied: .*MS0287: line \d+ of \S+httpd\.conf: SpawnCgroup: \Q${\$group->path}\E is no directory/, "root's" ],
     )
 {
     my ($in, $path, $why, $what) = @$_;
@@ -78,7 +78,7 @@ for (
 }
 my ($code, $said) = httpd($group->path, "SpawnCgroup $given/jobs", as => undef)->start_refused;
 ok $code, "root's httpd, with another account's directory: it does not start";
-like $said, qr/Permission denied: .*MS0287: SpawnCgroup: \Q$given\E\/jobs is no directory/, '... and says why';
+like $said, qr/Permission denied: .*MS0287: line \d+ of \S+httpd\.conf: SpawnCgroup: \Q$given\E\/jobs is no directory/, '... and says why';
 
 # Nothing was asked for: it starts, and says why there are none.
 my $httpd = httpd($group->path, '')->start;

@@ -16,9 +16,9 @@ use SpawnTest qw(one_mpm);
 use SpawnTest::Httpd ();
 
 for (
-    [ 'SpawnCgroup /tmp',          qr{MS0287: SpawnCgroup: /tmp is no directory of cgroup v2} ],
-    [ 'SpawnCgroup /no/such/path', qr{MS0287: SpawnCgroup: /no/such/path is no directory of cgroup v2} ],
-    [ "SpawnCgroup none\n<SpawnQueue q>\nSpawnLimit tree-cpu=50\n</SpawnQueue>", qr{MS0288: SpawnLimit tree-cpu needs a cgroup for each job} ],
+    [ 'SpawnCgroup /tmp',          qr{MS0287: line \d+ of \S+httpd\.conf: SpawnCgroup: /tmp is no directory of cgroup v2} ],
+    [ 'SpawnCgroup /no/such/path', qr{MS0287: line \d+ of \S+httpd\.conf: SpawnCgroup: /no/such/path is no directory of cgroup v2} ],
+    [ "SpawnCgroup none\n<SpawnQueue q>\nSpawnLimit tree-cpu=50\n</SpawnQueue>", qr{MS0288: line \d+ of \S+httpd\.conf: SpawnLimit tree-cpu needs a cgroup for each job} ],
     )
 {
     my ($conf, $why) = @$_;

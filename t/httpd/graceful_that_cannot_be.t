@@ -49,8 +49,8 @@ sub goes_on {
 }
 
 my @cases = (
-    [ "SpawnCgroup none\n$limit", qr/MS0288: SpawnLimit tree-memory needs a cgroup/ ],
-    [ 'SpawnCgroup /no/such/path', qr{MS0287: SpawnCgroup: /no/such/path is no directory} ],
+    [ "SpawnCgroup none\n$limit", qr/MS0288: line \d+ of \S+httpd\.conf: SpawnLimit tree-memory needs a cgroup/ ],
+    [ 'SpawnCgroup /no/such/path', qr{MS0287: line \d+ of \S+httpd\.conf: SpawnCgroup: /no/such/path is no directory} ],
 );
 my $httpd = SpawnTest::Httpd->new(mpm => one_mpm())->start;
 for (@cases) {
