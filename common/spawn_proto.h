@@ -36,7 +36,7 @@
 #define SPAWN_PIDS_MAX    100   /* jobs named in one PROCESS */
 #define SPAWN_CRON_MAX    65536 /* of one recurring job, in CONFIGURE */
 /* What a queue gives to its jobs, in CONFIGURE. */
-#define SPAWN_DEFAULTS_MAX 65536
+#define SPAWN_DEFAULTS_MAX    65536
 #define SPAWN_ACCESS_TEXT_MAX 2048 /* of a queue's SpawnAccess, for people */
 #define SPAWN_QUEUE_STATE_MAX                                                  \
     60000 /* in one packet: names of variables only                            \

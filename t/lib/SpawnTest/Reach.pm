@@ -39,8 +39,8 @@ END
 # What it says of a process that it may look into, on this machine.
 sub of_its_own {
     my ($self) = @_;
-    my @may = (qw(environ maps io), $self->_traces, qw(fd cwd root exe));
-    return sort @may;
+    my @may = sort qw(environ maps io fd cwd root exe), $self->_traces;
+    return @may;
 }
 
 sub new {
