@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The page is shown anew by itself, while somebody looks at it: what stands in #live is
- * fetched again and put in the place of the old. What is unfolded stays so, and who is
- * at a link by the keyboard stays there. Each fetch is a request that ends; a page in the
+ * fetched again and put in the place of the old. What is unfolded stays so, and where
+ * the keyboard is it stays. Each fetch is a request that ends; a page in the
  * background asks nothing. */
 'use strict';
 
@@ -10,6 +10,9 @@
   const given = new URLSearchParams(location.search).get('refresh');
   const seconds = given === null ? 5 : Math.min(Math.max(parseInt(given, 10) || 0, 0), 3600);
   const filter = () => document.activeElement && document.activeElement.closest('form');
+  /* an element that the keyboard can be at, in the page that comes anew too */
+  const named = (e, all) => e.id || e.getAttribute('href')
+    || e.tagName + (e.parentNode.id || Array.from(all.querySelectorAll(e.tagName)).indexOf(e));
   const selected = () => { const s = getSelection(); return s && !s.isCollapsed; };
   let failed = 0;
   let timer = 0;
@@ -31,7 +34,7 @@
       return false;
     const open = Array.from(old.querySelectorAll('details[open][id]'), d => d.id);
     const at = document.activeElement && old.contains(document.activeElement) ? document.activeElement : null;
-    const where = at && (at.id || at.getAttribute('href'));
+    const where = at && named(at, old);
     const scrolled = Array.from(old.querySelectorAll('pre'), p => p.scrollTop);
     now.querySelectorAll('[role=status]').forEach(n => n.remove());
     old.replaceWith(now);
@@ -42,7 +45,7 @@
     });
     now.querySelectorAll('pre').forEach((p, i) => { p.scrollTop = scrolled[i] || 0; });
     if (where) {
-      const again = Array.from(now.querySelectorAll('a')).find(a => a.id === where || a.getAttribute('href') === where);
+      const again = Array.from(now.querySelectorAll('a, pre, summary')).find(e => named(e, now) === where);
       if (again)
         again.focus({preventScroll: true});
     }

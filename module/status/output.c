@@ -31,7 +31,8 @@ static void put_bytes(spawn_page *page, const uint8_t *p, size_t length)
 {
     size_t most = length > BYTES_SHOWN ? BYTES_SHOWN : length, at, i;
 
-    spawn_page_html(page, "<p class=\"soft\">Binary: not text.</p>\n<pre>");
+    spawn_page_html(page, "<p class=\"soft\">Binary: not text.</p>\n"
+                          "<pre tabindex=\"0\">");
     for (at = 0; at < most; at += PER_LINE) {
         spawn_page_format(page, "%08lx ", (unsigned long)at);
         for (i = at; i < at + PER_LINE; i++) {
