@@ -52,7 +52,7 @@ else
 does = @echo '  $(1) $(2)';
 endif
 
-.PHONY: all run test test-crash test-long test-system test-vm soak bench bench-programs install uninstall deps clean fuzz lint mutants simulate unit probe
+.PHONY: all run test test-crash test-browser test-long test-system test-vm soak bench bench-programs install uninstall deps clean fuzz lint mutants simulate unit probe
 .DEFAULT_GOAL := all
 .DELETE_ON_ERROR:
 .SECONDARY:
@@ -77,6 +77,12 @@ test-system:
 	@packaging/install-deps test
 	@$(MAKE) --no-print-directory all unit probe
 	@SPAWN_BUILD=$(B) t/run t/system/*.t
+
+# With a browser, which is big; make test has these tests too, where one is there.
+test-browser:
+	@packaging/install-deps browser
+	@$(MAKE) --no-print-directory all probe
+	@SPAWN_BUILD=$(B) t/run t/browser/*.t
 
 # In a virtual machine, for what needs another kernel than this one; not a part of test.
 test-vm:
