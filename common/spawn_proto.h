@@ -20,6 +20,8 @@
 #define SPAWN_SUBMIT_MAX  (20u << 20) /* stdin data included */
 #define SPAWN_ANSWER_MAX  (40u << 20)
 #define SPAWN_CAPTURE_MAX (16u << 20) /* per stream */
+#define SPAWN_SO_FAR_MAX                                                       \
+    (1u << 20) /* the same, of one that runs (OUTPUT_FROM) */
 #define SPAWN_STDIN_MAX   (16u << 20)
 #define SPAWN_ARGS_MAX    (4u << 20) /* of a Perl call, encoded */
 #define SPAWN_RESULT_MAX  (4u << 20)
@@ -119,6 +121,7 @@
     X(75, STATES, U64, 8, "states")                                            \
     X(76, SEQ, U64, 8, "seq")                                                  \
     X(77, WITH_OUTPUT, U64, 8, "with_output")                                  \
+    X(78, OUTPUT_FROM, U64V, 16, "output_from")                                \
     X(80, UID, U64, 8, "uid")                                                  \
     X(81, GID, U64, 8, "gid")                                                  \
     X(82, GROUPS, U64V, 8192, "groups")                                        \

@@ -121,7 +121,7 @@ static void refuse_answer(spawn_peer *peer, uint32_t seq, const spawn_id *id,
 }
 
 void spawn_peer_job(spawn_peer *peer, uint32_t seq, const spawn_id *id,
-                    unsigned output)
+                    unsigned output, const uint64_t *from)
 {
     bool with_output = output != SPAWN_OUTPUT_NONE;
     const spawn_job *job = spawn_job_find(id);
@@ -134,9 +134,9 @@ void spawn_peer_job(spawn_peer *peer, uint32_t seq, const spawn_id *id,
                  && (spawn_job_unstored(job) || spawn_job_kept(job)
                      || (job->state != SPAWN_STATE_DONE
                          && spawn_perl_has_returned(job)))
-             ? spawn_answer_job(job, with_output, seq, &writer)
-             : spawn_store_answer(peer->batch->store, id, with_output, seq,
-                                  &writer);
+             ? spawn_answer_job(job, with_output, from, seq, &writer)
+             : spawn_store_answer(peer->batch->store, id, with_output, from,
+                                  seq, &writer);
     if (rv == 1 && writer.error == 0) {
         answered += writer.length;
         spawn_peer_send_end(peer, &writer,
@@ -258,7 +258,8 @@ static bool answer(spawn_peer *peer, spawn_ask *ask)
     }
     if (ask->wait && ask->wait(peer, ask))
         return true;
-    spawn_peer_job(peer, ask->seq, &ask->id, ask->output);
+    spawn_peer_job(peer, ask->seq, &ask->id, ask->output,
+                   ask->so_far ? ask->from : NULL);
     return true;
 }
 

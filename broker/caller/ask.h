@@ -31,7 +31,9 @@ struct spawn_ask {
     bool list;
     bool rows_there; /* in told */
     bool to_see;     /* it is answered to who may see the job then */
+    bool so_far;     /* the output of a job that runs, behind `from` */
     uint8_t output;  /* SPAWN_OUTPUT_ */
+    uint64_t from[2];
     spawn_wait wanted;
     /* of wanted; NULL, or: there is something to wait for after all: the job
      * has come since, or waits again; or that is refused */
@@ -49,9 +51,10 @@ struct spawn_ask {
 /** It can be answered now. Else: ask, and it is answered in a later turn. */
 bool spawn_peer_has_room(spawn_peer *peer);
 
-/** Answer with the JOB as the store has it, now. */
+/** Answer with the JOB as the store has it, now; from: spawn_answer_so_far, or
+ * NULL. */
 void spawn_peer_job(spawn_peer *peer, uint32_t seq, const spawn_id *id,
-                    unsigned output);
+                    unsigned output, const uint64_t *from);
 
 /** Put a question (malloc'd, taken over). */
 void spawn_peer_ask(spawn_peer *peer, spawn_ask *ask);

@@ -58,8 +58,21 @@ static uint8_t output_of(const spawn_message *m)
 static void ask(spawn_peer *peer, const spawn_message *m, spawn_packet *p,
                 const spawn_id *id)
 {
+    const spawn_attr *from = &m->attr[SPAWN_A_OUTPUT_FROM];
+    spawn_ask *a;
+    unsigned i;
+
     (void)p;
-    spawn_peer_ask_job(peer, m->header.seq, id, output_of(m));
+    if (spawn_has(m, SPAWN_A_OUTPUT_FROM) && spawn_u64v_count(from) != 2) {
+        refuse(peer, m, id, SPAWN_E_INVALID,
+               "output_from: wanted: a number for stdout and one for stderr");
+        return;
+    }
+    a = spawn_ask_of_job(m->header.seq, id, output_of(m));
+    a->so_far = spawn_has(m, SPAWN_A_OUTPUT_FROM);
+    for (i = 0; a->so_far && i < 2; i++)
+        a->from[i] = spawn_u64v_at(from, i);
+    spawn_peer_ask(peer, a);
 }
 
 static void request_wait(spawn_peer *peer, const spawn_message *m,

@@ -164,7 +164,7 @@ static bool answer(spawn_peer *peer, uint32_t seq, spawn_job *job,
         return false;
     }
     direct = spawn_offer(peer, job);
-    spawn_peer_job(peer, seq, &job->id, output);
+    spawn_peer_job(peer, seq, &job->id, output, NULL);
     spawn_offer_taken(peer, job, direct);
     return spawn_peer_open(peer) && !peer->out;
 }

@@ -111,8 +111,32 @@ static void put_output(const spawn_job *job, spawn_writer *w)
     }
 }
 
-int spawn_answer_job(const spawn_job *job, bool with_output, uint32_t asked,
-                     spawn_writer *w)
+void spawn_answer_so_far(const spawn_job *job, const uint64_t *from,
+                         spawn_writer *w)
+{
+    spawn_captured out;
+    int i;
+
+    for (i = 0; i < 2; i++) {
+        size_t at, n;
+
+        spawn_output_get(job, i, &out);
+        if (!out.there)
+            continue;
+        at = from[i] < out.length ? (size_t)from[i] : out.length;
+        n = out.length - at;
+        if (n > SPAWN_SO_FAR_MAX)
+            n = SPAWN_SO_FAR_MAX;
+        spawn_put_bytes(w, i ? SPAWN_A_ERR : SPAWN_A_OUT,
+                        n ? (const char *)out.data + at : "", n);
+        if (out.lost)
+            spawn_put_u64(w, i ? SPAWN_A_ERR_LOST : SPAWN_A_OUT_LOST, out.lost);
+        spawn_output_put(&out);
+    }
+}
+
+int spawn_answer_job(const spawn_job *job, bool with_output,
+                     const uint64_t *from, uint32_t asked, spawn_writer *w)
 {
     spawn_progress progress;
 
@@ -143,6 +167,8 @@ int spawn_answer_job(const spawn_job *job, bool with_output, uint32_t asked,
         spawn_answer_progress(&progress, w);
     if (with_output && spawn_job_over(job))
         put_output(job, w);
+    else if (from && job->state == SPAWN_STATE_RUNNING)
+        spawn_answer_so_far(job, from, w);
     (void)spawn_writer_finish(w, 0);
     return 1;
 }

@@ -12,8 +12,14 @@
 /** As spawn_store_answer, from memory: for a job that is unstored
  * (job/changes.h), or whose function has returned while its process has not
  * ended. Returns 1. */
-int spawn_answer_job(const spawn_job *job, bool with_output, uint32_t asked,
-                     spawn_writer *w);
+int spawn_answer_job(const spawn_job *job, bool with_output,
+                     const uint64_t *from, uint32_t asked, spawn_writer *w);
+
+/** Put what the job has printed until now, of what is captured: at most
+ * SPAWN_SO_FAR_MAX bytes of each stream, behind the first from[0] of stdout and
+ * from[1] of stderr. */
+void spawn_answer_so_far(const spawn_job *job, const uint64_t *from,
+                         spawn_writer *w);
 
 /** Put the parts of the order that a JOB has: what runs, label, context. */
 void spawn_answer_order(const void *body, size_t length, spawn_writer *w);

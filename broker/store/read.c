@@ -358,9 +358,19 @@ static void put_numbers(sqlite3_stmt *s, const spawn_id *id, spawn_writer *w)
     }
 }
 
+static void put_so_far(const spawn_id *id, const uint64_t *from,
+                       spawn_writer *w)
+{
+    const spawn_job *job = spawn_job_find(id);
+
+    if (job)
+        spawn_answer_so_far(job, from, w);
+}
+
 /* attempts: also those before. */
 static int put_row(spawn_store *store, sqlite3_stmt *s, bool with_output,
-                   bool attempts, uint32_t asked, spawn_writer *w)
+                   const uint64_t *from, bool attempts, uint32_t asked,
+                   spawn_writer *w)
 {
     const char *queue = (const char *)sqlite3_column_text(s, 3);
     const char *text = (const char *)sqlite3_column_text(s, 12);
@@ -391,6 +401,8 @@ static int put_row(spawn_store *store, sqlite3_stmt *s, bool with_output,
         put_progress(s, &id, w);
     if (with_output)
         put_output(store, sqlite3_column_int64(s, 0), w);
+    if (from && sqlite3_column_int64(s, 2) == SPAWN_STATE_RUNNING)
+        put_so_far(&id, from, w);
     if (attempts && sqlite3_column_type(s, 24) != SQLITE_NULL)
         spawn_store_put_attempts(store, sqlite3_column_int64(s, 0), with_output,
                                  w);
@@ -399,7 +411,7 @@ static int put_row(spawn_store *store, sqlite3_stmt *s, bool with_output,
 }
 
 int spawn_store_answer(spawn_store *store, const spawn_id *id, bool with_output,
-                       uint32_t asked, spawn_writer *w)
+                       const uint64_t *from, uint32_t asked, spawn_writer *w)
 {
     sqlite3_stmt *s = store->read.answer;
     int rv;
@@ -408,7 +420,7 @@ int spawn_store_answer(spawn_store *store, const spawn_id *id, bool with_output,
     bind_now(s);
     rv = found(sqlite3_step(s));
     if (rv == 1)
-        rv = put_row(store, s, with_output, true, asked, w);
+        rv = put_row(store, s, with_output, from, true, asked, w);
     spawn_sql_reset(s);
     return rv;
 }
@@ -479,7 +491,7 @@ int spawn_store_answer_list(spawn_store *store, spawn_list_filter *filter,
     rv = found(sqlite3_step(s));
     if (rv == 1) {
         filter->before = sqlite3_column_int64(s, 0);
-        rv = put_row(store, s, false, false, asked, w);
+        rv = put_row(store, s, false, NULL, false, asked, w);
     }
     else if (rv == 0) {
         filter->before = filter->from;

@@ -108,12 +108,13 @@ typedef struct {
 #define SPAWN_LIST_READS 200  /* the same when the order of each is read */
 
 /**
- * Write a JOB message about a job into w (begun and finished here).
+ * Write a JOB message about a job into w (begun and finished here). from: with
+ * the output of one that runs (spawn_answer_so_far), or NULL.
  * @return 1; 0 no such job; -1 the store failed; w->error says that the message
  * became too big.
  */
 int spawn_store_answer(spawn_store *store, const spawn_id *id, bool with_output,
-                       uint32_t asked, spawn_writer *w);
+                       const uint64_t *from, uint32_t asked, spawn_writer *w);
 /** The same for the newest job that a filter lets through; its seq becomes the
  * filter's before. 2: so many rows were looked at, and none is let
  * through; the filter goes on behind them. */

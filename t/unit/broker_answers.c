@@ -178,6 +178,84 @@ static void an_answer_is_that_of_its_question(void **state)
     }
 }
 
+static void get_from(const uint64_t *from, unsigned count)
+{
+    spawn_writer w;
+
+    begin(&w, SPAWN_M_GET, &job);
+    spawn_put_u64v(&w, SPAWN_A_OUTPUT_FROM, from, count);
+    ask(&w);
+}
+
+static void expect_so_far(uint64_t from, const char *words)
+{
+    const spawn_attr *out = &message.attr[SPAWN_A_OUT];
+    const uint64_t both[] = {from, 0};
+
+    get_from(both, 2);
+    expect_job(SPAWN_STATE_RUNNING);
+    assert_true(spawn_has(&message, SPAWN_A_OUT));
+    assert_false(spawn_has(&message, SPAWN_A_ERR)); /* is not captured */
+    assert_int_equal(out->length, strlen(words));
+    assert_memory_equal(out->data, words, out->length);
+}
+
+/* Until it is there: that it runs is read first, and what it wrote. */
+static void wait_for_output(uint64_t all)
+{
+    const uint64_t none[] = {0, 0};
+
+    do {
+        get_from(none, 2);
+        expect_answer(SPAWN_M_JOB);
+    } while (!spawn_has(&message, SPAWN_A_OUT)
+             || message.attr[SPAWN_A_OUT].length < all);
+}
+
+/* Behind what the caller has already; and only to who asks for it so. */
+static void what_it_has_printed_is_told_while_it_runs(void **state)
+{
+    const spawn_stdio capture = {SPAWN_STDIO_CAPTURE, 0, 0, ""};
+    const uint64_t none[] = {0, 0};
+    spawn_stdio out;
+    spawn_writer w;
+    int pipe;
+
+    (void)state;
+    reach_go_and_call_in();
+    (void)spawn_id_make(&job);
+    begin_submit(&w, &job, "/bin/true");
+    spawn_put_stdio(&w, SPAWN_A_STDOUT, &capture);
+    ask(&w);
+    expect_answer(SPAWN_M_ACCEPTED);
+    expect_id(SPAWN_M_LAUNCH, &job);
+    spawn_attr_stdio(&message.attr[SPAWN_A_STDOUT], &out);
+    pipe = packet.fds[out.fd];
+    packet.fds[out.fd] = -1;
+    say_started(&job);
+    assert_int_equal(write(pipe, "words", 5), 5);
+    wait_for_output(5);
+    expect_so_far(2, "rds");
+    expect_so_far(5, "");
+    expect_so_far(UINT64_MAX, "");
+    assert_int_equal(write(pipe, " more", 5), 5);
+    wait_for_output(10);
+    expect_so_far(5, " more");
+    get_from(none, 1);
+    expect_refusal(SPAWN_E_INVALID);
+    begin(&w, SPAWN_M_GET, &job);
+    spawn_put_u64(&w, SPAWN_A_WITH_OUTPUT, 1);
+    ask(&w);
+    expect_job(SPAWN_STATE_RUNNING);
+    assert_false(spawn_has(&message, SPAWN_A_OUT));
+    (void)close(pipe);
+    say_exited(&job, 0, 0);
+    expect_id(SPAWN_M_FORGET, &job);
+    get_from(none, 2);
+    expect_job(SPAWN_STATE_DONE);
+    assert_false(spawn_has(&message, SPAWN_A_OUT));
+}
+
 static void wait_for_it(void)
 {
     spawn_writer w;
@@ -249,6 +327,7 @@ int main(void)
         ALONE(who_waits_for_the_start_is_told_of_an_end_too),
         ALONE(a_resend_is_told_how_far_it_is),
         ALONE(an_answer_is_that_of_its_question),
+        ALONE(what_it_has_printed_is_told_while_it_runs),
         ALONE(a_connection_has_so_many_waits),
         ALONE(who_waits_may_leave)};
 

@@ -34,11 +34,11 @@ static unsigned got[CALLERS]; /* answers */
 /* ---- what is played ---- */
 
 int spawn_store_answer(spawn_store *store, const spawn_id *id, bool with_output,
-                       uint32_t asked, spawn_writer *ret)
+                       const uint64_t *from, uint32_t asked, spawn_writer *ret)
 {
     static uint8_t value[MB];
 
-    (void)store, (void)id, (void)with_output;
+    (void)store, (void)id, (void)with_output, (void)from;
     spawn_writer_begin(ret, SPAWN_M_JOB, asked);
     spawn_put_bytes(ret, SPAWN_A_RESULT, value, sizeof(value));
     (void)spawn_writer_finish(ret, 0);
@@ -83,10 +83,10 @@ uint64_t spawn_store_count_dead(spawn_store *store,
     return 0;
 }
 
-int spawn_answer_job(const spawn_job *job, bool with_output, uint32_t asked,
-                     spawn_writer *w)
+int spawn_answer_job(const spawn_job *job, bool with_output,
+                     const uint64_t *from, uint32_t asked, spawn_writer *w)
 {
-    (void)job, (void)with_output, (void)asked, (void)w;
+    (void)job, (void)with_output, (void)from, (void)asked, (void)w;
     return 0;
 }
 
@@ -211,7 +211,7 @@ static void others_are_asked_to_wait(void **state)
     (void)state;
     (void)spawn_id_make(&id);
     for (i = 0; i < CALLERS && spawn_peer_has_room(&peers[i]); i++)
-        spawn_peer_job(&peers[i], 1, &id, SPAWN_OUTPUT_WANTED);
+        spawn_peer_job(&peers[i], 1, &id, SPAWN_OUTPUT_WANTED, NULL);
     assert_in_range(all(), 1, A_TURN + 1);
     spawn_peers_serve();
     assert_true(spawn_peer_has_room(&peers[i]));
