@@ -85,6 +85,7 @@ int ctl_run(spawn_ctl *ctl, int argc, char **argv);
 int ctl_ps(spawn_ctl *ctl, int argc, char **argv);
 int ctl_show(spawn_ctl *ctl, int argc, char **argv);
 int ctl_wait(spawn_ctl *ctl, int argc, char **argv);
+int ctl_logs(spawn_ctl *ctl, int argc, char **argv);
 int ctl_kill(spawn_ctl *ctl, int argc, char **argv);
 int ctl_retry(spawn_ctl *ctl, int argc, char **argv);
 int ctl_templates(spawn_ctl *ctl, int argc, char **argv);
@@ -98,9 +99,10 @@ int ctl_metrics(spawn_ctl *ctl, int argc, char **argv);
 int ctl_top(spawn_ctl *ctl, int argc, char **argv);
 
 extern const char ctl_run_help[], ctl_ps_help[], ctl_show_help[],
-    ctl_wait_help[], ctl_kill_help[], ctl_retry_help[], ctl_templates_help[],
-    ctl_cron_help[], ctl_queues_help[], ctl_pause_help[], ctl_resume_help[],
-    ctl_drain_help[], ctl_scale_help[], ctl_metrics_help[], ctl_top_help[];
+    ctl_wait_help[], ctl_logs_help[], ctl_kill_help[], ctl_retry_help[],
+    ctl_templates_help[], ctl_cron_help[], ctl_queues_help[], ctl_pause_help[],
+    ctl_resume_help[], ctl_drain_help[], ctl_scale_help[], ctl_metrics_help[],
+    ctl_top_help[];
 
 /* ---- queues.c ---- */
 
@@ -169,6 +171,10 @@ int ctl_exit_code(const spawn_message *job);
  * @return the exit code.
  */
 int ctl_tell_end(const spawn_ctl *ctl, const spawn_message *job, bool own);
+
+/** The same without the output: what is lost of it, and anything but a plain
+ * exit. @return the exit code. */
+int ctl_tell_trouble(const spawn_message *job);
 
 /* ---- print.c ---- */
 

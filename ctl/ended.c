@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What run and wait print about a job that has ended: its output, and on stderr
- * anything but a plain exit. Runs in spawnctl. Must print nothing
- * beside the output on stdout.
+ * What run, wait and logs print about a job that has ended: its output, and on
+ * stderr anything but a plain exit. Runs in spawnctl. Must print nothing beside
+ * the output on stdout.
  */
 #include <string.h>
 
@@ -93,6 +93,14 @@ static void copy_output(FILE *to, const spawn_message *job, unsigned attr,
         ctl_print_output(to, a->data, a->length);
 }
 
+int ctl_tell_trouble(const spawn_message *job)
+{
+    tell_lost(job, SPAWN_A_OUT_LOST, "stdout");
+    tell_lost(job, SPAWN_A_ERR_LOST, "stderr");
+    tell_trouble(job);
+    return ctl_exit_code(job);
+}
+
 int ctl_tell_end(const spawn_ctl *ctl, const spawn_message *job, bool own)
 {
     if (ctl->json) {
@@ -102,8 +110,5 @@ int ctl_tell_end(const spawn_ctl *ctl, const spawn_message *job, bool own)
     copy_output(stdout, job, SPAWN_A_OUT, own);
     (void)fflush(stdout);
     copy_output(stderr, job, SPAWN_A_ERR, own);
-    tell_lost(job, SPAWN_A_OUT_LOST, "stdout");
-    tell_lost(job, SPAWN_A_ERR_LOST, "stderr");
-    tell_trouble(job);
-    return ctl_exit_code(job);
+    return ctl_tell_trouble(job);
 }

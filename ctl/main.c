@@ -17,7 +17,7 @@
 
 #define DEFAULT_TIMEOUT_MS 5000
 #define VERBS                                                                  \
-    "run, ps, show, wait, kill, retry, templates, cron, queues, pause, "       \
+    "run, ps, show, wait, logs, kill, retry, templates, cron, queues, pause, " \
     "resume, drain, scale, metrics, top"
 
 static const char main_help[] =
@@ -28,6 +28,7 @@ static const char main_help[] =
     "  ps [options]                                list jobs\n"
     "  show [options] id ...                       all about a job\n"
     "  wait [options] id                           until it starts or ends\n"
+    "  logs [options] id                           what it has printed\n"
     "  kill [options] id ...                       send a signal, or cancel\n"
     "  retry [options] id ...                      try dead jobs again\n"
     "  templates [options]                         what Perl jobs are forked "
@@ -57,6 +58,7 @@ static const struct {
              {"ps", ctl_ps, ctl_ps_help},
              {"show", ctl_show, ctl_show_help},
              {"wait", ctl_wait, ctl_wait_help},
+             {"logs", ctl_logs, ctl_logs_help},
              {"kill", ctl_kill, ctl_kill_help},
              {"retry", ctl_retry, ctl_retry_help},
              {"templates", ctl_templates, ctl_templates_help},
