@@ -139,6 +139,8 @@ PREFIX        ?= /usr/local
 BINDIR        ?= $(PREFIX)/bin
 MANDIR        ?= $(PREFIX)/share/man
 DOCDIR        ?= $(PREFIX)/share/doc/mod_spawn
+BASHCOMPDIR   ?= $(PREFIX)/share/bash-completion/completions
+ZSHCOMPDIR    ?= $(PREFIX)/share/zsh/site-functions
 
 comma   := ,
 objects = $(patsubst %.c,$(B)/$(1)/%.o,$(2))
@@ -519,6 +521,9 @@ install: all
 	$(DIR) "$(DESTDIR)$(BINDIR)" "$(DESTDIR)$(MANDIR)/man1" "$(DESTDIR)$(MANDIR)/man3" "$(DESTDIR)$(DOCDIR)/docs"
 	$(PROG) $(B)/spawnctl "$(DESTDIR)$(BINDIR)/spawnctl"
 	$(FILE) ctl/spawnctl.1 "$(DESTDIR)$(MANDIR)/man1/spawnctl.1"
+	$(DIR) "$(DESTDIR)$(BASHCOMPDIR)" "$(DESTDIR)$(ZSHCOMPDIR)"
+	$(FILE) packaging/completion/spawnctl.bash "$(DESTDIR)$(BASHCOMPDIR)/spawnctl"
+	$(FILE) packaging/completion/_spawnctl "$(DESTDIR)$(ZSHCOMPDIR)/_spawnctl"
 	@set -e; for page in $(MAN3); do \
 	    module=$${page%.3pm}; to="$(DESTDIR)$(MANDIR)/man3/$$page"; \
 	    file="perl/lib/$$(echo "$$module" | sed 's,::,/,g')"; \
@@ -537,6 +542,7 @@ uninstall:
 	$(places)rm -rf "$(DESTDIR)$(HTTPD_MODULES)/mod_spawn" "$(DESTDIR)$(DOCDIR)"
 	rm -f "$(DESTDIR)$(HTTPD_MODULES)/mod_spawn.so" "$(DESTDIR)$(HTTPD_INCLUDE)/mod_spawn.h"
 	rm -f "$(DESTDIR)$(BINDIR)/spawnctl" "$(DESTDIR)$(MANDIR)/man1/spawnctl.1"
+	rm -f "$(DESTDIR)$(BASHCOMPDIR)/spawnctl" "$(DESTDIR)$(ZSHCOMPDIR)/_spawnctl"
 	rm -f $(foreach page,$(MAN3),"$(DESTDIR)$(MANDIR)/man3/$(page)")
 	rm -f $(foreach file,$(PERL_FILES) $(PERL_PROGRAMS),"$(DESTDIR)$(PERL_ARCH)/$(file)")
 	@cd "$(DESTDIR)$(PERL_ARCH)" && rmdir -p $(sort $(dir $(PERL_FILES))) 2>/dev/null || true

@@ -33,7 +33,7 @@ sub make {
     defined $pid or die "fork: $!\n";
     if ($pid == 0) {
         umask 0077;
-        delete @ENV{qw(PREFIX BINDIR MANDIR DOCDIR PERL_ARCH HTTPD_MODULES HTTPD_INCLUDE)};
+        delete @ENV{qw(PREFIX BINDIR MANDIR DOCDIR BASHCOMPDIR ZSHCOMPDIR PERL_ARCH HTTPD_MODULES HTTPD_INCLUDE)};
         open STDERR, '>&', \*STDOUT;
         exec 'make', '--no-print-directory', '-C', root_dir(), '-o', 'all', 'B=' . build_dir(),
             "DESTDIR=$dest", @more, $target;
@@ -75,6 +75,8 @@ my %want = (
     "$perl/auto/Apache2/Spawn/Process/Serve/waiter" => 'file 755',
     '/usr/local/bin/spawnctl' => 'file 755',
     '/usr/local/share/man/man1/spawnctl.1' => 'file 644',
+    '/usr/local/share/bash-completion/completions/spawnctl' => 'file 644',
+    '/usr/local/share/zsh/site-functions/_spawnctl' => 'file 644',
     (map { ("/usr/local/share/man/man3/Apache2::$_.3pm" => 'file 644') } map { s{/}{::}gr } @classes, @pages),
     (map { ("/usr/local/share/doc/mod_spawn/$_" => 'file 644') } qw(README.md CHANGES LICENSE),
         map { substr $_, 1 + length root_dir() } map { glob root_dir() . "/$_" } 'docs/*.md', 'examples/c/*'),
