@@ -52,7 +52,7 @@ else
 does = @echo '  $(1) $(2)';
 endif
 
-.PHONY: all run test test-crash test-browser test-long test-system test-vm soak bench bench-programs install uninstall deps clean fuzz lint mutants simulate unit probe
+.PHONY: all run test test-crash test-browser test-long test-system test-vm soak screenshots bench bench-programs install uninstall deps clean fuzz lint mutants simulate unit probe
 .DEFAULT_GOAL := all
 .DELETE_ON_ERROR:
 .SECONDARY:
@@ -83,6 +83,12 @@ test-browser:
 	@packaging/install-deps browser
 	@$(MAKE) --no-print-directory all probe
 	@SPAWN_BUILD=$(B) t/run t/browser/*.t
+
+# Pictures of the status page, into build/screenshots; DOCS=1: those of the documents, too.
+screenshots:
+	@packaging/install-deps browser
+	@$(MAKE) --no-print-directory all
+	@SPAWN_BUILD=$(CURDIR)/$(B) PERL5LIB=$(CURDIR)/$(B)/perl t/browser/screenshots $(if $(DOCS),--docs)
 
 # In a virtual machine, for what needs another kernel than this one; not a part of test.
 test-vm:
