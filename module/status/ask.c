@@ -149,10 +149,12 @@ int spawn_ask_dead(spawn_page *page, uint64_t *ret)
     return 0;
 }
 
-/* A request that names a job, with a number beside it. */
+/* A request that names a job, with a number beside it; with the output also
+ * that of a job that runs. */
 static int ask_of(spawn_page *page, uint16_t type, const spawn_id *id,
                   uint16_t attr, uint64_t value, spawn_answer *ret)
 {
+    static const uint64_t all[2] = {0, 0};
     uint8_t room[128];
     spawn_writer w;
 
@@ -163,6 +165,8 @@ static int ask_of(spawn_page *page, uint16_t type, const spawn_id *id,
     spawn_put_id(&w, SPAWN_A_ID, id);
     if (attr)
         spawn_put_u64(&w, attr, value);
+    if (attr == SPAWN_A_WITH_OUTPUT && value)
+        spawn_put_u64v(&w, SPAWN_A_OUTPUT_FROM, all, 2);
     (void)spawn_writer_finish(&w, 0);
     return done(page, spawn_client_ask(page->client, &w, 0, ret, &page->why));
 }

@@ -35,7 +35,9 @@
     const open = Array.from(old.querySelectorAll('details[open][id]'), d => d.id);
     const at = document.activeElement && old.contains(document.activeElement) ? document.activeElement : null;
     const where = at && named(at, old);
-    const scrolled = Array.from(old.querySelectorAll('pre'), p => p.scrollTop);
+    /* who is at the end of an output sees what comes */
+    const scrolled = Array.from(old.querySelectorAll('pre'),
+      p => p.scrollTop + p.clientHeight + 4 >= p.scrollHeight ? 1e9 : p.scrollTop);
     now.querySelectorAll('[role=status]').forEach(n => n.remove());
     old.replaceWith(now);
     open.forEach(function (id) {

@@ -112,6 +112,11 @@ static void put_stream(spawn_page *page, const spawn_message *m,
                           "<p class=\"notice bad\">%llu bytes more were not "
                           "captured (capture_limit).</p>\n",
                           (unsigned long long)lost);
+    if (all == SPAWN_SO_FAR_MAX
+        && spawn_u64_or(m, SPAWN_A_STATE, 0) == SPAWN_STATE_RUNNING)
+        spawn_page_html(page, "<p class=\"soft\">This is its beginning: "
+                              "<code>spawnctl logs</code> has what comes "
+                              "behind it, too.</p>\n");
     if (cut && head > SPAWN_KEPT_HEAD)
         head = SPAWN_KEPT_HEAD;
     put_part(page, a->data, head);

@@ -58,6 +58,22 @@ ok $is->(), 'the keyboard is at what unfolds';
 ok wait_until(sub { $browser->script('return !window.old.isConnected') }, 90), '... and another one comes in its place';
 ok $is->(), '... where the keyboard is then';
 
+# an output grows, and who is at its end sees what comes; it is a place of the keyboard, too
+my $gate = SpawnTest::Gate->new($httpd, 'gate');
+my $prints = $spawn->spawn([ '/bin/sh', '-c', "seq 200; echo first; read line <'@{[ $gate->path ]}'; seq 200; echo second; read line <'@{[ $gate->path ]}'" ],
+    queue => 'images', stdout => 'capture', reply => 'started');
+$browser->go($httpd->url('/spawn-status?job=' . $prints->id . '&refresh=1'));
+$browser->shows(qr/first/, 'what a job that runs has printed');
+my $at = sub { return $browser->script('const p = document.querySelector(".output pre"); return [p === document.activeElement, p.scrollTop > 0 && p.scrollTop + p.clientHeight + 4 >= p.scrollHeight].join(" ")') };
+$browser->script('const p = document.querySelector(".output pre"); p.focus(); p.scrollTop = 1e9');
+$gate->let;
+$browser->shows(qr/second/, '... grows');
+is $at->(), 'true true', '... and the keyboard, and the end, stay where they were';
+$gate->let;
+is $prints->wait(60)->outcome, 'exited', '... until it ends';
+$browser->shows(qr/exited 0/, '... which is shown');
+$browser->shows(qr/second/, '... with all that it printed');
+
 # Two pages, one after the other: the first is not seen while the second is.
 $browser->go($httpd->url('/spawn-status?view=jobs&refresh=1&user=first'));
 ok wait_until(sub { $asked->('first') >= 3 }, 90), 'a page that is seen asks again and again';
