@@ -85,12 +85,12 @@ for my $page (@page) {
     my ($name, $query) = @{$page};
     # refresh=0: no page comes anew while it is looked at
     my $url = $httpd->url('/spawn-status' . $query . ($query ? '&' : '?') . 'refresh=0');
+    $browser->go($url)->script('document.querySelectorAll("details").forEach(d => { d.open = true; })');
+    $browser->script($axe);
     for my $scheme (qw(light dark)) {
         for my $width (400, 900, 1600) {
-            $browser->scheme($scheme)->width($width)->go($url);
-            $browser->script('document.querySelectorAll("details").forEach(d => { d.open = true; })');
+            $browser->scheme($scheme)->width($width);
             is_deeply $browser->script($sideways), [], "$name, $scheme, $width: nothing is wider than the page";
-            $browser->script($axe);
             is_deeply $browser->script_that_waits($check), [], '... and axe finds nothing';
         }
     }
@@ -98,6 +98,5 @@ for my $page (@page) {
 
 # axe works here: it finds what is put in for it
 $browser->script('document.body.insertAdjacentHTML("beforeend", "<img src=\"?file=icon.svg\"><a href=\"?\"></a>")');
-$browser->script($axe);
 like join(' ', @{ $browser->script_that_waits($check) }), qr/image-alt.*link-name|link-name.*image-alt/s, 'and finds what is wrong';
 done_testing;
