@@ -132,9 +132,19 @@ static size_t plain_bytes(const uint8_t *p, size_t left)
     return n;
 }
 
-/* One that is not ASCII, or no character: as it is, or what stands for it. */
+static void end_mark(spawn_page *page, bool *marked)
+{
+    if (!marked || !*marked)
+        return;
+    spawn_page_html(page, "</span>");
+    *marked = false;
+}
+
+/* One that is not ASCII, or no character: as it is, or what stands for it.
+ * *marked: a mark is open, which those that follow each other share: an output
+ * of megabytes of them would be twenty times as long. NULL: without marks. */
 static size_t odd_character(spawn_page *page, const uint8_t *p, size_t left,
-                            bool marked)
+                            bool *marked)
 {
     size_t length = spawn_utf8_length(p, left), used;
     char shown[64];
@@ -143,18 +153,20 @@ static size_t odd_character(spawn_page *page, const uint8_t *p, size_t left,
         length = 1;
     (void)spawn_escape((const char *)p, length, shown, sizeof(shown), &used);
     if (used == length && memcmp(shown, p, used) == 0) {
+        end_mark(page, marked);
         write_bytes(page, p, length);
         return length;
     }
-    if (marked)
+    if (marked && !*marked) {
         spawn_page_html(page, "<span class=\"odd\">");
+        *marked = true;
+    }
     write_bytes(page, shown, used);
-    if (marked)
-        spawn_page_html(page, "</span>");
     return length;
 }
 
-static void put(spawn_page *page, const void *data, size_t left, bool marked)
+/* marked: false, or NULL: without marks. */
+static void put(spawn_page *page, const void *data, size_t left, bool *marked)
 {
     const uint8_t *p = data;
     size_t n;
@@ -164,9 +176,11 @@ static void put(spawn_page *page, const void *data, size_t left, bool marked)
 
         n = plain_bytes(p, left);
         if (n) {
+            end_mark(page, marked);
             write_bytes(page, p, n);
         }
         else if (escaped) {
+            end_mark(page, marked);
             spawn_page_html(page, escaped);
             n = 1;
         }
@@ -174,16 +188,19 @@ static void put(spawn_page *page, const void *data, size_t left, bool marked)
             n = odd_character(page, p, left, marked);
         }
     }
+    end_mark(page, marked);
 }
 
 void spawn_page_bytes(spawn_page *page, const void *data, size_t length)
 {
-    put(page, data, length, true);
+    bool marked = false;
+
+    put(page, data, length, &marked);
 }
 
 void spawn_page_text(spawn_page *page, const char *text)
 {
-    put(page, text, strlen(text), true);
+    spawn_page_bytes(page, text, strlen(text));
 }
 
 void spawn_page_short(spawn_page *page, const char *text, size_t most)
@@ -191,16 +208,16 @@ void spawn_page_short(spawn_page *page, const char *text, size_t most)
     size_t length = strlen(text);
 
     if (length <= most) {
-        put(page, text, length, true);
+        spawn_page_bytes(page, text, length);
         return;
     }
-    put(page, text, spawn_escape_whole(text, most), true);
+    spawn_page_bytes(page, text, spawn_escape_whole(text, most));
     spawn_page_html(page, "&#8230;");
 }
 
 void spawn_page_attr(spawn_page *page, const char *text)
 {
-    put(page, text, strlen(text), false);
+    put(page, text, strlen(text), NULL);
 }
 
 void spawn_page_query(spawn_page *page, const char *text)
