@@ -169,3 +169,40 @@ uint64_t spawn_meter_ends(const spawn_meter_row *row)
         sum += row->ended[i];
     return sum;
 }
+
+void spawn_meter_hour(const spawn_meter_row *row, uint64_t *ret_ended,
+                      uint64_t *ret_failed)
+{
+    unsigned i;
+
+    *ret_ended = *ret_failed = 0;
+    for (i = 0; i < SPAWN_TIMES_MINUTES; i++) {
+        *ret_ended += row->minutes[i].ended;
+        *ret_failed += row->minutes[i].failed;
+    }
+}
+
+int spawn_times_quantile(const spawn_times *t, unsigned percent, uint64_t *ret)
+{
+    double wanted = (double)t->count * percent / 100;
+    uint64_t from = 0, below = 0;
+    unsigned i;
+
+    if (t->count == 0 || t->bounds == 0)
+        return 0;
+    for (i = 0; i < t->bounds; i++) {
+        uint64_t to = t->of[i].us, in = t->of[i].count - below;
+
+        if (in > 0 && (double)t->of[i].count >= wanted) {
+            double part = (wanted - (double)below) / (double)in;
+
+            *ret =
+                to > from ? from + (uint64_t)((double)(to - from) * part) : to;
+            return 1;
+        }
+        below = t->of[i].count;
+        from = to;
+    }
+    *ret = from;
+    return -1;
+}

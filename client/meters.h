@@ -67,4 +67,16 @@ void spawn_meters_free(spawn_meters_answer *answer);
 /** Jobs that ended, however. */
 uint64_t spawn_meter_ends(const spawn_meter_row *row);
 
+/** Of the last 60 minutes: how many ended, and of these failed. */
+void spawn_meter_hour(const spawn_meter_row *row, uint64_t *ret_ended,
+                      uint64_t *ret_failed);
+
+/**
+ * How long so many of a hundred lasted at most, in us. It is reckoned within a
+ * bucket as if its times were spread evenly, as Prometheus does.
+ * @return -1: it lasted longer than the last bound, which *ret is; 0: nothing
+ * was counted; 1.
+ */
+int spawn_times_quantile(const spawn_times *t, unsigned percent, uint64_t *ret);
+
 #endif

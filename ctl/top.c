@@ -150,16 +150,6 @@ static char *half_cell(const spawn_times *t)
     return strdup(text);
 }
 
-static uint64_t of_hour(const spawn_meter_row *q, bool failed)
-{
-    uint64_t sum = 0;
-    unsigned i;
-
-    for (i = 0; i < SPAWN_TIMES_MINUTES; i++)
-        sum += failed ? q->minutes[i].failed : q->minutes[i].ended;
-    return sum;
-}
-
 /* Eight heights, the highest for the minute with most; ASCII for who has no
  * UTF-8. */
 static char *sparks_cell(const spawn_meter_row *q)
@@ -186,16 +176,18 @@ static char *sparks_cell(const spawn_meter_row *q)
 static bool add_row(ctl_table *table, const spawn_meter_row *q, int64_t now)
 {
     char **cells = ctl_table_row(table);
+    uint64_t ended, failed;
 
     if (!cells)
         return false;
+    spawn_meter_hour(q, &ended, &failed);
     cells[QUEUE] = name_cell(q->queue);
     cells[STATE] = strdup(state_of(q));
     cells[RUNNING] = running_cell(q);
     cells[WAITING] = number_cell(q->waiting + q->delayed);
     cells[OLDEST] = oldest_cell(q, now);
-    cells[ENDED] = number_cell(of_hour(q, false));
-    cells[FAILED] = number_cell(of_hour(q, true));
+    cells[ENDED] = number_cell(ended);
+    cells[FAILED] = number_cell(failed);
     cells[WAIT] = half_cell(&q->waited);
     cells[RUN] = half_cell(&q->ran);
     cells[LAST] = sparks_cell(q);

@@ -1,15 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The overview: how much runs and waits, the queues against their limits, the
- * templates and workers, the newest jobs. Runs in httpd children, in the thread
- * of the request. Must say in words what is paused, drained or cannot get
- * ready: that is what somebody comes for.
+ * The overview: how much runs and waits, the queues against their limits, what
+ * the last hour brought, the templates and workers, the newest jobs. Runs in
+ * httpd children, in the thread of the request. Must say in words what is
+ * paused, drained or cannot get ready: that is what somebody comes for.
  */
 #include <string.h>
 
 #include "module/status/act.h"
 #include "module/status/ask.h"
 #include "module/status/frame.h"
+#include "module/status/numbers.h"
 #include "module/status/rows.h"
 #include "module/status/told.h"
 #include "module/status/views.h"
@@ -23,18 +24,19 @@ static uint64_t number(const spawn_message *m, unsigned attr)
 
 /* ---- the sums ---- */
 
+/* What the queues are asked for once, and told twice of. */
 typedef struct {
+    spawn_page *page;
+    const spawn_meters_answer *numbers;
     uint64_t running, waiting, delayed, held;
-} sums;
+} overview;
 
-static void add_queue(void *arg, const spawn_message *queue)
+static void add_queue(overview *o, const spawn_message *queue)
 {
-    sums *sum = arg;
-
-    sum->running += number(queue, SPAWN_A_RUNNING);
-    sum->waiting += number(queue, SPAWN_A_WAITING);
-    sum->delayed += number(queue, SPAWN_A_DELAYED);
-    sum->held += number(queue, SPAWN_A_QUEUE_MODE) != SPAWN_QUEUE_OPEN;
+    o->running += number(queue, SPAWN_A_RUNNING);
+    o->waiting += number(queue, SPAWN_A_WAITING);
+    o->delayed += number(queue, SPAWN_A_DELAYED);
+    o->held += number(queue, SPAWN_A_QUEUE_MODE) != SPAWN_QUEUE_OPEN;
 }
 
 static void tile(spawn_page *page, const char *href, const char *kind,
@@ -47,27 +49,25 @@ static void tile(spawn_page *page, const char *href, const char *kind,
                       word);
 }
 
-static int put_sums(spawn_page *page)
+static void put_sums(spawn_page *page, const overview *o, uint64_t dead)
 {
-    sums sum = {0, 0, 0, 0};
-    uint64_t dead;
+    uint64_t ended, failed;
 
-    if (spawn_ask_queues(page, "", add_queue, &sum)
-        || spawn_ask_dead(page, &dead))
-        return -1;
+    spawn_numbers_hour(o->numbers, &ended, &failed);
     spawn_page_html(page, "<ul class=\"tiles\">\n");
-    tile(page, "?view=jobs&amp;state=running", "busy", sum.running, "running");
-    tile(page, "?view=jobs&amp;state=queued", "wait", sum.waiting, "waiting");
-    tile(page, "?view=jobs&amp;state=delayed", "plain", sum.delayed, "delayed");
+    tile(page, "?view=jobs&amp;state=running", "busy", o->running, "running");
+    tile(page, "?view=jobs&amp;state=queued", "wait", o->waiting, "waiting");
+    tile(page, "?view=jobs&amp;state=delayed", "plain", o->delayed, "delayed");
+    tile(page, "?view=jobs&amp;state=done", "bad", failed,
+         "failed in the last hour");
     tile(page, "?view=jobs&amp;state=dead", "bad", dead, "dead");
     spawn_page_html(page, "</ul>\n");
-    if (sum.held)
+    if (o->held)
         spawn_page_format(page,
                           "<p class=\"notice wait\">%llu queue%s paused or "
                           "drained by hand.</p>\n",
-                          (unsigned long long)sum.held,
-                          sum.held == 1 ? " is" : "s are");
-    return 0;
+                          (unsigned long long)o->held,
+                          o->held == 1 ? " is" : "s are");
 }
 
 /* ---- queues ---- */
@@ -127,11 +127,25 @@ static void put_acts(spawn_page *page, const spawn_message *m, const char *name)
     spawn_page_html(page, "</div>");
 }
 
+static void put_counted(spawn_page *page, const spawn_meter_row *row)
+{
+    spawn_page_html(page, "</td><td data-head=\"Last hour\" class=\"hour\">");
+    spawn_numbers_put_hour(page, row);
+    spawn_page_html(page, "</td><td data-head=\"Waited\" class=\"num\">");
+    if (row)
+        spawn_numbers_put_times(page, &row->waited);
+    spawn_page_html(page, "</td><td data-head=\"Ran\" class=\"num\">");
+    if (row)
+        spawn_numbers_put_times(page, &row->ran);
+}
+
 static void put_queue(void *arg, const spawn_message *m)
 {
     const char *name = spawn_str_or(m, SPAWN_A_QUEUE, "");
-    spawn_page *page = arg;
+    overview *o = arg;
+    spawn_page *page = o->page;
 
+    add_queue(o, m);
     spawn_page_html(page, "<tr><th scope=\"row\"><a href=\"?view=jobs&amp;"
                           "queue=");
     spawn_page_query(page, name);
@@ -155,6 +169,7 @@ static void put_queue(void *arg, const spawn_message *m)
                             page->now - (int64_t)number(m, SPAWN_A_OLDEST_AT));
     else
         spawn_page_html(page, "-");
+    put_counted(page, spawn_numbers_of(o->numbers, name));
     spawn_page_html(page, "</td><td data-head=\"Rules\" class=\"rules\">"
                           "<details id=\"q-");
     spawn_page_attr(page, name);
@@ -166,7 +181,7 @@ static void put_queue(void *arg, const spawn_message *m)
     spawn_page_html(page, "</td></tr>\n");
 }
 
-static int put_queues(spawn_page *page)
+static int put_queues(spawn_page *page, overview *o)
 {
     spawn_page_html(
         page,
@@ -175,10 +190,19 @@ static int put_queues(spawn_page *page)
         "<th scope=\"col\">Queue</th><th scope=\"col\">State</th>"
         "<th scope=\"col\">Running</th><th scope=\"col\">Waiting</th>"
         "<th scope=\"col\">Delayed</th><th scope=\"col\">Longest wait</th>"
+        "<th scope=\"col\">Last hour</th><th scope=\"col\">Waited</th>"
+        "<th scope=\"col\">Ran</th>"
         "<th scope=\"col\">Rules</th></tr></thead>\n<tbody>\n");
-    if (spawn_ask_queues(page, "", put_queue, page))
+    if (spawn_ask_queues(page, "", put_queue, o))
         return -1;
-    spawn_page_html(page, "</tbody></table>\n");
+    spawn_page_html(page,
+                    "</tbody></table>\n<p class=\"key\">Last hour: <span "
+                    "class=\"runs\"></span> jobs that ended in each minute, "
+                    "<span class=\"fails\"></span> of which failed. Waited, "
+                    "ran: half (p50) and 95 of 100 (p95) took at most about so "
+                    "long, of all since counting began, ");
+    spawn_page_time(page, o->numbers->pair[SPAWN_PAIR_SINCE]);
+    spawn_page_html(page, ".</p>\n");
     return 0;
 }
 
@@ -278,13 +302,41 @@ static int put_newest(spawn_page *page)
     return 0;
 }
 
+/* The sums stand above the queues, and come with them: the table is written
+ * aside. */
+static int put_whole(spawn_page *page, overview *o)
+{
+    apr_bucket_brigade *above = page->out, *table;
+    uint64_t dead;
+    int rv;
+
+    if (spawn_ask_dead(page, &dead))
+        return -1;
+    table = page->out =
+        apr_brigade_create(page->r->pool, page->r->connection->bucket_alloc);
+    rv = put_queues(page, o);
+    page->out = above;
+    if (rv)
+        return -1;
+    put_sums(page, o, dead);
+    APR_BRIGADE_CONCAT(page->out, table);
+    return put_templates(page) || put_newest(page) ? -1 : 0;
+}
+
 int spawn_view_overview(spawn_page *page)
 {
+    spawn_meters_answer numbers;
+    overview o = {.page = page, .numbers = &numbers};
+    int rv;
+
     spawn_frame_begin(page, "Overview", "", true);
     spawn_page_html(page, "<h1>Overview</h1>\n");
     spawn_act_done(page);
-    if (put_sums(page) || put_queues(page) || put_templates(page)
-        || put_newest(page))
+    rv = spawn_ask_meters(page, &numbers);
+    if (rv == 0)
+        rv = put_whole(page, &o);
+    spawn_meters_free(&numbers);
+    if (rv)
         return -1;
     spawn_frame_end(page, true);
     return 0;
@@ -302,6 +354,17 @@ static void tell_process(void *arg, const spawn_message *process)
     spawn_told_process(arg, process);
 }
 
+static int tell_numbers(spawn_page *page)
+{
+    spawn_meters_answer numbers;
+    int rv = spawn_ask_meters(page, &numbers);
+
+    if (rv == 0)
+        spawn_numbers_told(page, &numbers);
+    spawn_meters_free(&numbers);
+    return rv;
+}
+
 int spawn_view_overview_json(spawn_page *page)
 {
     uint64_t dead;
@@ -316,5 +379,5 @@ int spawn_view_overview_json(spawn_page *page)
         return -1;
     spawn_json_close(page, ']');
     spawn_json_number(page, "dead", dead);
-    return 0;
+    return tell_numbers(page);
 }
