@@ -332,7 +332,7 @@ OF_ROOMS := $(B)/t/unit/broker_state.t $(B)/t/unit/broker_queue.t $(B)/t/unit/br
             $(B)/t/unit/broker_cron_kept.t $(B)/t/unit/broker_cron_entry.t $(B)/t/unit/broker_told.t \
             $(B)/t/unit/broker_unread.t $(B)/t/unit/broker_ask_turns.t $(B)/t/unit/broker_big_store.t \
             $(B)/t/unit/broker_chosen_ids.t $(B)/t/unit/broker_walks.t $(B)/t/unit/broker_room_sums.t \
-            $(B)/t/unit/broker_meters.t $(B)/t/unit/broker_checkpoint_fails.t
+             $(B)/t/unit/broker_meters.t $(B)/t/unit/broker_checkpoint_fails.t $(B)/t/unit/broker_list.t
 $(OF_ROOMS): $(ROOM_JOB)
 $(OF_ROOMS): ROOM_LIBS = $(APRLIB)
 $(B)/t/unit/broker_schedule.t: $(B)/broker/broker/run/schedule.o
@@ -351,7 +351,8 @@ $(B)/t/unit/broker_ask_turns.t: $(B)/broker/broker/caller/ask.o $(B)/broker/brok
 $(B)/t/unit/broker_stores.t $(B)/t/unit/broker_aside.t $(B)/t/unit/broker_lock.t $(B)/t/unit/broker_due.t \
 $(B)/t/unit/broker_notes.t $(B)/t/unit/broker_cron_kept.t $(B)/t/unit/broker_ledger_trim.t \
 $(B)/t/unit/broker_ledger_drop.t $(B)/t/unit/broker_big_store.t \
-$(B)/t/unit/broker_walks.t $(B)/t/unit/broker_room_sums.t $(B)/t/unit/broker_checkpoint_fails.t: \
+$(B)/t/unit/broker_walks.t $(B)/t/unit/broker_list.t $(B)/t/unit/broker_room_sums.t \
+$(B)/t/unit/broker_checkpoint_fails.t: \
     $(call objects,broker,$(wildcard broker/process/*.c broker/store/*.c))
 $(B)/t/unit/broker_due.t: $(B)/broker/broker/caller/reply.o
 $(B)/t/unit/broker_due.t $(B)/t/unit/broker_when.t $(B)/t/unit/broker_watch_fails.t $(B)/t/unit/broker_ask_turns.t \

@@ -194,25 +194,31 @@ static int page_add(void *arg, spawn_answer *answer)
 }
 
 static int get_page(spawn_client *client, const spawn_message *request,
-                    uint64_t rows, const uint64_t *before, page *ret,
+                    uint64_t rows, const spawn_list_place *place, page *ret,
                     spawn_failure *why)
 {
+    /* what is asked for in each page alike */
+    static const uint8_t kept[] = {
+        SPAWN_A_QUEUE,        SPAWN_A_STATES, SPAWN_A_CONTEXT,
+        SPAWN_A_ENDED_AS,     SPAWN_A_WHAT,   SPAWN_A_LABEL,
+        SPAWN_A_SINCE,        SPAWN_A_UNTIL,  SPAWN_A_SEARCH,
+        SPAWN_A_OLDEST_FIRST, SPAWN_A_LOOKS,  SPAWN_A_ARGV_MOST};
     uint8_t room[SPAWN_WIRE_HEADER + SPAWN_LIST_BODY];
     spawn_writer w;
     spawn_exchange x = {.client = client, .w = &w};
+    size_t i;
     int rv;
 
     spawn_writer_init_fixed(&w, room, sizeof(room));
     spawn_writer_begin(&w, SPAWN_M_LIST, 0);
-    if (spawn_has(request, SPAWN_A_QUEUE))
-        spawn_put_attr(&w, SPAWN_A_QUEUE, &request->attr[SPAWN_A_QUEUE]);
-    if (spawn_has(request, SPAWN_A_STATES))
-        spawn_put_attr(&w, SPAWN_A_STATES, &request->attr[SPAWN_A_STATES]);
-    if (spawn_has(request, SPAWN_A_CONTEXT))
-        spawn_put_attr(&w, SPAWN_A_CONTEXT, &request->attr[SPAWN_A_CONTEXT]);
+    for (i = 0; i < sizeof(kept); i++) {
+        if (spawn_has(request, kept[i])
+            && !(place->plain && kept[i] == SPAWN_A_ARGV_MOST))
+            spawn_put_attr(&w, kept[i], &request->attr[kept[i]]);
+    }
     spawn_put_u64(&w, SPAWN_A_ROWS, rows);
-    if (before)
-        spawn_put_u64(&w, SPAWN_A_BEFORE, *before);
+    if (place->paged)
+        spawn_put_u64(&w, SPAWN_A_BEFORE, place->before);
     (void)spawn_writer_finish(&w, 0);
     x.deadline = spawn_mono_ms() + spawn_pool_endpoint(client)->timeout_ms;
     rv = spawn_exchange_many(&x, page_add, page_clear, ret, why);
@@ -225,13 +231,45 @@ static int get_page(spawn_client *client, const spawn_message *request,
     return 0;
 }
 
+/* Arguments that are not shortened are no reason to tell nothing. */
+static int get_any_page(spawn_client *client, const spawn_message *request,
+                        uint64_t rows, spawn_list_place *place, page *ret,
+                        spawn_failure *why)
+{
+    int rv = get_page(client, request, rows, place, ret, why);
+
+    if (rv == 0 || why->code != SPAWN_E_PROTOCOL || place->plain
+        || !spawn_has(request, SPAWN_A_ARGV_MOST))
+        return rv;
+    page_clear(ret);
+    place->plain = true;
+    return get_page(client, request, rows, place, ret, why);
+}
+
+/* A page is full, or the broker has looked at as much as it may. That it goes
+ * on from where it was would never end. */
+static void next_place(const page *p, uint64_t wanted, bool on,
+                       spawn_list_place *place)
+{
+    uint64_t before = spawn_u64_or(&p->last.message, SPAWN_A_BEFORE, 0);
+
+    place->rows += p->count;
+    place->looked = on && p->count < wanted && before > 0;
+    place->more =
+        on && before > 0 && !(place->paged && before == place->before);
+    if (!place->more)
+        return;
+    place->before = before;
+    place->paged = true;
+}
+
 int spawn_client_list_page(spawn_client *client, spawn_writer *w,
                            spawn_list_place *place,
                            bool (*row)(void *arg, const spawn_message *job),
                            void *arg, spawn_failure *why)
 {
     spawn_message request;
-    uint64_t left;
+    uint64_t left, wanted;
     bool limited, on = true;
     unsigned i;
     page *p;
@@ -251,21 +289,13 @@ int spawn_client_list_page(spawn_client *client, spawn_writer *w,
         place->before = spawn_attr_u64(&request.attr[SPAWN_A_BEFORE]);
         place->paged = true;
     }
-    rv = get_page(client, &request,
-                  limited && left < PAGE_ROWS ? left : PAGE_ROWS,
-                  place->paged ? &place->before : NULL, p, why);
+    wanted = limited && left < PAGE_ROWS ? left : PAGE_ROWS;
+    rv = get_any_page(client, &request, wanted, place, p, why);
     if (rv == 0) {
         for (i = 0; on && i < p->count; i++)
             on = row(arg, &p->rows[i].message);
-        place->rows += p->count;
-        place->more = on && p->count > 0
-                      && spawn_has(&p->last.message, SPAWN_A_BEFORE)
-                      && (!limited || p->count < left);
-        if (place->more) {
-            place->before =
-                spawn_attr_u64(&p->last.message.attr[SPAWN_A_BEFORE]);
-            place->paged = true;
-        }
+        next_place(p, wanted, on, place);
+        place->more &= !limited || p->count < left;
     }
     page_clear(p);
     free(p);

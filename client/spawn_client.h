@@ -149,7 +149,10 @@ int spawn_client_list(spawn_client *client, spawn_writer *w,
 /** How far a list has come; zeros at its beginning. */
 typedef struct {
     bool paged;
-    bool more; /* there may be another page */
+    bool more;   /* there may be another page */
+    bool looked; /* as many were looked at as LOOKS says: one more page goes on
+                    from there */
+    bool plain;  /* the broker is an older one, and tells whole arguments */
     uint64_t before;
     uint64_t rows;
 } spawn_list_place;

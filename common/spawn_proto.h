@@ -35,6 +35,7 @@
 #define SPAWN_SECRET_SIZE 32
 #define SPAWN_LIST_MAX    500   /* rows of one answer to LIST */
 #define SPAWN_LIST_BODY   4096  /* bytes of a LIST */
+#define SPAWN_SEARCH_MAX  256   /* bytes of a text that jobs are chosen by */
 #define SPAWN_PIDS_MAX    100   /* jobs named in one PROCESS */
 #define SPAWN_CRON_MAX    65536 /* of one recurring job, in CONFIGURE */
 /* What a queue gives to its jobs, in CONFIGURE. */
@@ -235,11 +236,20 @@
     X(209, PAIR, U64V, 128, "pair")                                            \
     X(210, ACCESS_TEXT, STR, SPAWN_ACCESS_TEXT_MAX, "access_text")             \
     X(211, SEEN, U64, 8, "seen")                                               \
-    X(212, WATCHERS, U64, 8, "watchers")
+    X(212, WATCHERS, U64, 8, "watchers")                                       \
+    X(213, ENDED_AS, U64, 8, "ended_as")                                       \
+    X(214, WHAT, STR, SPAWN_SEARCH_MAX + 1, "what")                            \
+    X(215, SINCE, U64, 8, "since")                                             \
+    X(216, UNTIL, U64, 8, "until")                                             \
+    X(217, SEARCH, STR, SPAWN_SEARCH_MAX + 1, "search")                        \
+    X(218, OLDEST_FIRST, U64, 8, "oldest_first")                               \
+    X(219, LOOKS, U64, 8, "looks")                                             \
+    X(220, ARGV_MOST, U64, 8, "argv_most")                                     \
+    X(221, ARGV_CUT, U64, 8, "argv_cut")
 
 #define SPAWN_X_ATTR(n, NAME, KIND, max, name) SPAWN_A_##NAME = n,
 typedef enum {
-    SPAWN_ATTR_LIST(SPAWN_X_ATTR) SPAWN_A_COUNT = 213
+    SPAWN_ATTR_LIST(SPAWN_X_ATTR) SPAWN_A_COUNT = 222
 } spawn_attr_id_t;
 
 /* Who sends. */
@@ -359,6 +369,10 @@ typedef enum {
 /** STATES: a bit 1 << state for each, and one for jobs that are dead: they
  * ended badly, and their retries are used up, or are not for such an end. */
 #define SPAWN_STATES_DEAD 64
+
+/** ENDED_AS: a bit 1 << outcome for each, and one for all that failed: they
+ * ended neither with exit code 0 nor because somebody cancelled them. */
+#define SPAWN_ENDED_FAILED (UINT64_C(1) << 32)
 
 /* A caller's sequence number: a count, and in the twelve bits above it the CPU
  * that the caller runs on, from 1 on; 0: not told. */

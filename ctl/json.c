@@ -318,6 +318,7 @@ json_t *ctl_json_job(const spawn_message *m)
     add_string(o, m, SPAWN_A_QUEUE);
     if (spawn_has(m, SPAWN_A_ARGV))
         add_argv(o, m);
+    add_number(o, m, SPAWN_A_ARGV_CUT);
     add_string(o, m, SPAWN_A_FUNCTION);
     add_string(o, m, SPAWN_A_LABEL);
     if (spawn_has(m, SPAWN_A_CONTEXT))

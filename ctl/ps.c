@@ -9,6 +9,7 @@
 #include "common/spawn_field.h"
 #include "common/spawn_name.h"
 #include "common/spawn_os.h"
+#include "client/choice.h"
 #include "ctl/ctl.h"
 
 const char ctl_ps_help[] =
@@ -21,6 +22,23 @@ const char ctl_ps_help[] =
     "      --request ID      only those of one request, or of its jobs\n"
     "      --user NAME       only those of requests of one user\n"
     "      --vhost NAME      only those of requests of one virtual host\n"
+    "      --outcome O[,O]   only failed ones (all that did neither exit with "
+    "0 nor\n"
+    "                        were cancelled), or exited, signalled, "
+    "timed_out,\n"
+    "                        cancelled, start_failed, expired, lost,\n"
+    "                        code_unknown, out_of_memory\n"
+    "      --what TEXT       only those whose program or function has the "
+    "text\n"
+    "      --label TEXT      only those whose label has it\n"
+    "      --search TEXT     only those that have it in their id, queue, "
+    "label,\n"
+    "                        arguments, function, request or fault\n"
+    "      --since TIME      only those that were submitted then or later: 2h "
+    "(ago),\n"
+    "                        2030-01-31, 2030-01-31T17:30\n"
+    "      --until TIME      only those that were submitted before\n"
+    "      --oldest          the oldest first\n"
     "      --state S[,S]     only delayed, queued, starting, running, done, "
     "or\n"
     "                        dead (done badly, with no retry left)\n"
@@ -34,22 +52,32 @@ const char ctl_ps_help[] =
     "since it was started (running), or from start to end (done).\n"
     "Exit code: 0; 125 spawnctl or the broker failed.\n";
 
-/* Options without a letter: what they ask of the context. */
+/* Options without a letter. */
 enum {
-    REQUEST = 256,
-    USER,
-    VHOST,
-    CONTEXT_END
+    CONTEXT = 256, /* and what they ask of the context */
+    OUTCOME = CONTEXT + SPAWN_BY_CONTEXTS,
+    WHAT,
+    LABEL,
+    SEARCH,
+    SINCE,
+    UNTIL,
+    OLDEST
 };
-#define CONTEXTS (CONTEXT_END - REQUEST)
 
 static const struct option options[] = {
     {"all", no_argument, NULL, 'a'},
     {"queue", required_argument, NULL, 'q'},
     {"state", required_argument, NULL, 'S'},
-    {"request", required_argument, NULL, REQUEST},
-    {"user", required_argument, NULL, USER},
-    {"vhost", required_argument, NULL, VHOST},
+    {"request", required_argument, NULL, CONTEXT + SPAWN_BY_REQUEST},
+    {"user", required_argument, NULL, CONTEXT + SPAWN_BY_USER},
+    {"vhost", required_argument, NULL, CONTEXT + SPAWN_BY_VHOST},
+    {"outcome", required_argument, NULL, OUTCOME},
+    {"what", required_argument, NULL, WHAT},
+    {"label", required_argument, NULL, LABEL},
+    {"search", required_argument, NULL, SEARCH},
+    {"since", required_argument, NULL, SINCE},
+    {"until", required_argument, NULL, UNTIL},
+    {"oldest", no_argument, NULL, OLDEST},
     {"rows", required_argument, NULL, 'n'},
     {"long", no_argument, NULL, 'l'},
     {"timeout", required_argument, NULL, 'T'},
@@ -71,10 +99,7 @@ static const ctl_column columns[COLUMNS] = {
 
 typedef struct {
     bool all;
-    const char *queue;
-    const char *context[CONTEXTS]; /* NULL: any */
-    uint64_t states;               /* a bit for each */
-    uint64_t rows;
+    spawn_choice choice;
     bool whole_ids;
     json_t *json;
     ctl_table table;
@@ -113,17 +138,19 @@ static void put_time(const spawn_message *job, char *text, size_t room)
 
 static char *command_of(const spawn_message *job)
 {
+    const char *more = spawn_has(job, SPAWN_A_ARGV_CUT) ? " ..." : "";
     const char *label = spawn_str_or(job, SPAWN_A_LABEL, "");
     char *command = spawn_command_text(job, SIZE_MAX);
     char progress[512] = "";
     char *text = NULL;
 
     if (!command
-        || (!spawn_progress_text(job, progress, sizeof(progress)) && !*label))
+        || (!spawn_progress_text(job, progress, sizeof(progress)) && !*label
+            && !*more))
         return command;
-    if (asprintf(&text, "%s%s%s%s%s%s%s", *label ? "[" : "", label,
-                 *label ? "] " : "", command, *progress ? " (" : "", progress,
-                 *progress ? ")" : "")
+    if (asprintf(&text, "%s%s%s%s%s%s%s%s", *label ? "[" : "", label,
+                 *label ? "] " : "", command, more, *progress ? " (" : "",
+                 progress, *progress ? ")" : "")
         < 0)
         text = NULL;
     free(command);
@@ -172,10 +199,17 @@ static bool add_row(void *arg, const spawn_message *job)
 
 /* ---- options and request ---- */
 
-#define VALUE_MAX 256u /* longer ones are cut when a request is noted */
+#define VALUE_MAX 256u  /* longer ones are cut when a request is noted */
+#define LOOKS     50000 /* rows of one question, which has a deadline */
 
-static const char *const context_options[CONTEXTS] = {"request", "user",
-                                                      "vhost"};
+static const char *name_of(int option)
+{
+    size_t i;
+
+    for (i = 0; options[i].name && options[i].val != option; i++)
+        ;
+    return options[i].name;
+}
 
 static int read_states(const spawn_ctl *ctl, const char *text, listing *l)
 {
@@ -184,7 +218,7 @@ static int read_states(const spawn_ctl *ctl, const char *text, listing *l)
     char *word;
 
     (void)snprintf(copy, sizeof(copy), "%s", text);
-    l->states = 0;
+    l->choice.states = 0;
     for (word = strtok_r(copy, ", ", &save); word;
          word = strtok_r(NULL, ", ", &save)) {
         int state = spawn_state_number(word);
@@ -195,9 +229,9 @@ static int read_states(const spawn_ctl *ctl, const char *text, listing *l)
                              "--state: '%s' is not a state; wanted: delayed, "
                              "queued, starting, running, done, dead",
                              word);
-        l->states |= dead ? SPAWN_STATES_DEAD : 1ull << state;
+        l->choice.states |= dead ? SPAWN_STATES_DEAD : 1ull << state;
     }
-    if (!l->states)
+    if (!l->choice.states)
         return ctl_usage(ctl, "--state: wanted: delayed, queued, starting, "
                               "running, done, dead");
     return -1;
@@ -212,20 +246,63 @@ static int read_rows(const spawn_ctl *ctl, const char *text, listing *l)
                          "--rows: '%s' is not allowed; wanted: a number "
                          "from 1",
                          text);
-    l->rows = (uint64_t)rows;
+    l->choice.rows = (uint64_t)rows;
     return -1;
 }
 
-static int read_context(const spawn_ctl *ctl, int option, const char *text,
-                        listing *l)
+static int read_text(const spawn_ctl *ctl, int option, size_t most,
+                     const char **ret)
 {
-    size_t length = strlen(text);
+    size_t length = strlen(optarg);
 
-    if (length == 0 || length > VALUE_MAX)
-        return ctl_usage(ctl, "--%s: wanted: 1 to %u bytes",
-                         context_options[option - REQUEST], VALUE_MAX);
-    l->context[option - REQUEST] = text;
+    if (length == 0 || length > most)
+        return ctl_usage(ctl, "--%s: wanted: 1 to %zu bytes", name_of(option),
+                         most);
+    *ret = optarg;
     return -1;
+}
+
+static int read_outcomes(const spawn_ctl *ctl, listing *l)
+{
+    if (spawn_choice_ended(optarg, &l->choice.ended))
+        return ctl_usage(ctl, "--outcome: '%s' is not one; wanted: %s", optarg,
+                         SPAWN_CHOICE_ENDED_WANTED);
+    l->all = true; /* they have ended */
+    return -1;
+}
+
+static int read_time(const spawn_ctl *ctl, int option, uint64_t *ret)
+{
+    if (spawn_choice_time(optarg, spawn_wall_ms(), ret))
+        return ctl_usage(ctl, "--%s: '%s' is not a time; wanted: %s",
+                         name_of(option), optarg, SPAWN_CHOICE_TIME_WANTED);
+    return -1;
+}
+
+/* What chooses by texts, ends and times. */
+static int read_choice(const spawn_ctl *ctl, int option, listing *l)
+{
+    spawn_choice *c = &l->choice;
+
+    switch (option) {
+    case OUTCOME:
+        return read_outcomes(ctl, l);
+    case WHAT:
+        return read_text(ctl, option, SPAWN_SEARCH_MAX, &c->what);
+    case LABEL:
+        return read_text(ctl, option, SPAWN_LABEL_MAX, &c->label);
+    case SEARCH:
+        return read_text(ctl, option, SPAWN_SEARCH_MAX, &c->search);
+    case SINCE:
+        return read_time(ctl, option, &c->since);
+    case UNTIL:
+        return read_time(ctl, option, &c->until);
+    case OLDEST:
+        c->oldest_first = true;
+        return -1;
+    default:
+        return read_text(ctl, option, VALUE_MAX, &c->context[option - CONTEXT]);
+    }
 }
 
 static int read_option(spawn_ctl *ctl, int option, listing *l)
@@ -238,7 +315,7 @@ static int read_option(spawn_ctl *ctl, int option, listing *l)
         if (!spawn_queue_name_ok(optarg))
             return ctl_usage(ctl, "--queue: '%s' is not a queue's name",
                              optarg);
-        l->queue = optarg;
+        l->choice.queue = optarg;
         return -1;
     case 'S':
         return read_states(ctl, optarg, l);
@@ -247,14 +324,11 @@ static int read_option(spawn_ctl *ctl, int option, listing *l)
     case 'l':
         l->whole_ids = true;
         return -1;
-    case REQUEST:
-    case USER:
-    case VHOST:
-        return read_context(ctl, option, optarg, l);
     case 'T':
         return ctl_option_timeout(ctl, optarg);
     default:
-        return ctl_option(ctl, option);
+        return option >= CONTEXT ? read_choice(ctl, option, l)
+                                 : ctl_option(ctl, option);
     }
 }
 
@@ -270,8 +344,8 @@ static void tell_dead(spawn_ctl *ctl, const listing *l)
 
     spawn_writer_init_fixed(&w, room, sizeof(room));
     spawn_writer_begin(&w, SPAWN_M_LIST, 0);
-    if (l->queue)
-        spawn_put_str(&w, SPAWN_A_QUEUE, l->queue);
+    if (l->choice.queue)
+        spawn_put_str(&w, SPAWN_A_QUEUE, l->choice.queue);
     spawn_put_u64(&w, SPAWN_A_STATES, SPAWN_STATES_DEAD);
     spawn_put_u64(&w, SPAWN_A_ROWS, 0);
     (void)spawn_writer_finish(&w, 0);
@@ -284,28 +358,16 @@ static void tell_dead(spawn_ctl *ctl, const listing *l)
                       (unsigned long long)count);
 }
 
-/* False: any context will do. */
-static bool put_context(const listing *l, spawn_writer *w)
+/* By more than state and queue. */
+static bool of_some(const spawn_choice *c)
 {
-    static const char *const names[CONTEXTS] = {"request_id", "user", "vhost"};
-    char text[VALUE_MAX + 32];
-    size_t mark;
-    bool any = false;
+    bool some =
+        c->ended || c->what || c->label || c->search || c->since || c->until;
     int i;
 
-    for (i = 0; i < CONTEXTS; i++)
-        any |= l->context[i] != NULL;
-    if (!any)
-        return false;
-    mark = spawn_open_strv(w, SPAWN_A_CONTEXT);
-    for (i = 0; i < CONTEXTS; i++) {
-        if (!l->context[i])
-            continue;
-        (void)snprintf(text, sizeof(text), "%s=%s", names[i], l->context[i]);
-        spawn_add_text(w, mark, text, strlen(text));
-    }
-    spawn_close(w, mark);
-    return true;
+    for (i = 0; i < SPAWN_BY_CONTEXTS; i++)
+        some |= c->context[i] != NULL;
+    return some;
 }
 
 static int list(spawn_ctl *ctl, listing *l)
@@ -313,18 +375,11 @@ static int list(spawn_ctl *ctl, listing *l)
     spawn_failure why;
     uint8_t room[SPAWN_WIRE_HEADER + SPAWN_LIST_BODY];
     spawn_writer w;
-    bool of_some;
 
+    if (of_some(&l->choice))
+        l->choice.looks = LOOKS;
     spawn_writer_init_fixed(&w, room, sizeof(room));
-    spawn_writer_begin(&w, SPAWN_M_LIST, 0);
-    if (l->queue)
-        spawn_put_str(&w, SPAWN_A_QUEUE, l->queue);
-    if (l->states)
-        spawn_put_u64(&w, SPAWN_A_STATES, l->states);
-    if (l->rows)
-        spawn_put_u64(&w, SPAWN_A_ROWS, l->rows);
-    of_some = put_context(l, &w);
-    (void)spawn_writer_finish(&w, 0);
+    spawn_choice_write(&l->choice, &w);
     if (spawn_client_list(ctl->client, &w, add_row, l, &why))
         return ctl_fail(&why);
     if (l->no_memory) {
@@ -340,7 +395,8 @@ static int list(spawn_ctl *ctl, listing *l)
     else {
         ctl_table_print(&l->table);
         (void)fflush(stdout);
-        if (!l->all && !of_some && !(l->states & SPAWN_STATES_DEAD))
+        if (!l->all && !of_some(&l->choice)
+            && !(l->choice.states & SPAWN_STATES_DEAD))
             tell_dead(ctl, l);
     }
     return CTL_OK;
@@ -365,9 +421,10 @@ int ctl_ps(spawn_ctl *ctl, int argc, char **argv)
     if (optind < argc)
         return ctl_usage(ctl, "'%s' is too much; 'spawnctl show' takes ids",
                          argv[optind]);
-    if (!l.states && !l.all)
-        l.states = 1ull << SPAWN_STATE_QUEUED | 1ull << SPAWN_STATE_STARTING
-                   | 1ull << SPAWN_STATE_RUNNING | 1ull << SPAWN_STATE_DELAYED;
+    if (!l.choice.states && !l.all)
+        l.choice.states =
+            1ull << SPAWN_STATE_QUEUED | 1ull << SPAWN_STATE_STARTING
+            | 1ull << SPAWN_STATE_RUNNING | 1ull << SPAWN_STATE_DELAYED;
     code = ctl_connect(ctl);
     if (code)
         return code;

@@ -150,8 +150,8 @@ void spawn_peer_job(spawn_peer *peer, uint32_t seq, const spawn_id *id,
 /* Without rows they are only counted. */
 static bool counts_dead(const spawn_ask *ask)
 {
-    return ask->list && ask->filter.states == SPAWN_STATES_DEAD
-           && !ask->filter.context.data && ask->rows == 0 && ask->sent == 0;
+    return ask->list && ask->filter.states == SPAWN_STATES_DEAD && ask->counts
+           && ask->rows == 0 && ask->sent == 0;
 }
 
 static void end_list(spawn_peer *peer, const spawn_ask *ask, bool more)
@@ -175,8 +175,7 @@ static void end_list(spawn_peer *peer, const spawn_ask *ask, bool more)
 static bool of_no_queue(const spawn_peer *peer, const spawn_ask *ask,
                         spawn_failure *why)
 {
-    return ask->filter.queue[0] && ask->sent == 0
-           && (ask->from_newest || ask->filter.before == INT64_MAX)
+    return ask->filter.queue[0] && ask->sent == 0 && ask->from_start
            && !spawn_access_queue(peer, ask->filter.queue, why);
 }
 
@@ -195,8 +194,12 @@ static bool list_row(spawn_peer *peer, spawn_ask *ask)
     writer_ready();
     rv = spawn_store_answer_list(peer->batch->store, &next, ask->seq, &writer);
     if (rv == 2) {
-        ask->from_newest |= ask->filter.before == INT64_MAX;
         ask->filter = next;
+        answered += next.read;
+        if (ask->looks && next.looked >= ask->looks) {
+            end_list(peer, ask, true);
+            return true;
+        }
         ask->rests = true;
         return false;
     }
@@ -216,7 +219,7 @@ static bool list_row(spawn_peer *peer, spawn_ask *ask)
     ask->rows--;
     if (writer.error == 0) {
         ask->sent++;
-        answered += writer.length;
+        answered += next.read > writer.length ? next.read : writer.length;
         spawn_peer_send(peer, &writer);
     }
     return false;

@@ -40,12 +40,14 @@ struct spawn_ask {
     bool (*wait)(spawn_peer *peer, const spawn_ask *ask);
     spawn_id id;
     spawn_list_filter filter;
-    bool from_newest; /* and many rows were looked at since */
-    bool rests;       /* it goes on in the next turn */
-    uint64_t rows;    /* still wanted */
-    spawn_row *told;  /* made when it was asked for */
+    bool from_start; /* of all jobs, not behind one of them */
+    bool counts;     /* without rows the dead are counted */
+    uint64_t looks;  /* so many rows are looked at; 0: all */
+    bool rests;      /* it goes on in the next turn */
+    uint64_t rows;   /* still wanted */
+    spawn_row *told; /* made when it was asked for */
     uint64_t sent;
-    uint8_t context[]; /* of the filter */
+    uint8_t texts[]; /* of the filter */
 };
 
 /** It can be answered now. Else: ask, and it is answered in a later turn. */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * What callers ask for: the table of requests, with the right that each of them
- * needs (access.h), and WAIT, GET, LIST, KILL, TEMPLATES; the others have files
+ * needs (access.h), and WAIT, GET, KILL, TEMPLATES; the others have files
  * of their own. Runs in the broker, on checked messages. Must not answer of a
  * change before it is stored.
  */
@@ -29,6 +29,7 @@
 #include "broker/caller/control.h"
 #include "broker/caller/cron_entry.h"
 #include "broker/caller/cron_request.h"
+#include "broker/caller/list.h"
 #include "broker/caller/meter_rows.h"
 #include "broker/caller/queue_request.h"
 #include "broker/caller/reply.h"
@@ -37,8 +38,6 @@
 #include "broker/caller/template_rows.h"
 #include "broker/caller/waiter.h"
 #include "broker/caller/watcher.h"
-
-#define ROWS_DEFAULT 100
 
 static void refuse(spawn_peer *peer, const spawn_message *m, const spawn_id *id,
                    spawn_error code, const char *text)
@@ -101,55 +100,6 @@ static void request_wait(spawn_peer *peer, const spawn_message *m,
     if (spawn_waiters_enough(peer, m->header.seq, id))
         return;
     spawn_waiter_add(peer, m->header.seq, job, &wait);
-}
-
-static bool are_pairs(const spawn_message *m)
-{
-    const spawn_attr *a = &m->attr[SPAWN_A_CONTEXT];
-    uint32_t left = spawn_has(m, SPAWN_A_CONTEXT) ? spawn_strv_count(a) : 0;
-    const char *text = NULL;
-
-    while (left-- > 0) {
-        text = spawn_strv_next(a, text);
-        if (!strchr(text, '='))
-            return false;
-    }
-    return true;
-}
-
-static void request_list(spawn_peer *peer, const spawn_message *m,
-                         spawn_packet *p, const spawn_id *id)
-{
-    uint64_t rows = spawn_u64_or(m, SPAWN_A_ROWS, ROWS_DEFAULT);
-    uint64_t before = spawn_u64_or(m, SPAWN_A_BEFORE, INT64_MAX);
-    const spawn_attr *context = &m->attr[SPAWN_A_CONTEXT];
-    spawn_ask *a;
-
-    (void)p;
-    (void)id;
-    if (!are_pairs(m)) {
-        refuse(peer, m, NULL, SPAWN_E_INVALID, "context: wanted: name=value");
-        return;
-    }
-    a = spawn_alloc(sizeof(*a) + context->length);
-    spawn_batch_store_now(peer->batch);
-    a->seq = m->header.seq;
-    a->list = true;
-    a->rows = rows > SPAWN_LIST_MAX ? SPAWN_LIST_MAX : rows;
-    a->filter.before = before > INT64_MAX ? INT64_MAX : (int64_t)before;
-    a->filter.states = spawn_u64_or(m, SPAWN_A_STATES, 0);
-    (void)snprintf(a->filter.queue, sizeof(a->filter.queue), "%s",
-                   spawn_str_or(m, SPAWN_A_QUEUE, ""));
-    if (spawn_access_limits(peer)) {
-        a->filter.sees = spawn_access_sees;
-        a->filter.who = peer;
-    }
-    if (spawn_has(m, SPAWN_A_CONTEXT)) {
-        memcpy(a->context, context->data, context->length);
-        a->filter.context = *context;
-        a->filter.context.data = a->context;
-    }
-    spawn_peer_ask(peer, a);
 }
 
 static void request_templates(spawn_peer *peer, const spawn_message *m,
@@ -318,7 +268,7 @@ static const request requests[] = {
     {SPAWN_M_WAIT, ALL, SEES, OF_JOB, request_wait},
     {SPAWN_M_GET, ALL, SEES, OF_JOB, ask},
     {SPAWN_M_WATCH, ALL, SEES, OF_JOB, spawn_request_watch},
-    {SPAWN_M_LIST, ALL, SEES, OF_QUEUE, request_list},
+    {SPAWN_M_LIST, ALL, SEES, OF_QUEUE, spawn_request_list},
     {SPAWN_M_KILL, ALL, KILLS, OF_JOB, request_kill},
     {SPAWN_M_TEMPLATES, ALL, SEES, OF_ANY, request_templates},
     {SPAWN_M_REVIVE, ALL, SUBMITS, OF_JOB, spawn_revive},

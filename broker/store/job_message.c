@@ -7,6 +7,7 @@
 
 #include <string.h>
 
+#include "common/spawn_escape.h"
 #include "broker/job/perl.h"
 #include "broker/job/queue.h"
 #include "broker/job/rules.h"
@@ -28,17 +29,50 @@ void spawn_answer_progress(const spawn_progress *p, spawn_writer *w)
     spawn_close(w, mark);
 }
 
-void spawn_answer_order(const void *body, size_t length, spawn_writer *w)
+/* The first bytes of the arguments; how many are left out is told, with the end
+ * of each. */
+static void put_argv(const spawn_attr *argv, size_t most, spawn_writer *w)
 {
-    static const uint8_t told[] = {
-        SPAWN_A_ARGV,     SPAWN_A_FUNCTION, SPAWN_A_LABEL, SPAWN_A_CONTEXT,
-        SPAWN_A_PRIORITY, SPAWN_A_UNIQUE,   SPAWN_A_AFTER};
+    size_t mark = spawn_open_strv(w, SPAWN_A_ARGV);
+    uint32_t left = spawn_strv_count(argv);
+    const char *text = NULL;
+    uint64_t cut = 0;
+
+    while (left-- > 0) {
+        size_t length, part;
+
+        text = spawn_strv_next(argv, text);
+        length = part = strlen(text);
+        if (length > most)
+            part = spawn_escape_whole(text, most);
+        if (most > 0)
+            spawn_add_text(w, mark, text, part);
+        cut += length - part + (most == 0);
+        most -= length < most ? length + 1 : most;
+    }
+    spawn_close(w, mark);
+    if (cut)
+        spawn_put_u64(w, SPAWN_A_ARGV_CUT, cut);
+}
+
+void spawn_answer_order(const void *body, size_t length, size_t argv_most,
+                        spawn_writer *w)
+{
+    static const uint8_t told[] = {SPAWN_A_FUNCTION, SPAWN_A_LABEL,
+                                   SPAWN_A_CONTEXT,  SPAWN_A_PRIORITY,
+                                   SPAWN_A_UNIQUE,   SPAWN_A_AFTER};
+    const spawn_attr *argv;
     spawn_message order;
     size_t i;
 
     if (spawn_body_parse(body, length, SPAWN_M_SUBMIT, SPAWN_FDS_MAX, &order,
                          NULL))
         return;
+    argv = &order.attr[SPAWN_A_ARGV];
+    if (spawn_has(&order, SPAWN_A_ARGV) && argv->length <= argv_most)
+        spawn_put_attr(w, SPAWN_A_ARGV, argv);
+    else if (spawn_has(&order, SPAWN_A_ARGV))
+        put_argv(argv, argv_most, w);
     for (i = 0; i < sizeof(told); i++) {
         if (spawn_has(&order, told[i]))
             spawn_put_attr(w, told[i], &order.attr[told[i]]);
@@ -160,7 +194,7 @@ int spawn_answer_job(const spawn_job *job, bool with_output,
     if (job->perl && job->perl->kept)
         put_result(job->perl->kept, with_output, w);
     if (job->body)
-        spawn_answer_order(job->body->data, job->body->length, w);
+        spawn_answer_order(job->body->data, job->body->length, SIZE_MAX, w);
     else if (job->perl && job->perl->function)
         spawn_put_str(w, SPAWN_A_FUNCTION, job->perl->function);
     if (spawn_perl_progress(job, &progress))

@@ -22,7 +22,8 @@ void spawn_answer_so_far(const spawn_job *job, const uint64_t *from,
                          spawn_writer *w);
 
 /** Put the parts of the order that a JOB has: what runs, label, context. */
-void spawn_answer_order(const void *body, size_t length, spawn_writer *w);
+void spawn_answer_order(const void *body, size_t length, size_t argv_most,
+                        spawn_writer *w);
 
 /** PROGRESS. */
 void spawn_answer_progress(const spawn_progress *p, spawn_writer *w);

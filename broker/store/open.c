@@ -130,6 +130,12 @@ static const char control_sql[] =
     " mode INTEGER NOT NULL, scale INTEGER NOT NULL,"
     " changed INTEGER NOT NULL, uid INTEGER NOT NULL) WITHOUT ROWID;";
 
+/* Jobs that failed, for lists (list.c): without it they are searched for. The
+ * same; a big store would take too long to make it. */
+static const char failed_sql[] =
+    "CREATE INDEX IF NOT EXISTS job_failed ON job(seq) WHERE state = 4"
+    " AND outcome <> 4 AND (outcome <> 1 OR exit_code <> 0);";
+
 /* From layout 1, which knew programs only. */
 static const char from_1_sql[] =
     "ALTER TABLE job ADD COLUMN template TEXT;"
@@ -433,6 +439,8 @@ static int open_once(spawn_store *store, spawn_failure *why)
         (void)fail(store, why, "cannot be written");
         goto bad;
     }
+    if (!is_bigger(store, WHOLE_UP_TO_MB))
+        (void)run(store, failed_sql);
     if (spawn_sql_prepare_transactions(store)
         || spawn_store_prepare_write(store) || spawn_store_prepare_read(store)
         || spawn_store_prepare_history(store) || spawn_store_prepare_room(store)
@@ -440,7 +448,8 @@ static int open_once(spawn_store *store, spawn_failure *why)
         || spawn_store_prepare_control(store)
         || spawn_store_prepare_attempts(store)
         || spawn_store_prepare_order(store) || spawn_store_prepare_look(store)
-        || spawn_store_prepare_dead(store)) {
+        || spawn_store_prepare_dead(store)
+        || spawn_store_prepare_list(store)) {
         (void)fail(store, why, "is not laid out as expected");
         goto bad;
     }
@@ -541,6 +550,7 @@ void spawn_store_close(spawn_store *store)
     spawn_store_finish_order(store);
     spawn_store_finish_look(store);
     spawn_store_finish_dead(store);
+    spawn_store_finish_list(store);
     (void)sqlite3_close(store->db); /* checkpoints */
     store->db = NULL;
 }

@@ -32,9 +32,21 @@ typedef struct {
 
 /** read.c */
 typedef struct {
-    sqlite3_stmt *find, *order, *answer, *list, *list_open, *list_dead, *some,
-        *some_open, *some_dead, *output, *open, *dead;
+    sqlite3_stmt *find, *order, *answer, *output, *open, *dead;
 } spawn_part_read;
+
+/** list.c */
+enum {
+    SPAWN_LIST_ALL,
+    SPAWN_LIST_OPEN,
+    SPAWN_LIST_DEAD,
+    SPAWN_LIST_FAILED,
+    SPAWN_LISTS
+};
+typedef struct {
+    sqlite3_stmt *row[SPAWN_LISTS][2], *some[SPAWN_LISTS][2]; /* or NULL */
+    sqlite3_stmt *place, *ends;
+} spawn_part_list;
 
 /** history.c */
 typedef struct {
@@ -228,6 +240,7 @@ struct spawn_store {
     spawn_part_lock lock;
     spawn_part_in_use in_use;
     spawn_part_look look;
+    spawn_part_list list;
     spawn_part_dead dead;
     int64_t checked_at; /* damage.c: it was marked, and was good; mono ms */
 };

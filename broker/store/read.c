@@ -16,52 +16,16 @@
 #include "broker/process/perl.h"
 #include "broker/store/attempts.h"
 #include "broker/store/job_message.h"
+#include "broker/store/row.h"
 #include "broker/store/sql.h"
 #include "broker/store/store.h"
-
-/* As it is told. ?8: the time of day, ?9: spawn_boot_ms */
-#define TOLD                                                                   \
-    "CASE WHEN state = 1 AND (due_boot > ?9"                                   \
-    " OR (due_boot IS NULL AND due_at > ?8)) THEN 5 ELSE state END"
-#define ANSWER_COLUMNS                                                         \
-    "SELECT seq, id, " TOLD ", queue, body, pid, outcome, exit_code, signal,"  \
-    " core, step, errno, text, submitted_at, started_at, ended_at, elapsed,"   \
-    " rusage, template, progress, result_kind,"                                \
-    " CASE WHEN state = 1 AND fds > 0 THEN fds END,"                           \
-    " CASE WHEN state = 1 THEN ifnull(due_boot - ?9 + ?8, due_at) END,"        \
-    " CASE WHEN state = 1 THEN ifnull(expires_boot - ?9 + ?8, expires_at)"     \
-    " END, CASE WHEN attempt > 1 THEN attempt END,"                            \
-    " CASE WHEN dead = 1 THEN 1 END FROM job "
-#define LIST_FILTER                                                            \
-    "seq < ?1 AND seq >= ?4 AND (?2 = 0 OR ?2 & (1 << " TOLD ")"               \
-    " OR (?2 & 64 AND dead = 1)) AND (?3 = '' OR queue = ?3)"                  \
-    " AND (?5 = 0 OR of_context(body, ?6)) AND (?7 = 0 OR seen(queue, ?10))"   \
-    " ORDER BY seq DESC LIMIT 1"
-
-/* The types of the pointers ?6 and ?10, for SQLite. */
-#define CONTEXT_POINTER "spawn_attr"
-#define FILTER_POINTER  "spawn_list_filter"
-
-/* Where a look at so many rows ends. */
-#define SOME(which)                                                            \
-    "SELECT min(seq) FROM (SELECT seq FROM job WHERE " which                   \
-    "seq < ?1 ORDER BY seq DESC LIMIT ?2)"
 
 #define AT(name) offsetof(spawn_store, read.name)
 static const spawn_statement all[] = {
     {AT(find), "SELECT seq, state, digest FROM job WHERE id = ?1"},
     {AT(order), "SELECT body, data, args FROM job LEFT JOIN input"
                 " ON input.seq = job.seq WHERE job.seq = ?1"},
-    {AT(answer), ANSWER_COLUMNS "WHERE id = ?1"},
-    {AT(list), ANSWER_COLUMNS "WHERE " LIST_FILTER},
-    /* a statement of its own, so that the few open jobs are found by their
-     * index */
-    {AT(list_open), ANSWER_COLUMNS "WHERE state < 4 AND " LIST_FILTER},
-    {AT(some), SOME("")},
-    {AT(some_open), SOME("state < 4 AND ")},
-    {AT(some_dead), SOME("dead = 1 AND ")},
-    /* and for the few that are dead */
-    {AT(list_dead), ANSWER_COLUMNS "WHERE dead = 1 AND " LIST_FILTER},
+    {AT(answer), SPAWN_ROW_COLUMNS "WHERE id = ?1"},
     {AT(dead), "SELECT seq, queue, digest, submitted_at, template, attempt,"
                " dead, priority, unique_key, unique_until, unique_boot,"
                " caller_uid, caller_pid FROM job WHERE id = ?1"},
@@ -76,67 +40,9 @@ static const spawn_statement all[] = {
 };
 #define STATEMENTS (sizeof(all) / sizeof(all[0]))
 
-/* ---- the context of a job, as a function of SQL ---- */
-
-static bool has_text(const spawn_attr *texts, const char *wanted)
-{
-    uint32_t left = spawn_strv_count(texts);
-    const char *text = NULL;
-
-    while (left-- > 0) {
-        text = spawn_strv_next(texts, text);
-        if (strcmp(text, wanted) == 0)
-            return true;
-    }
-    return false;
-}
-
-/* of_context(body, pointer to the filter's spawn_attr) */
-static void of_context(sqlite3_context *context, int count,
-                       sqlite3_value **values)
-{
-    const spawn_attr *wanted =
-        sqlite3_value_pointer(values[1], CONTEXT_POINTER);
-    const void *body = sqlite3_value_blob(values[0]);
-    uint32_t left = wanted ? spawn_strv_count(wanted) : 0;
-    const char *text = NULL;
-    spawn_message m;
-    bool has;
-
-    (void)count;
-    has = body
-          && spawn_body_parse(body, (size_t)sqlite3_value_bytes(values[0]),
-                              SPAWN_M_SUBMIT, SPAWN_FDS_MAX, &m, NULL)
-                 == 0
-          && spawn_has(&m, SPAWN_A_CONTEXT);
-    while (has && left-- > 0) {
-        text = spawn_strv_next(wanted, text);
-        has = has_text(&m.attr[SPAWN_A_CONTEXT], text);
-    }
-    sqlite3_result_int(context, has);
-}
-
-/* seen(queue, pointer to the filter) */
-static void seen(sqlite3_context *context, int count, sqlite3_value **values)
-{
-    const spawn_list_filter *filter =
-        sqlite3_value_pointer(values[1], FILTER_POINTER);
-    const char *queue = (const char *)sqlite3_value_text(values[0]);
-
-    (void)count;
-    sqlite3_result_int(context,
-                       filter && queue && filter->sees(filter->who, queue));
-}
-
 int spawn_store_prepare_read(spawn_store *store)
 {
-    int rv = sqlite3_create_function(store->db, "of_context", 2, SQLITE_UTF8,
-                                     NULL, of_context, NULL, NULL);
-
-    if (!rv)
-        rv = sqlite3_create_function(store->db, "seen", 2, SQLITE_UTF8, NULL,
-                                     seen, NULL, NULL);
-    return rv ? rv : spawn_sql_prepare(store, all, STATEMENTS);
+    return spawn_sql_prepare(store, all, STATEMENTS);
 }
 
 void spawn_store_finish_read(spawn_store *store)
@@ -154,7 +60,7 @@ static bool get_id(sqlite3_stmt *s, int column, spawn_id *ret)
     return true;
 }
 
-static void bind_now(sqlite3_stmt *s)
+void spawn_row_bind_now(sqlite3_stmt *s)
 {
     (void)sqlite3_bind_int64(s, 8, spawn_wall_ms());
     (void)sqlite3_bind_int64(s, 9, spawn_boot_ms());
@@ -246,7 +152,7 @@ const char *spawn_store_name(const spawn_job *job, char *name)
 
 /* ---- answers ---- */
 
-/* Columns of ANSWER_COLUMNS that go into the message as they are. */
+/* Columns of SPAWN_ROW_COLUMNS that go into the message as they are. */
 static const struct {
     uint8_t column;
     uint8_t attr;
@@ -261,12 +167,13 @@ static const struct {
                {23, SPAWN_A_EXPIRES_AT}, {24, SPAWN_A_ATTEMPT},
                {25, SPAWN_A_DEAD}};
 
-static void put_order(sqlite3_stmt *s, spawn_writer *w)
+static void put_order(sqlite3_stmt *s, size_t argv_most, spawn_writer *w)
 {
     const void *body = sqlite3_column_blob(s, 4);
 
     if (body)
-        spawn_answer_order(body, (size_t)sqlite3_column_bytes(s, 4), w);
+        spawn_answer_order(body, (size_t)sqlite3_column_bytes(s, 4), argv_most,
+                           w);
 }
 
 /* Of a Perl job that has ended. */
@@ -367,10 +274,8 @@ static void put_so_far(const spawn_id *id, const uint64_t *from,
         spawn_answer_so_far(job, from, w);
 }
 
-/* attempts: also those before. */
-static int put_row(spawn_store *store, sqlite3_stmt *s, bool with_output,
-                   const uint64_t *from, bool attempts, uint32_t asked,
-                   spawn_writer *w)
+int spawn_row_put(spawn_store *store, sqlite3_stmt *s,
+                  const spawn_row_parts *parts, uint32_t asked, spawn_writer *w)
 {
     const char *queue = (const char *)sqlite3_column_text(s, 3);
     const char *text = (const char *)sqlite3_column_text(s, 12);
@@ -396,16 +301,16 @@ static int put_row(spawn_store *store, sqlite3_stmt *s, bool with_output,
         spawn_put_u64v(w, SPAWN_A_RUSAGE, usage,
                        (uint32_t)(length / sizeof(usage[0])));
     }
-    put_order(s, w);
+    put_order(s, parts->argv_most, w);
     if (sqlite3_column_type(s, 18) != SQLITE_NULL)
         put_progress(s, &id, w);
-    if (with_output)
+    if (parts->output)
         put_output(store, sqlite3_column_int64(s, 0), w);
-    if (from && sqlite3_column_int64(s, 2) == SPAWN_STATE_RUNNING)
-        put_so_far(&id, from, w);
-    if (attempts && sqlite3_column_type(s, 24) != SQLITE_NULL)
-        spawn_store_put_attempts(store, sqlite3_column_int64(s, 0), with_output,
-                                 w);
+    if (parts->from && sqlite3_column_int64(s, 2) == SPAWN_STATE_RUNNING)
+        put_so_far(&id, parts->from, w);
+    if (parts->attempts && sqlite3_column_type(s, 24) != SQLITE_NULL)
+        spawn_store_put_attempts(store, sqlite3_column_int64(s, 0),
+                                 parts->output, w);
     (void)spawn_writer_finish(w, 0);
     return 1;
 }
@@ -413,90 +318,15 @@ static int put_row(spawn_store *store, sqlite3_stmt *s, bool with_output,
 int spawn_store_answer(spawn_store *store, const spawn_id *id, bool with_output,
                        const uint64_t *from, uint32_t asked, spawn_writer *w)
 {
+    const spawn_row_parts parts = {SIZE_MAX, with_output, true, from};
     sqlite3_stmt *s = store->read.answer;
     int rv;
 
     (void)sqlite3_bind_blob(s, 1, id->bytes, SPAWN_ID_SIZE, SQLITE_STATIC);
-    bind_now(s);
+    spawn_row_bind_now(s);
     rv = found(sqlite3_step(s));
     if (rv == 1)
-        rv = put_row(store, s, with_output, from, true, asked, w);
-    spawn_sql_reset(s);
-    return rv;
-}
-
-/* Else thousands of rows that are left out would be one long look. 1; 0: there
- * are no more rows; -1. */
-static int bound(sqlite3_stmt *s, spawn_list_filter *filter)
-{
-    int rv;
-
-    if (filter->from && filter->from < filter->before)
-        return 1;
-    (void)sqlite3_bind_int64(s, 1, filter->before);
-    (void)sqlite3_bind_int(
-        s, 2, filter->context.data ? SPAWN_LIST_READS : SPAWN_LIST_LOOKS);
-    rv = found(sqlite3_step(s));
-    if (rv == 1) {
-        rv = sqlite3_column_type(s, 0) != SQLITE_NULL;
-        filter->from = sqlite3_column_int64(s, 0);
-    }
-    spawn_sql_reset(s);
-    return rv;
-}
-
-_Static_assert(SPAWN_STATES_DEAD == 64, "as in LIST_FILTER");
-
-static sqlite3_stmt *list_of(const spawn_part_read *read, uint64_t states,
-                             sqlite3_stmt **ret_some)
-{
-    const uint64_t ended = 1u << SPAWN_STATE_DONE | SPAWN_STATES_DEAD;
-
-    if (states == SPAWN_STATES_DEAD) {
-        *ret_some = read->some_dead;
-        return read->list_dead;
-    }
-    if (states == 0 || states & ended) {
-        *ret_some = read->some;
-        return read->list;
-    }
-    *ret_some = read->some_open;
-    return read->list_open;
-}
-
-static void bind_sight(sqlite3_stmt *s, int limited, int pointer,
-                       const spawn_list_filter *filter)
-{
-    (void)sqlite3_bind_int(s, limited, filter->sees != NULL);
-    (void)sqlite3_bind_pointer(s, pointer, (void *)(uintptr_t)filter,
-                               FILTER_POINTER, NULL);
-}
-
-int spawn_store_answer_list(spawn_store *store, spawn_list_filter *filter,
-                            uint32_t asked, spawn_writer *w)
-{
-    sqlite3_stmt *some, *s = list_of(&store->read, filter->states, &some);
-    int rv = bound(some, filter);
-
-    if (rv != 1)
-        return rv;
-    (void)sqlite3_bind_int64(s, 1, filter->before);
-    (void)sqlite3_bind_int64(s, 2, (int64_t)filter->states);
-    (void)sqlite3_bind_text(s, 3, filter->queue, -1, SQLITE_STATIC);
-    (void)sqlite3_bind_int64(s, 4, filter->from);
-    (void)sqlite3_bind_int(s, 5, filter->context.data != NULL);
-    (void)sqlite3_bind_pointer(s, 6, &filter->context, CONTEXT_POINTER, NULL);
-    bind_sight(s, 7, 10, filter);
-    bind_now(s);
-    rv = found(sqlite3_step(s));
-    if (rv == 1) {
-        filter->before = sqlite3_column_int64(s, 0);
-        rv = put_row(store, s, false, NULL, false, asked, w);
-    }
-    else if (rv == 0) {
-        filter->before = filter->from;
-        rv = 2;
-    }
+        rv = spawn_row_put(store, s, &parts, asked, w);
     spawn_sql_reset(s);
     return rv;
 }

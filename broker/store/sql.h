@@ -52,6 +52,7 @@ int spawn_store_prepare_attempts(spawn_store *store);
 int spawn_store_prepare_order(spawn_store *store);
 int spawn_store_prepare_look(spawn_store *store);
 int spawn_store_prepare_dead(spawn_store *store);
+int spawn_store_prepare_list(spawn_store *store);
 void spawn_sql_finish_transactions(spawn_store *store);
 void spawn_store_finish_write(spawn_store *store);
 void spawn_store_finish_read(spawn_store *store);
@@ -64,5 +65,6 @@ void spawn_store_finish_attempts(spawn_store *store);
 void spawn_store_finish_order(spawn_store *store);
 void spawn_store_finish_look(spawn_store *store);
 void spawn_store_finish_dead(spawn_store *store);
+void spawn_store_finish_list(spawn_store *store);
 
 #endif

@@ -90,18 +90,34 @@ int spawn_store_read_body(const spawn_job *job, spawn_body **ret);
  * Returns name. */
 const char *spawn_store_name(const spawn_job *job, char *name);
 
-/** Which rows of a list: those with seq < before, one of the states, the queue
- * unless it is "", the context, and what may be seen. */
+/** Which rows of a list: those behind `before`, one of the states, the queue
+ * unless it is "", and so on, and what may be seen. */
 typedef struct {
     char queue[SPAWN_NAME_MAX + 1];
     uint64_t states; /* bits 1 << state as it is told; 0: all */
+    uint64_t ended;  /* ENDED_AS; 0: all, also those that have not */
+    int64_t since;   /* submitted then or later, wall ms; 0: ever */
+    int64_t until;   /* and before that; 0: ever */
     /* pairs that the job's context has all; data NULL: any context */
     spawn_attr context;
+    /* texts that the program or function, the label, anything of the job
+     * contains; NULL: any */
+    const char *what, *label, *search;
     /* who may see jobs of this queue; NULL: all */
     bool (*sees)(const void *who, const char *queue);
     const void *who;
-    int64_t before;
-    int64_t from; /* seq: down to this row it is looked now; 0: not known */
+    bool oldest_first;
+    bool argv_limited; /* of the arguments so many bytes are told */
+    size_t argv_most;
+    int64_t before; /* seq; with oldest_first those with a greater one follow */
+
+    /* the store's own: zeros at first */
+    int64_t up_to;   /* seq: the last row to be looked at; 0: not known */
+    int64_t from;    /* seq: up to this row it is looked now; 0: not known */
+    int64_t looks;   /* rows of this look */
+    uint64_t looked; /* about so many rows were looked at */
+    size_t read;     /* bytes of orders in this look */
+    bool stopped;    /* it was enough */
 } spawn_list_filter;
 
 #define SPAWN_LIST_LOOKS 2000 /* rows, of which each may be left out */
@@ -115,11 +131,13 @@ typedef struct {
  */
 int spawn_store_answer(spawn_store *store, const spawn_id *id, bool with_output,
                        const uint64_t *from, uint32_t asked, spawn_writer *w);
-/** The same for the newest job that a filter lets through; its seq becomes the
+/** The same for the next job that a filter lets through; its seq becomes the
  * filter's before. 2: so many rows were looked at, and none is let
  * through; the filter goes on behind them. */
 int spawn_store_answer_list(spawn_store *store, spawn_list_filter *filter,
                             uint32_t asked, spawn_writer *w);
+/** Before the first of them, with since or until: where such jobs can be. */
+void spawn_store_list_narrow(spawn_store *store, spawn_list_filter *filter);
 
 /* ---- what was open when the last broker ended: read.c ---- */
 

@@ -269,6 +269,7 @@ void spawn_told_job(spawn_page *page, const char *key, const spawn_message *m)
         spawn_state_name((unsigned)spawn_u64_or(m, SPAWN_A_STATE, 0)));
     add_text(page, m, SPAWN_A_QUEUE);
     add_texts(page, m, SPAWN_A_ARGV);
+    add_number(page, m, SPAWN_A_ARGV_CUT);
     add_text(page, m, SPAWN_A_FUNCTION);
     add_text(page, m, SPAWN_A_LABEL);
     add_context(page, m);
