@@ -394,7 +394,7 @@ int spawn_store_answer_list(spawn_store *store, spawn_list_filter *filter,
                             uint32_t asked, spawn_writer *w)
 {
     const spawn_row_parts parts = {
-        filter->argv_limited ? filter->argv_most : SIZE_MAX, false, false};
+        filter->argv_limited ? filter->argv_most : SIZE_MAX, false, false, NULL};
     sqlite3_stmt *some, *s;
     int64_t seq;
     int rv;

@@ -53,40 +53,6 @@ static int done(spawn_page *page, int rv)
 
 /* ---- jobs ---- */
 
-static void put_context(const spawn_choice *choice, spawn_writer *w)
-{
-    char text[320];
-    size_t mark = 0;
-    unsigned i;
-
-    for (i = 0; i < 3; i++) {
-        const char *const *pair = choice->context[i];
-
-        if (!pair[1] || !*pair[1])
-            continue;
-        if (!mark)
-            mark = spawn_open_strv(w, SPAWN_A_CONTEXT);
-        (void)apr_snprintf(text, sizeof(text), "%s=%.256s", pair[0], pair[1]);
-        spawn_add_text(w, mark, text, strlen(text));
-    }
-    if (mark)
-        spawn_close(w, mark);
-}
-
-static void write_list(spawn_writer *w, const spawn_choice *choice)
-{
-    spawn_writer_begin(w, SPAWN_M_LIST, 0);
-    if (*choice->queue)
-        spawn_put_str(w, SPAWN_A_QUEUE, choice->queue);
-    if (choice->states)
-        spawn_put_u64(w, SPAWN_A_STATES, choice->states);
-    spawn_put_u64(w, SPAWN_A_ROWS, choice->rows);
-    put_context(choice, w);
-    if (choice->before)
-        spawn_put_u64(w, SPAWN_A_BEFORE, choice->before);
-    (void)spawn_writer_finish(w, 0);
-}
-
 /* One more than is shown says whether there is another page: client/ does not
  * tell when it has all that was asked for. */
 typedef struct {
@@ -110,12 +76,26 @@ static bool take_row(void *arg, const spawn_message *job)
     return p->row(p->arg, job);
 }
 
+/* When so many were looked at, the page goes on by a link: a search through a
+ * big history is not to hold a worker, or to end at the deadline. */
+static int list(spawn_page *page, spawn_writer *w, spawn_list_place *place,
+                page_of_jobs *p)
+{
+    do {
+        if (done(page, spawn_client_list_page(page->client, w, place, take_row,
+                                              p, &page->why)))
+            return -1;
+    } while (place->more && !place->looked);
+    return 0;
+}
+
 int spawn_ask_jobs(spawn_page *page, const spawn_choice *choice,
                    bool (*row)(void *arg, const spawn_message *job), void *arg,
-                   uint64_t *ret_before)
+                   spawn_next *ret)
 {
     uint8_t room[SPAWN_WIRE_HEADER + SPAWN_LIST_BODY];
-    page_of_jobs p = {row, arg, choice->rows, 0, false};
+    page_of_jobs p = {row, arg, (unsigned)choice->rows, 0, false};
+    spawn_list_place place = {.more = true};
     spawn_choice one_more = *choice;
     spawn_writer w;
 
@@ -123,25 +103,27 @@ int spawn_ask_jobs(spawn_page *page, const spawn_choice *choice,
     if (!have_client(page))
         return -1;
     spawn_writer_init_fixed(&w, room, sizeof(room));
-    write_list(&w, &one_more);
-    if (done(page,
-             spawn_client_list(page->client, &w, take_row, &p, &page->why)))
+    spawn_choice_write(&one_more, &w);
+    if (list(page, &w, &place, &p))
         return -1;
-    *ret_before = p.more ? p.last : 0;
+    ret->looked = !p.more && place.more && place.looked;
+    ret->before = p.more ? p.last : ret->looked ? place.before : 0;
     return 0;
 }
 
 int spawn_ask_dead(spawn_page *page, uint64_t *ret)
 {
     uint8_t room[SPAWN_WIRE_HEADER + SPAWN_LIST_BODY];
-    spawn_choice choice = {.queue = "", .states = SPAWN_STATES_DEAD};
     spawn_answer answer;
     spawn_writer w;
 
     if (!have_client(page))
         return -1;
     spawn_writer_init_fixed(&w, room, sizeof(room));
-    write_list(&w, &choice);
+    spawn_writer_begin(&w, SPAWN_M_LIST, 0);
+    spawn_put_u64(&w, SPAWN_A_STATES, SPAWN_STATES_DEAD);
+    spawn_put_u64(&w, SPAWN_A_ROWS, 0);
+    (void)spawn_writer_finish(&w, 0);
     if (done(page, spawn_client_ask(page->client, &w, 0, &answer, &page->why)))
         return -1;
     *ret = spawn_u64_or(&answer.message, SPAWN_A_DEAD, 0);

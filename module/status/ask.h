@@ -9,23 +9,21 @@
 #ifndef SPAWN_STATUS_ASK_H
 #define SPAWN_STATUS_ASK_H
 
+#include "client/choice.h"
 #include "client/meters.h"
 #include "module/status/page.h"
 
-/** Which jobs are listed. */
+/** Where a list goes on. */
 typedef struct {
-    const char *queue;         /* "": all */
-    uint64_t states;           /* a bit for each; 0: all */
-    const char *context[3][2]; /* name and value; value "": any */
-    uint64_t before;           /* 0: the newest ones */
-    unsigned rows;
-} spawn_choice;
+    uint64_t before; /* for the next page; 0: there is none */
+    bool looked; /* as many jobs as may be were looked at: there may be more,
+                    though fewer were found than were wanted */
+} spawn_next;
 
-/** Jobs of one page, the newest first. *ret_before: for the next page, 0 when
- * there is none. */
+/** Jobs of one page. */
 int spawn_ask_jobs(spawn_page *page, const spawn_choice *choice,
                    bool (*row)(void *arg, const spawn_message *job), void *arg,
-                   uint64_t *ret_before);
+                   spawn_next *ret);
 
 /** How many jobs are dead. */
 int spawn_ask_dead(spawn_page *page, uint64_t *ret);

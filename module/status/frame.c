@@ -11,9 +11,10 @@
 
 /* ---- links to the same page ---- */
 
-static const char *const known[] = {"view",    "job",  "queue", "state",
-                                    "request", "user", "vhost", "before",
-                                    "refresh", "rows"};
+static const char *const known[] = {
+    "view",  "job",   "q",       "queue",   "state", "outcome",
+    "what",  "label", "request", "user",    "vhost", "since",
+    "until", "sort",  "before",  "refresh", "rows"};
 
 /* What was asked for, with another value of one argument. Without JavaScript
  * the choices of the page live in its address. */

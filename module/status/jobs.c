@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The list of jobs: the newest first, chosen by queue, state and context, some
- * at a time. Runs in httpd children, in the thread of the request. Must ask for
- * one page only: a history may have millions.
+ * The list of jobs: those that are chosen, some at a time. Runs in httpd
+ * children, in the thread of the request. Must ask for one page only: a history
+ * may have millions.
  */
+#include <stdlib.h>
 #include <string.h>
 
-#include "common/spawn_field.h"
-#include "common/spawn_name.h"
+#include "module/status/act.h"
 #include "module/status/ask.h"
+#include "module/status/filter.h"
 #include "module/status/frame.h"
 #include "module/status/rows.h"
 #include "module/status/told.h"
@@ -16,209 +17,170 @@
 
 #define ROWS 50
 
-#define BIT(state) (1ull << SPAWN_STATE_##state)
+/* ---- rows that are sorted before they are shown ---- */
 
-static const struct {
-    const char *name, *word;
-    uint64_t states;
-} choices[] = {{"", "all", 0},
-               {"active", "not ended",
-                BIT(DELAYED) | BIT(QUEUED) | BIT(STARTING) | BIT(RUNNING)},
-               {"delayed", "delayed", BIT(DELAYED)},
-               {"queued", "queued", BIT(QUEUED)},
-               {"running", "starting or running", BIT(STARTING) | BIT(RUNNING)},
-               {"done", "ended", BIT(DONE)},
-               {"dead", "dead", SPAWN_STATES_DEAD}};
-
-#define CHOICES (sizeof(choices) / sizeof(choices[0]))
-
-/* Arguments of the query, and the names in the context of jobs. */
-static const char *const contexts[3][2] = {
-    {"request", "request_id"}, {"user", "user"}, {"vhost", "vhost"}};
-
-static int read_state(spawn_page *page, spawn_choice *choice)
-{
-    const char *name = spawn_page_arg(page, "state");
-    size_t i;
-
-    for (i = 0; i < CHOICES; i++) {
-        if (strcmp(choices[i].name, name) == 0) {
-            choice->states = choices[i].states;
-            return 0;
-        }
-    }
-    return spawn_page_fail(page, HTTP_BAD_REQUEST,
-                           "state: '%.64s' is not one; wanted: active, "
-                           "delayed, queued, running, done, dead",
-                           name);
-}
-
-static int read_number(spawn_page *page, const char *name, int64_t least,
-                       int64_t most, int64_t *ret)
-{
-    const char *text = spawn_page_arg(page, name);
-    int64_t number;
-
-    if (!*text)
-        return 0;
-    if (spawn_parse_integer(text, &number) || number < least || number > most)
-        return spawn_page_fail(page, HTTP_BAD_REQUEST,
-                               "%s: '%.64s' is not a number of those that are "
-                               "allowed",
-                               name, text);
-    *ret = number;
-    return 0;
-}
-
-static int read_choice(spawn_page *page, spawn_choice *choice)
-{
-    int64_t rows = ROWS, before = 0;
-    unsigned i;
-
-    memset(choice, 0, sizeof(*choice));
-    choice->queue = spawn_page_arg(page, "queue");
-    if (*choice->queue && !spawn_queue_name_ok(choice->queue))
-        return spawn_page_fail(page, HTTP_BAD_REQUEST,
-                               "queue: '%.64s' is not a queue's name",
-                               choice->queue);
-    for (i = 0; i < 3; i++) {
-        choice->context[i][0] = contexts[i][1];
-        choice->context[i][1] = spawn_page_arg(page, contexts[i][0]);
-    }
-    if (read_state(page, choice)
-        || read_number(page, "before", 1, INT64_MAX, &before)
-        || read_number(page, "rows", 1, SPAWN_LIST_MAX, &rows))
-        return -1;
-    choice->before = (uint64_t)before;
-    choice->rows = (unsigned)rows;
-    return 0;
-}
-
-/* ---- the form ---- */
-
-static void put_queue_option(void *arg, const spawn_message *queue)
-{
-    const char *name = spawn_str_or(queue, SPAWN_A_QUEUE, "");
-    spawn_page *page = arg;
-
-    spawn_page_html(page, "<option");
-    if (strcmp(name, spawn_page_arg(page, "queue")) == 0)
-        spawn_page_html(page, " selected");
-    spawn_page_html(page, ">");
-    spawn_page_text(page, name);
-    spawn_page_html(page, "</option>");
-}
-
-static void put_input(spawn_page *page, const char *name, const char *word)
-{
-    spawn_page_format(page,
-                      "<label>%s<input type=\"text\" name=\"%s\" "
-                      "maxlength=\"256\" value=\"",
-                      word, name);
-    spawn_page_attr(page, spawn_page_arg(page, name));
-    spawn_page_html(page, "\"></label>\n");
-}
-
-static int put_form(spawn_page *page)
-{
-    size_t i;
-
-    spawn_page_html(page, "<form class=\"filter\" method=\"get\" "
-                          "role=\"search\" aria-label=\"Which jobs\">\n"
-                          "<input type=\"hidden\" name=\"view\" "
-                          "value=\"jobs\">\n"
-                          "<label>Queue<select name=\"queue\">"
-                          "<option value=\"\">all</option>");
-    if (spawn_ask_queues(page, "", put_queue_option, page))
-        return -1;
-    spawn_page_html(page, "</select></label>\n<label>State<select "
-                          "name=\"state\">");
-    for (i = 0; i < CHOICES; i++)
-        spawn_page_format(
-            page, "<option value=\"%s\"%s>%s</option>", choices[i].name,
-            strcmp(choices[i].name, spawn_page_arg(page, "state")) == 0
-                ? " selected"
-                : "",
-            choices[i].word);
-    spawn_page_html(page, "</select></label>\n");
-    put_input(page, "user", "User");
-    put_input(page, "vhost", "Virtual host");
-    put_input(page, "request", "Request id");
-    spawn_page_html(page, "<button type=\"submit\">Show</button>\n</form>\n");
-    return 0;
-}
-
-/* ---- the list ---- */
+typedef struct {
+    apr_bucket_brigade *html;
+    uint64_t took; /* us */
+    unsigned place;
+} sorted;
 
 typedef struct {
     spawn_page *page;
     unsigned count;
-} counted;
+    sorted *rows; /* NULL: they are shown as they come */
+} list;
+
+static uint64_t took(const spawn_page *page, const spawn_message *job)
+{
+    uint64_t started = spawn_u64_or(job, SPAWN_A_STARTED_AT, 0);
+    uint64_t now = (uint64_t)page->now;
+
+    if (spawn_u64_or(job, SPAWN_A_STATE, 0) == SPAWN_STATE_RUNNING)
+        return started && now > started ? (now - started) * 1000 : 0;
+    return spawn_u64_or(job, SPAWN_A_ELAPSED, 0);
+}
+
+static void put_aside(list *l, const spawn_message *job)
+{
+    spawn_page *page = l->page;
+    apr_bucket_brigade *out = page->out;
+    sorted *row = &l->rows[l->count];
+
+    row->html = page->out =
+        apr_brigade_create(page->r->pool, page->r->connection->bucket_alloc);
+    row->took = took(page, job);
+    row->place = l->count;
+    (void)spawn_rows_job(page, job);
+    page->out = out;
+}
 
 static bool put_row(void *arg, const spawn_message *job)
 {
-    counted *c = arg;
+    list *l = arg;
 
-    c->count++;
-    return spawn_rows_job(c->page, job);
+    if (l->rows)
+        put_aside(l, job);
+    else
+        (void)spawn_rows_job(l->page, job);
+    l->count++;
+    return true;
 }
 
-static void put_pages(spawn_page *page, const spawn_choice *choice,
-                      uint64_t before)
+static int longest_first(const void *a, const void *b)
 {
-    static const char *const kept[] = {"queue", "state",   "user",
-                                       "vhost", "request", "rows"};
-    int older;
+    const sorted *one = a, *two = b;
+
+    if (one->took != two->took)
+        return one->took > two->took ? -1 : 1;
+    return one->place < two->place ? -1 : 1;
+}
+
+static void put_sorted(list *l)
+{
+    unsigned i;
+
+    if (!l->rows)
+        return;
+    qsort(l->rows, l->count, sizeof(*l->rows), longest_first);
+    for (i = 0; i < l->count; i++)
+        APR_BRIGADE_CONCAT(l->page->out, l->rows[i].html);
+}
+
+/* ---- around them ---- */
+
+static void put_pages(spawn_page *page, const spawn_choice *choice,
+                      const spawn_next *next)
+{
+    const char *words[2][2] = {{"The newest", "Older jobs"},
+                               {"The oldest", "Newer jobs"}};
+    const char **word = words[choice->oldest_first];
 
     spawn_page_html(page, "<nav class=\"pages\" aria-label=\"Pages\">");
-    for (older = 0; older <= 1; older++) {
-        size_t i;
-
-        if (older ? !before : !choice->before)
-            continue;
+    if (choice->before) {
         spawn_page_html(page, "<a class=\"button\" href=\"?view=jobs");
-        for (i = 0; i < sizeof(kept) / sizeof(kept[0]); i++) {
-            const char *is = spawn_page_arg(page, kept[i]);
-
-            if (!*is)
-                continue;
-            spawn_page_format(page, "&amp;%s=", kept[i]);
-            spawn_page_query(page, is);
-        }
-        if (older)
-            spawn_page_format(page, "&amp;before=%llu\">Older jobs</a> ",
-                              (unsigned long long)before);
-        else
-            spawn_page_html(page, "\">The newest</a> ");
+        spawn_filter_link(page, true);
+        spawn_page_format(page, "\">%s</a> ", word[0]);
+    }
+    if (next->before) {
+        spawn_page_html(page, "<a class=\"button\" href=\"?view=jobs");
+        spawn_filter_link(page, true);
+        spawn_page_format(page, "&amp;before=%llu\">%s</a> ",
+                          (unsigned long long)next->before, word[1]);
     }
     spawn_page_html(page, "</nav>\n");
 }
 
+static void put_note(spawn_page *page, const list *l, const spawn_next *next)
+{
+    if (next->looked)
+        spawn_page_format(page,
+                          "<p class=\"notice\">%u found so far: not all jobs "
+                          "were looked at. The next page goes on with the "
+                          "search.</p>\n",
+                          l->count);
+    else if (!l->count)
+        spawn_page_html(page, "<p class=\"empty\">There is no such job.</p>\n");
+}
+
+/* Said by a screen reader while somebody types. */
+static void put_count(spawn_page *page, unsigned count, bool more)
+{
+    spawn_page_format(
+        page, "<p id=\"count\" aria-live=\"polite\">%u job%s%s</p>\n", count,
+        count == 1 ? "" : "s", more ? ", and there may be more" : "");
+}
+
+/* How many there are is told above them. */
+static int put_found(spawn_page *page, const spawn_choice *choice)
+{
+    apr_bucket_brigade *above = page->out, *found;
+    list l = {page, 0, NULL};
+    spawn_next next;
+    int rv;
+
+    found = page->out =
+        apr_brigade_create(page->r->pool, page->r->connection->bucket_alloc);
+    if (spawn_filter_by_took(page))
+        l.rows = apr_pcalloc(page->r->pool,
+                             (apr_size_t)choice->rows * sizeof(*l.rows));
+    spawn_page_html(page, "<div id=\"found\">\n");
+    spawn_rows_begin(page, choice->oldest_first ? "Jobs, the oldest first"
+                           : l.rows ? "Jobs, the longest of these first"
+                                    : "Jobs, the newest first");
+    rv = spawn_ask_jobs(page, choice, put_row, &l, &next);
+    if (rv) {
+        page->out = above;
+        return -1;
+    }
+    put_sorted(&l);
+    spawn_rows_end(page);
+    put_note(page, &l, &next);
+    put_pages(page, choice, &next);
+    spawn_page_html(page, "</div>\n");
+    page->out = above;
+    put_count(page, l.count, next.before != 0);
+    APR_BRIGADE_CONCAT(page->out, found);
+    return 0;
+}
+
 int spawn_view_jobs(spawn_page *page)
 {
-    counted c = {page, 0};
     spawn_choice choice;
-    uint64_t before;
     bool dead;
 
-    if (read_choice(page, &choice))
+    if (spawn_filter_read(page, ROWS, &choice))
         return -1;
     dead = choice.states == SPAWN_STATES_DEAD;
     spawn_frame_begin(page, dead ? "Dead jobs" : "Jobs", dead ? "dead" : "jobs",
                       true);
     spawn_page_format(page, "<h1>%s</h1>\n", dead ? "Dead jobs" : "Jobs");
+    spawn_act_done(page);
     if (dead)
         spawn_page_html(page, "<p class=\"soft\">Jobs that have failed, and "
                               "have no retry left.</p>\n");
-    if (put_form(page))
+    if (spawn_filter_form(page) || put_found(page, &choice))
         return -1;
-    spawn_rows_begin(page, "Jobs, the newest first");
-    if (spawn_ask_jobs(page, &choice, put_row, &c, &before))
-        return -1;
-    spawn_rows_end(page);
-    if (!c.count)
-        spawn_page_html(page, "<p class=\"empty\">There is no such job.</p>\n");
-    put_pages(page, &choice, before);
     spawn_frame_end(page, true);
     return 0;
 }
@@ -234,17 +196,19 @@ static bool tell_job(void *arg, const spawn_message *job)
 int spawn_view_jobs_json(spawn_page *page)
 {
     spawn_choice choice;
-    uint64_t before;
+    spawn_next next;
 
-    if (read_choice(page, &choice))
+    if (spawn_filter_read(page, ROWS, &choice))
         return -1;
     spawn_json_open(page, "jobs", '[');
-    if (spawn_ask_jobs(page, &choice, tell_job, page, &before))
+    if (spawn_ask_jobs(page, &choice, tell_job, page, &next))
         return -1;
     spawn_json_close(page, ']');
-    if (before)
-        spawn_json_number(page, "before", before);
+    if (next.before)
+        spawn_json_number(page, "before", next.before);
     else
         spawn_json_word(page, "before", "null");
+    if (next.looked)
+        spawn_json_word(page, "looked", "true");
     return 0;
 }

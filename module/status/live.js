@@ -9,6 +9,7 @@
   const LATE = 3;                       /* so many failed in a row: it is said */
   const given = new URLSearchParams(location.search).get('refresh');
   const seconds = given === null ? 5 : Math.min(Math.max(parseInt(given, 10) || 0, 0), 3600);
+  const PAUSE = 300;                    /* ms without a key: what was typed is searched for */
   const filter = () => document.activeElement && document.activeElement.closest('form');
   /* an element that the keyboard can be at, in the page that comes anew too */
   const named = (e, all) => e.id || e.getAttribute('href')
@@ -16,6 +17,8 @@
   const selected = () => { const s = getSelection(); return s && !s.isCollapsed; };
   let failed = 0;
   let timer = 0;
+  let typed = 0;
+  let search = null;                    /* the one that is on its way */
 
   function mark() {
     document.querySelectorAll('#refresh a').forEach(function (a) {
@@ -56,6 +59,62 @@
     return true;
   }
 
+  /* What was found alone: who is in the form stays there, with what was typed. */
+  function replaceFound(page) {
+    const old = document.getElementById('found');
+    const now = page.getElementById('found');
+    const count = document.getElementById('count');
+    if (!old || !now)
+      return false;
+    old.replaceWith(now);
+    if (count)
+      count.textContent = page.getElementById('count').textContent;
+    return true;
+  }
+
+  /* The address of what the form has, without what is empty: it can be kept, and sent on. */
+  function address(form) {
+    const query = new URLSearchParams();
+    new FormData(form).forEach(function (value, name) {
+      if (value !== '')
+        query.append(name, value);
+    });
+    if (given !== null)
+      query.append('refresh', given);
+    return location.pathname + '?' + query;
+  }
+
+  async function find(form) {
+    const where = address(form);
+    if (search)
+      search.abort();
+    const mine = search = new AbortController();
+    try {
+      const answer = await fetch(where, {cache: 'no-store', signal: mine.signal});
+      const page = new DOMParser().parseFromString(await answer.text(), 'text/html');
+      if (mine !== search)
+        return;
+      const count = document.getElementById('count');
+      if (answer.ok && replaceFound(page))
+        history.replaceState(null, '', where);
+      else if (count)                   /* half a time, an unknown queue: it is said, and nothing else changes */
+        count.textContent = (page.querySelector('.notice.bad') || {textContent: 'No answer.'}).textContent;
+    } catch (e) {
+      return;                           /* another search has begun, or httpd is being restarted */
+    } finally {
+      if (mine === search)
+        search = null;
+    }
+  }
+
+  document.addEventListener('input', function (e) {
+    const form = e.target.closest('form.filter');
+    if (!form)
+      return;
+    clearTimeout(typed);
+    typed = setTimeout(() => find(form), PAUSE);
+  });
+
   function late() {
     const asOf = document.getElementById('as-of');
     asOf.classList.toggle('late', failed >= LATE);
@@ -67,12 +126,14 @@
     if (document.hidden)
       return;
     /* what somebody types, chooses or marks is left alone */
-    if (!filter() && !selected()) {
+    const typing = filter();
+    if (!selected() && !search && (!typing || typing.matches('form.filter'))) {
+      const asked = location.href;
       try {
-        const answer = await fetch(location.href, {cache: 'no-store', signal: AbortSignal.timeout(10000)});
+        const answer = await fetch(asked, {cache: 'no-store', signal: AbortSignal.timeout(10000)});
         const page = new DOMParser().parseFromString(await answer.text(), 'text/html');
         failed = answer.ok || answer.status === 503 ? 0 : failed + 1;
-        if (!replace(page))
+        if (asked === location.href && !search && !(filter() ? replaceFound(page) : replace(page)))
           failed++;
       } catch (e) {
         failed++;                       /* httpd is being restarted: asked again */

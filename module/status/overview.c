@@ -58,7 +58,7 @@ static void put_sums(spawn_page *page, const overview *o, uint64_t dead)
     tile(page, "?view=jobs&amp;state=running", "busy", o->running, "running");
     tile(page, "?view=jobs&amp;state=queued", "wait", o->waiting, "waiting");
     tile(page, "?view=jobs&amp;state=delayed", "plain", o->delayed, "delayed");
-    tile(page, "?view=jobs&amp;state=done", "bad", failed,
+    tile(page, "?view=jobs&amp;outcome=failed&amp;since=1h", "bad", failed,
          "failed in the last hour");
     tile(page, "?view=jobs&amp;state=dead", "bad", dead, "dead");
     spawn_page_html(page, "</ul>\n");
@@ -290,12 +290,12 @@ static int put_templates(spawn_page *page)
 
 static int put_newest(spawn_page *page)
 {
-    spawn_choice choice = {.queue = "", .rows = NEWEST};
-    uint64_t before;
+    spawn_choice choice = {.rows = NEWEST};
+    spawn_next next;
 
     spawn_page_html(page, "<h2>Newest jobs</h2>\n");
     spawn_rows_begin(page, "The newest jobs");
-    if (spawn_ask_jobs(page, &choice, spawn_rows_job, page, &before))
+    if (spawn_ask_jobs(page, &choice, spawn_rows_job, page, &next))
         return -1;
     spawn_rows_end(page);
     spawn_page_html(page, "<p><a href=\"?view=jobs\">All jobs</a></p>\n");

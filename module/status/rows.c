@@ -105,6 +105,9 @@ static void put_command(spawn_page *page, const spawn_message *job)
     }
     spawn_page_html(page, "<code>");
     spawn_page_short(page, command ? command : "", COMMAND_SHOWN);
+    if (spawn_has(job, SPAWN_A_ARGV_CUT)
+        && strlen(command ? command : "") <= COMMAND_SHOWN)
+        spawn_page_html(page, "&#8230;");
     spawn_page_html(page, "</code>");
     free(command);
     if (spawn_progress_text(job, progress, sizeof(progress))) {
