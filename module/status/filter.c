@@ -156,7 +156,8 @@ static int read_texts(spawn_page *page, spawn_choice *c)
                : 0;
 }
 
-int spawn_filter_read(spawn_page *page, unsigned rows, spawn_choice *c)
+int spawn_filter_read(spawn_page *page, unsigned rows, unsigned most,
+                      spawn_choice *c)
 {
     uint64_t sort = NEWEST;
 
@@ -172,7 +173,7 @@ int spawn_filter_read(spawn_page *page, unsigned rows, spawn_choice *c)
         || read_time(page, "until", &c->until)
         || read_option(page, "sort", sorts, COUNT(sorts), &sort)
         || read_number(page, "before", 1, INT64_MAX, &c->before)
-        || read_number(page, "rows", 1, SPAWN_LIST_MAX, &c->rows))
+        || read_number(page, "rows", 1, most, &c->rows))
         return -1;
     c->oldest_first = sort == OLDEST;
     if (spawn_filter_any(page))
@@ -198,24 +199,34 @@ bool spawn_filter_by_took(const spawn_page *page)
 
 /* ---- in links ---- */
 
-static void put_arg(spawn_page *page, const char *name)
+static void put_arg(spawn_page *page, const char *between, const char *name)
 {
     const char *value = spawn_page_arg(page, name);
 
     if (!*value)
         return;
-    spawn_page_format(page, "&amp;%s=", name);
+    spawn_page_format(page, "%s%s=", between, name);
     spawn_page_query(page, value);
 }
 
-void spawn_filter_link(spawn_page *page, bool place)
+static void put_args(spawn_page *page, const char *between, bool place)
 {
     size_t i;
 
     for (i = 0; i < COUNT(chosen_by); i++)
-        put_arg(page, chosen_by[i]);
+        put_arg(page, between, chosen_by[i]);
     for (i = 0; place && i < COUNT(placed_by); i++)
-        put_arg(page, placed_by[i]);
+        put_arg(page, between, placed_by[i]);
+}
+
+void spawn_filter_link(spawn_page *page, bool place)
+{
+    put_args(page, "&amp;", place);
+}
+
+void spawn_filter_header(spawn_page *page)
+{
+    put_args(page, "&", true);
 }
 
 const char *spawn_filter_text(const spawn_page *page)
@@ -307,9 +318,9 @@ int spawn_filter_form(spawn_page *page)
     put_input(page, "vhost", "Virtual host", "");
     put_input(page, "request", "Request id", "");
     put_input(page, "since", "Submitted since",
-              " list=\"times\" placeholder=\"1h, 2030-01-31T17:30\"");
+              " list=\"times\" placeholder=\"1h or 2030-01-31\"");
     put_input(page, "until", "Submitted before",
-              " list=\"times\" placeholder=\"1h, 2030-01-31T17:30\"");
+              " list=\"times\" placeholder=\"1h or 2030-01-31\"");
     put_select(page, "sort", "Sort", sorts, COUNT(sorts));
     spawn_page_html(page, "<datalist id=\"times\"><option value=\"15m\">"
                           "<option value=\"1h\"><option value=\"1d\">"

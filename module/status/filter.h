@@ -12,9 +12,10 @@
 #include "client/choice.h"
 #include "module/status/page.h"
 
-/** From the query. rows: as many as are shown, when it does not say. @return 0,
- * or -1 with the page's status and why. */
-int spawn_filter_read(spawn_page *page, unsigned rows, spawn_choice *ret);
+/** From the query. rows: as many as are shown, when it does not say; most: as
+ * many as it may say. @return 0, or -1 with the page's status and why. */
+int spawn_filter_read(spawn_page *page, unsigned rows, unsigned most,
+                      spawn_choice *ret);
 
 /** Are jobs chosen by anything? */
 bool spawn_filter_any(const spawn_page *page);
@@ -26,6 +27,8 @@ int spawn_filter_form(spawn_page *page);
 /** "&amp;queue=q&amp;state=done": for a link in a page. place: with what pages
  * are turned by, too. */
 void spawn_filter_link(spawn_page *page, bool place);
+/** The same, with its place, for a header: "&queue=q". */
+void spawn_filter_header(spawn_page *page);
 
 /** The same as text that names this choice, "" for all jobs. */
 const char *spawn_filter_text(const spawn_page *page);

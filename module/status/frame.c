@@ -122,7 +122,13 @@ void spawn_frame_end(spawn_page *page, bool live)
         put_choice(page, "30", "every 30 s");
         spawn_page_html(page, "</p>\n<p><a href=\"");
         same_page(page, "format", "json");
-        spawn_page_html(page, "\">As JSON</a></p>\n");
+        spawn_page_html(page, "\">As JSON</a>");
+        if (strcmp(spawn_page_arg(page, "view"), "jobs") == 0) {
+            spawn_page_html(page, " <a href=\"");
+            same_page(page, "format", "csv");
+            spawn_page_html(page, "\">As CSV</a>");
+        }
+        spawn_page_html(page, "</p>\n");
     }
     spawn_page_html(page, "</footer>\n</body>\n</html>\n");
 }

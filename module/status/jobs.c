@@ -169,7 +169,7 @@ int spawn_view_jobs(spawn_page *page)
     spawn_choice choice;
     bool dead;
 
-    if (spawn_filter_read(page, ROWS, &choice))
+    if (spawn_filter_read(page, ROWS, SPAWN_LIST_MAX, &choice))
         return -1;
     dead = choice.states == SPAWN_STATES_DEAD;
     spawn_frame_begin(page, dead ? "Dead jobs" : "Jobs", dead ? "dead" : "jobs",
@@ -198,7 +198,7 @@ int spawn_view_jobs_json(spawn_page *page)
     spawn_choice choice;
     spawn_next next;
 
-    if (spawn_filter_read(page, ROWS, &choice))
+    if (spawn_filter_read(page, ROWS, SPAWN_LIST_MAX, &choice))
         return -1;
     spawn_json_open(page, "jobs", '[');
     if (spawn_ask_jobs(page, &choice, tell_job, page, &next))

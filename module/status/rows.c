@@ -45,8 +45,7 @@ void spawn_rows_badge(spawn_page *page, const spawn_message *job)
     spawn_page_badge(page, kind_of(job), text);
 }
 
-/* A value of its context, or NULL. */
-static const char *context_of(const spawn_message *job, const char *name)
+const char *spawn_rows_context(const spawn_message *job, const char *name)
 {
     const spawn_attr *a = &job->attr[SPAWN_A_CONTEXT];
     size_t length = strlen(name);
@@ -136,8 +135,8 @@ static void put_took(spawn_page *page, const spawn_message *job)
 
 static void put_who(spawn_page *page, const spawn_message *job)
 {
-    const char *user = context_of(job, "user");
-    const char *client = context_of(job, "client");
+    const char *user = spawn_rows_context(job, "user");
+    const char *client = spawn_rows_context(job, "client");
 
     if (user)
         spawn_page_short(page, user, WORD_SHOWN);

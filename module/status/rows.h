@@ -14,6 +14,9 @@
 /** "running", "exited 0": with the colour and the sign of good or bad. */
 void spawn_rows_badge(spawn_page *page, const spawn_message *job);
 
+/** A value of its context, or NULL. */
+const char *spawn_rows_context(const spawn_message *job, const char *name);
+
 /** Head and end of the table. caption: for who does not see what is above. */
 void spawn_rows_begin(spawn_page *page, const char *caption);
 void spawn_rows_end(spawn_page *page);

@@ -29,16 +29,17 @@ typedef struct {
     const char *name;
     int (*html)(spawn_page *page);
     int (*json)(spawn_page *page);
+    int (*csv)(spawn_page *page);
 } view;
 
 static const view views[] = {
-    {"overview", spawn_view_overview, spawn_view_overview_json},
-    {"jobs", spawn_view_jobs, spawn_view_jobs_json},
-    {"job", spawn_view_job, spawn_view_job_json}};
+    {"overview", spawn_view_overview, spawn_view_overview_json, NULL},
+    {"jobs", spawn_view_jobs, spawn_view_jobs_json, spawn_view_jobs_csv},
+    {"job", spawn_view_job, spawn_view_job_json, NULL}};
 
 /* What is sent as a form; and what is asked before that. */
-static const view do_act = {"do", spawn_act_do, NULL};
-static const view ask_act = {"act", spawn_act_ask, NULL};
+static const view do_act = {"do", spawn_act_do, NULL, NULL};
+static const view ask_act = {"act", spawn_act_ask, NULL, NULL};
 
 /* ---- the forms ---- */
 
@@ -80,16 +81,27 @@ static void as_json(spawn_page *page, const view *v)
     spawn_page_html(page, "\n");
 }
 
-/* A scraper looks at the status, and a person at the text. */
-static void as_prometheus(spawn_page *page)
+/* A program looks at the status, and a person at the text. */
+static void as_lines(spawn_page *page, const char *type,
+                     int (*put)(spawn_page *page))
 {
-    spawn_page_headers(page, SPAWN_PROMETHEUS_TYPE);
-    if (spawn_view_metrics(page) == 0)
+    spawn_page_headers(page, type);
+    if (put(page) == 0)
         return;
     discard(page);
+    ap_set_content_type(page->r, "text/plain; charset=utf-8");
+    apr_table_unset(page->r->headers_out, "Content-Disposition");
     spawn_page_html(page, "# ");
     spawn_page_html(page, page->why.text);
     spawn_page_html(page, "\n");
+}
+
+/* It is kept as a file. */
+static void as_csv(spawn_page *page, int (*put)(spawn_page *page))
+{
+    apr_table_setn(page->r->headers_out, "Content-Disposition",
+                   "attachment; filename=\"jobs.csv\"");
+    as_lines(page, "text/csv; charset=utf-8; header=present", put);
 }
 
 static const view *view_of(const spawn_page *page)
@@ -120,7 +132,9 @@ static int write_view(spawn_page *page)
     else if (strcmp(format, "json") == 0)
         as_json(page, view_of(page));
     else if (strcmp(format, "prometheus") == 0)
-        as_prometheus(page);
+        as_lines(page, SPAWN_PROMETHEUS_TYPE, spawn_view_metrics);
+    else if (strcmp(format, "csv") == 0 && view_of(page)->csv)
+        as_csv(page, view_of(page)->csv);
     else if (!*format || strcmp(format, "html") == 0)
         as_html(page, view_of(page));
     else

@@ -19,6 +19,9 @@ int spawn_view_overview_json(spawn_page *page);
 int spawn_view_jobs(spawn_page *page);
 int spawn_view_jobs_json(spawn_page *page);
 
+/** csv.c: the same jobs. */
+int spawn_view_jobs_csv(spawn_page *page);
+
 /** job.c: all that is known of one. */
 int spawn_view_job(spawn_page *page);
 int spawn_view_job_json(spawn_page *page);
