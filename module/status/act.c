@@ -7,20 +7,15 @@
  */
 #include "module/status/act.h"
 
-#include <signal.h>
 #include <string.h>
-#include <strings.h>
 
 #include "common/spawn_name.h"
 #include "module/few.h"
 #include "module/status/ask.h"
+#include "module/status/form.h"
 #include "module/status/frame.h"
+#include "module/status/many.h"
 #include "module/status/rows.h"
-#include "module/status/token.h"
-
-#define FORM_FIELDS 8
-#define FORM_SIZE   4096
-#define FIELD_SIZE  256
 
 typedef struct {
     const char *name;
@@ -96,32 +91,7 @@ static int read_wanted(spawn_page *page, wanted *w)
     return 0;
 }
 
-/* Who has no name here can be anybody on this machine, or a page whose name
- * points to it. */
-static int no_control(spawn_page *page)
-{
-    if (page->switched_on)
-        return spawn_page_fail(page, HTTP_FORBIDDEN,
-                               "Only who has logged in can act here: httpd "
-                               "knows no user (Require valid-user).");
-    return spawn_page_fail(page, HTTP_FORBIDDEN,
-                           "This page only shows: SpawnStatusControl is off "
-                           "here.");
-}
-
 /* ---- the page that asks ---- */
-
-static void put_signals(spawn_page *page)
-{
-    static const char *const signals[] = {"TERM", "KILL", "INT",  "HUP", "QUIT",
-                                          "USR1", "USR2", "STOP", "CONT"};
-    size_t i;
-
-    spawn_page_html(page, "<label>Signal<select name=\"signal\">");
-    for (i = 0; i < sizeof(signals) / sizeof(signals[0]); i++)
-        spawn_page_format(page, "<option>%s</option>", signals[i]);
-    spawn_page_html(page, "</select></label>\n");
-}
 
 static int put_job(spawn_page *page, const wanted *w)
 {
@@ -136,17 +106,16 @@ static int put_job(spawn_page *page, const wanted *w)
     return 0;
 }
 
-static void put_form(spawn_page *page, const wanted *w, const char *token)
+static int put_form(spawn_page *page, const wanted *w)
 {
     spawn_page_format(page, "<form method=\"post\" action=\"?act=%s&amp;%s=",
                       w->act->name, w->act->of_job ? "job" : "queue");
     spawn_page_query(page, w->target);
-    spawn_page_format(page,
-                      "\">\n<input type=\"hidden\" name=\"token\" "
-                      "value=\"%s\">\n",
-                      token);
+    spawn_page_html(page, "\">\n");
+    if (spawn_form_token(page, w->act->name, w->target))
+        return -1;
     if (strcmp(w->act->name, "kill") == 0)
-        put_signals(page);
+        spawn_form_signals(page);
     spawn_page_format(page,
                       "<p class=\"acts\"><button type=\"submit\" "
                       "class=\"danger\">%s</button> <a class=\"button\" "
@@ -155,21 +124,19 @@ static void put_form(spawn_page *page, const wanted *w, const char *token)
     if (w->act->of_job)
         spawn_page_format(page, "job=%s", w->target);
     spawn_page_html(page, "\">No</a></p>\n</form>\n");
+    return 0;
 }
 
 int spawn_act_ask(spawn_page *page)
 {
-    const char *token;
     wanted w;
 
     if (!page->control)
-        return no_control(page);
+        return spawn_form_no_control(page);
+    if (*spawn_page_arg(page, "all"))
+        return spawn_many_ask(page);
     if (read_wanted(page, &w))
         return -1;
-    token = spawn_token_make(page->r, w.act->name, w.target);
-    if (!token)
-        return spawn_page_fail(page, HTTP_SERVICE_UNAVAILABLE,
-                               "httpd is being started.");
     /* with no-referrer the form would come without an Origin to look at */
     apr_table_setn(page->r->headers_out, "Referrer-Policy", "same-origin");
     spawn_frame_begin(page, w.act->ask, "-", false);
@@ -177,7 +144,8 @@ int spawn_act_ask(spawn_page *page)
     spawn_page_text(page,
                     w.act->of_job ? strrchr(w.target, '-') + 1 : w.target);
     spawn_page_format(page, "?</h1>\n<p>%s</p>\n", w.act->means);
-    put_form(page, &w, token);
+    if (put_form(page, &w))
+        return -1;
     spawn_page_html(page, "</div>\n");
     if (w.act->of_job && put_job(page, &w))
         return -1;
@@ -185,95 +153,7 @@ int spawn_act_ask(spawn_page *page)
     return 0;
 }
 
-/* ---- did our page send it? ---- */
-
-static const char *field(spawn_page *page, const apr_array_header_t *pairs,
-                         const char *name)
-{
-    char *text;
-    int i;
-
-    for (i = 0; pairs && i < pairs->nelts; i++) {
-        const ap_form_pair_t *pair = &APR_ARRAY_IDX(pairs, i, ap_form_pair_t);
-        apr_off_t length;
-        apr_size_t size;
-
-        if (strcmp(pair->name, name) != 0
-            || apr_brigade_length(pair->value, 1, &length) != APR_SUCCESS
-            || length > FIELD_SIZE)
-            continue;
-        size = (apr_size_t)length;
-        text = apr_pcalloc(page->r->pool, size + 1);
-        (void)apr_brigade_flatten(pair->value, text, &size);
-        return text;
-    }
-    return "";
-}
-
-/* A browser says from where a form comes: in Sec-Fetch-Site, which no page can
- * set, or else in Origin. Who sends none of them is no browser of today, and
- * needs the token all the same. */
-static bool from_elsewhere(const request_rec *r)
-{
-    const char *site = apr_table_get(r->headers_in, "Sec-Fetch-Site");
-    const char *origin = apr_table_get(r->headers_in, "Origin");
-    const char *host = apr_table_get(r->headers_in, "Host");
-
-    if (site)
-        return strcmp(site, "same-origin") != 0;
-    if (!origin)
-        return false;
-    origin = strstr(origin, "://");
-    return !origin || !host || strcasecmp(origin + 3, host) != 0;
-}
-
-static const char *who(const request_rec *r)
-{
-    return apr_psprintf(r->pool, "user '%s', client %s", r->user ? r->user : "",
-                        r->useragent_ip);
-}
-
-static int refuse(spawn_page *page, const char *why)
-{
-    static spawn_few few;
-    request_rec *r = page->r;
-
-    if (spawn_few_lines(&few, r->server, APLOG_WARNING, "MS0961",
-                        r->useragent_ip))
-        ap_log_rerror(APLOG_MARK, APLOG_WARNING, 0, r,
-                      MSNO(0961) "status page: an act is refused: %s (%s)", why,
-                      who(r));
-    return spawn_page_fail(page, HTTP_FORBIDDEN,
-                           "%s Nothing was done. Go to the page again, and "
-                           "confirm it there.",
-                           why);
-}
-
-static int check(spawn_page *page, const wanted *w,
-                 const apr_array_header_t *pairs)
-{
-    if (from_elsewhere(page->r))
-        return refuse(page, "The form came from another site.");
-    if (!spawn_token_good(page->r, w->act->name, w->target,
-                          field(page, pairs, "token")))
-        return refuse(page, "The form is too old, or was not made for this.");
-    return 0;
-}
-
 /* ---- the act ---- */
-
-static int signal_number(const char *name)
-{
-    int i;
-
-    for (i = 1; i < NSIG; i++) {
-        const char *known = sigabbrev_np(i);
-
-        if (known && strcmp(known, name) == 0)
-            return i;
-    }
-    return 0;
-}
 
 static int perform(spawn_page *page, const wanted *w, const char *signal)
 {
@@ -281,7 +161,7 @@ static int perform(spawn_page *page, const wanted *w, const char *signal)
         return spawn_ask_change(page, w->target, w->act->what);
     if (strcmp(w->act->name, "retry") == 0)
         return spawn_ask_revive(page, &w->id);
-    return spawn_ask_kill(page, &w->id, signal_number(signal));
+    return spawn_ask_kill(page, &w->id, spawn_form_signal_number(signal));
 }
 
 static int tell(spawn_page *page, const wanted *w, const char *signal, int rv)
@@ -294,12 +174,14 @@ static int tell(spawn_page *page, const wanted *w, const char *signal, int rv)
 
     if (rv == 0)
         ap_log_rerror(APLOG_MARK, APLOG_NOTICE, 0, r,
-                      MSNO(0960) "status page: %s, by %s", what, who(r));
+                      MSNO(0960) "status page: %s, by %s", what,
+                      spawn_form_who(r));
     else if (spawn_few_lines(&few, r->server, APLOG_WARNING, "MS0962",
                              r->useragent_ip))
         ap_log_rerror(APLOG_MARK, APLOG_WARNING, 0, r,
                       MSNO(0962) "status page: %s, by %s, failed: %s: %s", what,
-                      who(r), spawn_error_name(page->why.code), page->why.text);
+                      spawn_form_who(r), spawn_error_name(page->why.code),
+                      page->why.text);
     return rv;
 }
 
@@ -311,23 +193,19 @@ int spawn_act_do(spawn_page *page)
     wanted w;
 
     if (!page->control)
-        return no_control(page);
+        return spawn_form_no_control(page);
+    if (*spawn_page_arg(page, "all"))
+        return spawn_many_do(page);
     if (read_wanted(page, &w))
         return -1;
-    if (ap_parse_form_data(r, NULL, &pairs, FORM_FIELDS, FORM_SIZE) != OK)
-        return spawn_page_fail(page, HTTP_BAD_REQUEST,
-                               "What was sent is no form of this page.");
-    if (check(page, &w, pairs))
+    if (spawn_form_read(page, &pairs)
+        || spawn_form_check(page, w.act->name, w.target, pairs))
         return -1;
-    if (strcmp(w.act->name, "kill") == 0)
-        signal = field(page, pairs, "signal");
-    else if (strcmp(w.act->name, "cancel") == 0)
+    if (strcmp(w.act->name, "cancel") == 0)
         signal = "TERM";
-    if (*signal && !signal_number(signal))
-        return spawn_page_fail(page, HTTP_BAD_REQUEST,
-                               "'%.64s' is not a signal.", signal);
-    if (strcmp(w.act->name, "kill") == 0 && !*signal)
-        return spawn_page_fail(page, HTTP_BAD_REQUEST, "No signal is given.");
+    else if (strcmp(w.act->name, "kill") == 0
+             && spawn_form_signal(page, pairs, &signal))
+        return -1;
     if (tell(page, &w, signal, perform(page, &w, signal)))
         return -1;
     page->status = HTTP_SEE_OTHER;
@@ -345,7 +223,9 @@ void spawn_act_done(spawn_page *page)
 {
     const act *done = find(spawn_page_arg(page, "done"));
 
-    if (done && page->control)
+    if (*spawn_page_arg(page, "all"))
+        spawn_many_done(page);
+    else if (done && page->control)
         spawn_page_format(page,
                           "<p class=\"notice good\" role=\"status\">%s</p>\n",
                           done->said);

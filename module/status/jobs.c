@@ -11,6 +11,7 @@
 #include "module/status/ask.h"
 #include "module/status/filter.h"
 #include "module/status/frame.h"
+#include "module/status/many.h"
 #include "module/status/rows.h"
 #include "module/status/told.h"
 #include "module/status/views.h"
@@ -157,6 +158,8 @@ static int put_found(spawn_page *page, const spawn_choice *choice)
     spawn_rows_end(page);
     put_note(page, &l, &next);
     put_pages(page, choice, &next);
+    if (page->control && l.count)
+        spawn_many_links(page, choice);
     spawn_page_html(page, "</div>\n");
     page->out = above;
     put_count(page, l.count, next.before != 0);
