@@ -19,6 +19,7 @@
   let timer = 0;
   let typed = 0;
   let search = null;                    /* the one that is on its way */
+  let wrong = false;                    /* what the form has makes no sense: that is said below it */
 
   function mark() {
     document.querySelectorAll('#refresh a').forEach(function (a) {
@@ -67,7 +68,7 @@
     if (!old || !now)
       return false;
     old.replaceWith(now);
-    if (count)
+    if (count && !wrong)
       count.textContent = page.getElementById('count').textContent;
     return true;
   }
@@ -95,6 +96,7 @@
       if (mine !== search)
         return;
       const count = document.getElementById('count');
+      wrong = !answer.ok;
       if (answer.ok && replaceFound(page))
         history.replaceState(null, '', where);
       else if (count)                   /* half a time, an unknown queue: it is said, and nothing else changes */
