@@ -74,8 +74,8 @@ void spawn_choice_write(const spawn_choice *choice, spawn_writer *w)
     put_text(w, SPAWN_A_SEARCH, choice->search);
     put_number(w, SPAWN_A_OLDEST_FIRST, choice->oldest_first);
     put_number(w, SPAWN_A_LOOKS, choice->looks);
-    if (!choice->whole_argv)
-        spawn_put_u64(w, SPAWN_A_ARGV_MOST, SPAWN_CHOICE_ARGV);
+    spawn_put_u64(w, SPAWN_A_ARGV_MOST,
+                  choice->no_argv ? 0 : SPAWN_CHOICE_ARGV);
     (void)spawn_writer_finish(w, 0);
 }
 

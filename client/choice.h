@@ -35,7 +35,7 @@ typedef struct {
     uint64_t before; /* behind this SEQ; 0: from the first on */
     uint64_t rows;   /* 0: as many as there are */
     uint64_t looks;  /* rows that the broker looks at, about; 0: all */
-    bool whole_argv; /* else SPAWN_CHOICE_ARGV */
+    bool no_argv;    /* else SPAWN_CHOICE_ARGV bytes of it */
 } spawn_choice;
 
 /** The LIST, into a writer with room for SPAWN_LIST_BODY. */

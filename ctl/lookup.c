@@ -70,6 +70,7 @@ int ctl_lookup(spawn_ctl *ctl, const char *text, spawn_id *ret)
                          text, SHORTEST);
     spawn_writer_init_fixed(&w, room, sizeof(room));
     spawn_writer_begin(&w, SPAWN_M_LIST, 0);
+    spawn_put_u64(&w, SPAWN_A_ARGV_MOST, 0);
     (void)spawn_writer_finish(&w, 0);
     rv = spawn_client_list(ctl->client, &w, compare, &s, &why);
     if (rv)

@@ -95,6 +95,7 @@ static int find_dead(spawn_ctl *ctl, const char *queue, list *ret)
     if (queue)
         spawn_put_str(&w, SPAWN_A_QUEUE, queue);
     spawn_put_u64(&w, SPAWN_A_STATES, SPAWN_STATES_DEAD);
+    spawn_put_u64(&w, SPAWN_A_ARGV_MOST, 0);
     (void)spawn_writer_finish(&w, 0);
     if (spawn_client_list(ctl->client, &w, add, ret, &why))
         return ctl_fail(&why);

@@ -410,6 +410,7 @@ int spawn_many_do(spawn_page *page)
         return -1;
     b = apr_pcalloc(page->r->pool, sizeof(*b));
     choice.rows = BATCH;
+    choice.no_argv = true;
     if (any && spawn_ask_jobs(page, &choice, take_id, b, &next))
         return -1;
     res.before = next.before;

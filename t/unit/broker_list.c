@@ -268,7 +268,7 @@ static void a_look_reads_so_many_bytes(void **s)
 
 static void of_long_arguments_some_is_told(void **s)
 {
-    spawn_list_filter cut = {.argv_limited = true, .argv_most = 20};
+    spawn_list_filter cut = {.argv_limited = true, .argv_most = 23};
     spawn_message m;
     const char *text;
 
@@ -282,8 +282,8 @@ static void of_long_arguments_some_is_told(void **s)
     text = spawn_strv_next(&m.attr[SPAWN_A_ARGV], NULL);
     assert_string_equal(text, "/usr/bin/convert");
     text = spawn_strv_next(&m.attr[SPAWN_A_ARGV], text);
-    assert_string_equal(text, "123");
-    assert_int_equal(spawn_u64_or(&m, SPAWN_A_ARGV_CUT, 0), 7);
+    assert_string_equal(text, "12345"); /* no half of a character */
+    assert_int_equal(spawn_u64_or(&m, SPAWN_A_ARGV_CUT, 0), 5);
 
     cut.before = INT64_MAX;
     cut.from = 0;

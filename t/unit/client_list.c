@@ -1,5 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* LIST: pages are followed to the end, each row is told once. */
+/*
+ * LIST: pages are followed to the end, each row is told once; also where the
+ * broker has looked at as much as it may and found nothing. One that goes on
+ * from the same place is not asked for ever. A broker of an older release,
+ * which does not know of shortened arguments, is asked for whole ones.
+ */
 #include "t/unit/fake_broker.h"
 
 #define JOBS 250
@@ -40,6 +45,45 @@ static bool lists(fake_broker *f, int sock, const spawn_message *m)
     if (before > 1)
         spawn_put_u64(&out, SPAWN_A_BEFORE, before);
     fake_send(sock, &out);
+    return true;
+}
+
+/* Each answer ends without a row, ten jobs further, until the last ten. */
+static bool looks(fake_broker *f, int sock, const spawn_message *m)
+{
+    uint64_t before = spawn_u64_or(m, SPAWN_A_BEFORE, 50);
+    spawn_writer out;
+    uint8_t room[512];
+
+    if (before <= 10)
+        return lists(f, sock, m);
+    spawn_writer_init_fixed(&out, room, sizeof(room));
+    spawn_writer_begin(&out, SPAWN_M_END, m->header.seq);
+    spawn_put_u64(&out, SPAWN_A_ROWS, 0);
+    spawn_put_u64(&out, SPAWN_A_BEFORE, before - 10);
+    fake_send(sock, &out);
+    return true;
+}
+
+static bool stands_still(fake_broker *f, int sock, const spawn_message *m)
+{
+    spawn_writer out;
+    uint8_t room[512];
+
+    (void)f;
+    spawn_writer_init_fixed(&out, room, sizeof(room));
+    spawn_writer_begin(&out, SPAWN_M_END, m->header.seq);
+    spawn_put_u64(&out, SPAWN_A_ROWS, 0);
+    spawn_put_u64(&out, SPAWN_A_BEFORE, 20);
+    fake_send(sock, &out);
+    return true;
+}
+
+static bool is_older(fake_broker *f, int sock, const spawn_message *m)
+{
+    if (!spawn_has(m, SPAWN_A_ARGV_MOST))
+        return lists(f, sock, m);
+    fake_refuse(sock, m, SPAWN_E_PROTOCOL, "not known");
     return true;
 }
 
@@ -103,6 +147,43 @@ static void row_can_stop_early(void **state)
     assert_int_equal(atomic_load(&broker.requests), 1);
 }
 
+static void what_was_looked_at_is_gone_on_from(void **state)
+{
+    spawn_list_place place = {.more = true};
+
+    (void)state;
+    atomic_store(&broker.serve, looks);
+    spawn_put_u64(&w, SPAWN_A_LOOKS, 10);
+    assert_int_equal(spawn_writer_finish(&w, 0), 0);
+    assert_int_equal(
+        spawn_client_list_page(client, &w, &place, row, NULL, &why), 0);
+    assert_true(place.more && place.looked);
+    assert_int_equal(place.before, 40);
+    assert_int_equal(spawn_client_list(client, &w, row, NULL, &why), 0);
+    assert_int_equal(rows_seen, 9);
+    assert_int_equal(last_seen, 1);
+}
+
+static void a_list_that_stands_still_ends(void **state)
+{
+    (void)state;
+    atomic_store(&broker.serve, stands_still);
+    assert_int_equal(spawn_writer_finish(&w, 0), 0);
+    assert_int_equal(spawn_client_list(client, &w, row, NULL, &why), 0);
+    assert_int_equal(atomic_load(&broker.requests), 2);
+}
+
+static void an_older_broker_is_asked_for_whole_arguments(void **state)
+{
+    (void)state;
+    atomic_store(&broker.serve, is_older);
+    spawn_put_u64(&w, SPAWN_A_ROWS, 10);
+    spawn_put_u64(&w, SPAWN_A_ARGV_MOST, 10);
+    assert_int_equal(spawn_writer_finish(&w, 0), 0);
+    assert_int_equal(spawn_client_list(client, &w, row, NULL, &why), 0);
+    assert_int_equal(rows_seen, 10);
+}
+
 #define WITH(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
 
 int main(void)
@@ -111,6 +192,9 @@ int main(void)
         WITH(all_pages_are_told_once),
         WITH(rows_limits_the_whole),
         WITH(row_can_stop_early),
+        WITH(what_was_looked_at_is_gone_on_from),
+        WITH(a_list_that_stands_still_ends),
+        WITH(an_older_broker_is_asked_for_whole_arguments),
     };
 
     cmocka_set_message_output(CM_OUTPUT_TAP);
