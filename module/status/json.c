@@ -18,45 +18,48 @@ static void write_bytes(spawn_page *page, const void *data, size_t length)
 }
 
 /* One that has to be escaped, or is no character; how many bytes it has. */
-static size_t odd_character(spawn_page *page, const uint8_t *p, size_t left,
+static size_t odd_character(spawn_gather *g, const uint8_t *p, size_t left,
                             bool *ret_valid)
 {
     size_t length = spawn_utf8_length(p, left);
     char text[8] = {'\\', (char)*p};
 
     if (length > 1) {
-        write_bytes(page, p, length);
+        spawn_gather_add(g, p, length);
         return length;
     }
     if (length == 0) {
         *ret_valid = false;
-        spawn_page_html(page, "\xef\xbf\xbd");
+        spawn_gather_text(g, "\xef\xbf\xbd");
         return 1;
     }
     if (*p != '"' && *p != '\\')
         (void)apr_snprintf(text, sizeof(text), "\\u%04x", *p);
-    spawn_page_html(page, text);
+    spawn_gather_text(g, text);
     return 1;
 }
 
 static bool string(spawn_page *page, const void *data, size_t left)
 {
     const uint8_t *p = data;
+    spawn_gather gather, *g = &gather;
     bool valid = true;
     size_t n;
 
-    spawn_page_html(page, "\"");
+    spawn_gather_begin(g, page);
+    spawn_gather_text(g, "\"");
     for (; left > 0; p += n, left -= n) {
         for (n = 0; n < left && p[n] >= 0x20 && p[n] < 0x7f && p[n] != '"'
                     && p[n] != '\\';
              n++)
             ;
         if (n)
-            write_bytes(page, p, n);
+            spawn_gather_add(g, p, n);
         else
-            n = odd_character(page, p, left, &valid);
+            n = odd_character(g, p, left, &valid);
     }
-    spawn_page_html(page, "\"");
+    spawn_gather_text(g, "\"");
+    spawn_gather_end(g);
     return valid;
 }
 

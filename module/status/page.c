@@ -81,6 +81,35 @@ static void write_bytes(spawn_page *page, const void *data, size_t length)
         (void)apr_brigade_write(page->out, NULL, NULL, data, length);
 }
 
+void spawn_gather_begin(spawn_gather *g, spawn_page *page)
+{
+    g->page = page;
+    g->used = 0;
+}
+
+void spawn_gather_end(spawn_gather *g)
+{
+    write_bytes(g->page, g->bytes, g->used);
+    g->used = 0;
+}
+
+void spawn_gather_add(spawn_gather *g, const void *data, size_t length)
+{
+    if (length > sizeof(g->bytes) - g->used)
+        spawn_gather_end(g);
+    if (length > sizeof(g->bytes)) {
+        write_bytes(g->page, data, length);
+        return;
+    }
+    memcpy(g->bytes + g->used, data, length);
+    g->used += length;
+}
+
+void spawn_gather_text(spawn_gather *g, const char *text)
+{
+    spawn_gather_add(g, text, strlen(text));
+}
+
 void spawn_page_html(spawn_page *page, const char *html)
 {
     write_bytes(page, html, strlen(html));
@@ -132,18 +161,18 @@ static size_t plain_bytes(const uint8_t *p, size_t left)
     return n;
 }
 
-static void end_mark(spawn_page *page, bool *marked)
+static void end_mark(spawn_gather *g, bool *marked)
 {
     if (!marked || !*marked)
         return;
-    spawn_page_html(page, "</span>");
+    spawn_gather_text(g, "</span>");
     *marked = false;
 }
 
 /* One that is not ASCII, or no character: as it is, or what stands for it.
  * *marked: a mark is open, which those that follow each other share: an output
  * of megabytes of them would be twenty times as long. NULL: without marks. */
-static size_t odd_character(spawn_page *page, const uint8_t *p, size_t left,
+static size_t odd_character(spawn_gather *g, const uint8_t *p, size_t left,
                             bool *marked)
 {
     size_t length = spawn_utf8_length(p, left), used;
@@ -153,15 +182,15 @@ static size_t odd_character(spawn_page *page, const uint8_t *p, size_t left,
         length = 1;
     (void)spawn_escape((const char *)p, length, shown, sizeof(shown), &used);
     if (used == length && memcmp(shown, p, used) == 0) {
-        end_mark(page, marked);
-        write_bytes(page, p, length);
+        end_mark(g, marked);
+        spawn_gather_add(g, p, length);
         return length;
     }
     if (marked && !*marked) {
-        spawn_page_html(page, "<span class=\"odd\">");
+        spawn_gather_text(g, "<span class=\"odd\">");
         *marked = true;
     }
-    write_bytes(page, shown, used);
+    spawn_gather_add(g, shown, used);
     return length;
 }
 
@@ -169,26 +198,29 @@ static size_t odd_character(spawn_page *page, const uint8_t *p, size_t left,
 static void put(spawn_page *page, const void *data, size_t left, bool *marked)
 {
     const uint8_t *p = data;
+    spawn_gather gather, *g = &gather;
     size_t n;
 
+    spawn_gather_begin(g, page);
     for (; left > 0; p += n, left -= n) {
         const char *escaped = entity((char)*p);
 
         n = plain_bytes(p, left);
         if (n) {
-            end_mark(page, marked);
-            write_bytes(page, p, n);
+            end_mark(g, marked);
+            spawn_gather_add(g, p, n);
         }
         else if (escaped) {
-            end_mark(page, marked);
-            spawn_page_html(page, escaped);
+            end_mark(g, marked);
+            spawn_gather_text(g, escaped);
             n = 1;
         }
         else {
-            n = odd_character(page, p, left, marked);
+            n = odd_character(g, p, left, marked);
         }
     }
-    end_mark(page, marked);
+    end_mark(g, marked);
+    spawn_gather_end(g);
 }
 
 void spawn_page_bytes(spawn_page *page, const void *data, size_t length)

@@ -43,6 +43,19 @@ int spawn_page_fail(spawn_page *page, int status, const char *fmt, ...)
 /** Headers that each answer has. */
 void spawn_page_headers(spawn_page *page, const char *type);
 
+/** Small pieces, written together: each write of its own costs a brigade time
+ * that grows with what it has. Ends with spawn_gather_end. */
+typedef struct {
+    spawn_page *page;
+    size_t used;
+    char bytes[2048];
+} spawn_gather;
+
+void spawn_gather_begin(spawn_gather *g, spawn_page *page);
+void spawn_gather_add(spawn_gather *g, const void *data, size_t length);
+void spawn_gather_text(spawn_gather *g, const char *text);
+void spawn_gather_end(spawn_gather *g);
+
 /** HTML of our own, as it is. */
 void spawn_page_html(spawn_page *page, const char *html);
 /** The same with numbers and words of our own. */
