@@ -73,7 +73,8 @@ static bool take_row(void *arg, const spawn_message *job)
     }
     p->left--;
     p->last = spawn_u64_or(job, SPAWN_A_SEQ, 0);
-    return p->row(p->arg, job);
+    p->more = !p->row(p->arg, job); /* there may be */
+    return !p->more;
 }
 
 /* When so many were looked at, the page goes on by a link: a search through a

@@ -20,7 +20,7 @@ typedef struct {
                     though fewer were found than were wanted */
 } spawn_next;
 
-/** Jobs of one page. */
+/** Jobs of one page; row returns false to end it before. */
 int spawn_ask_jobs(spawn_page *page, const spawn_choice *choice,
                    bool (*row)(void *arg, const spawn_message *job), void *arg,
                    spawn_next *ret);

@@ -15,12 +15,7 @@
 
 #define ROWS      1000
 #define ROWS_MOST 5000
-
-static void write_bytes(spawn_page *page, const void *data, size_t length)
-{
-    if (length)
-        (void)apr_brigade_write(page->out, NULL, NULL, data, length);
-}
+#define BYTES     (8 << 20) /* after these no row follows */
 
 /* ---- cells ---- */
 
@@ -36,25 +31,39 @@ static bool may_begin_cell(char c)
     return strchr(",;|\"", c) != NULL;
 }
 
-/* What is no printable character is written as such (\x0a), so that a row is
- * one line. */
+/* Part of a cell; *begins: at its beginning, or where one may begin. */
+static void put_shown(spawn_gather *g, const char *shown, size_t length,
+                      bool *begins)
+{
+    size_t i;
+
+    for (i = 0; i < length; i++) {
+        if (*begins && begins_formula(shown[i]))
+            spawn_gather_text(g, "'");
+        else if (shown[i] == '"')
+            spawn_gather_text(g, "\"");
+        spawn_gather_add(g, &shown[i], 1);
+        *begins = may_begin_cell(shown[i]) || (*begins && shown[i] == ' ');
+    }
+}
+
+/* What is no printable character is written as such (\n, \x01), so that a row
+ * is one line. */
 static void text_cell(spawn_page *page, const char *text)
 {
-    size_t room = 4 * strlen(text) + 16, used, i;
-    char *shown = apr_palloc(page->r->pool, room);
+    size_t left = strlen(text), taken, used;
     bool begins = true;
+    char shown[1024];
+    spawn_gather g;
 
-    (void)spawn_escape(text, strlen(text), shown, room, &used);
-    spawn_page_html(page, "\"");
-    for (i = 0; i < used; i++) {
-        if (begins && begins_formula(shown[i]))
-            spawn_page_html(page, "'");
-        if (shown[i] == '"')
-            spawn_page_html(page, "\"");
-        write_bytes(page, &shown[i], 1);
-        begins = may_begin_cell(shown[i]) || (begins && shown[i] == ' ');
+    spawn_gather_begin(&g, page);
+    spawn_gather_text(&g, "\"");
+    for (; left > 0; text += taken, left -= taken) {
+        taken = spawn_escape(text, left, shown, sizeof(shown), &used);
+        put_shown(&g, shown, used, &begins);
     }
-    spawn_page_html(page, "\"");
+    spawn_gather_text(&g, "\"");
+    spawn_gather_end(&g);
 }
 
 static void number_cell(spawn_page *page, const spawn_message *job,
@@ -177,9 +186,11 @@ static void put_cell(spawn_page *page, const spawn_message *job, size_t i)
     }
 }
 
+/* All of it is in memory until it is sent. */
 static bool put_row(void *arg, const spawn_message *job)
 {
     spawn_page *page = arg;
+    apr_off_t length;
     size_t i;
 
     for (i = 0; i < COLUMNS; i++) {
@@ -188,7 +199,8 @@ static bool put_row(void *arg, const spawn_message *job)
         put_cell(page, job, i);
     }
     spawn_page_html(page, "\r\n");
-    return true;
+    return apr_brigade_length(page->out, 1, &length) == APR_SUCCESS
+           && length < BYTES;
 }
 
 /* ---- the whole ---- */

@@ -23,6 +23,9 @@ SpawnSubmitTimeout 30s
 <Location /spawn-status>
     SetHandler spawn-status
 </Location>
+<SpawnQueue long>
+    SpawnMaxQueued 2000
+</SpawnQueue>
 END
 my $spawn = Apache2::Spawn->connect($httpd->socket);
 
@@ -35,7 +38,7 @@ sub cells {
         push @cells, defined $quoted ? $quoted =~ s/""/"/gr : $plain;
         last if $end eq '';
     }
-    is pos $line, length $line, 'a row of CSV' or diag $line;
+    fail('a row of CSV') || diag $line if (pos $line // 0) != length $line;
     return @cells;
 }
 
@@ -45,7 +48,7 @@ sub rows {
     is $answer->{status}, 200, "CSV: $query" or diag $answer->{content};
     my ($head, @lines) = split /\r\n/, $answer->{content};
     my @names = split /,/, $head;
-    my @rows = map { my @cells = cells($_); is @cells, @names, '... as many cells as names'; my %row; @row{@names} = @cells; \%row } @lines;
+    my @rows = map { my @cells = cells($_); fail('as many cells as names') if @cells != @names; my %row; @row{@names} = @cells; \%row } @lines;
     return ($answer, @rows);
 }
 
@@ -77,6 +80,16 @@ while (defined $query) {
     ($query) = ($answer->{headers}{link} || '') =~ /^<\?view=jobs&format=csv(&[^>]+)>; rel="next"$/;
 }
 is_deeply \@paged, [ map { $_->id } @jobs ], 'page by page';
+
+# long ones: the rest is on the next page
+$spawn->spawn([ '/bin/true', "\xff" x 4000 ], queue => 'long', delay => 3600) for 1 .. 700;
+my ($first, @first) = rows('&queue=long&rows=700');
+cmp_ok length $first->{content}, '<', 9 << 20, 'a page has a most of bytes';
+cmp_ok scalar @first, '<', 700, '... and not all rows then';
+($query) = $first->{headers}{link} =~ /^<\?view=jobs&format=csv(&[^>]+)>; rel="next"$/;
+my (undef, @rest) = rows($query);
+is @first + @rest, 700, '... the others are on the next one';
+isnt $rest[0]{id}, $first[-1]{id}, '... and none is on both';
 
 my $page = $httpd->get('/spawn-status?view=jobs&outcome=failed')->{content};
 like $page, qr/<a href="\?view=jobs&amp;outcome=failed&amp;format=csv">As CSV</, 'the page has a link to it';

@@ -35,7 +35,7 @@ END
 my $spawn = Apache2::Spawn->connect($httpd->socket);
 my $json = sub {
     my $answer = $httpd->get('/spawn-status?format=json');
-    is $answer->{status}, 200, 'JSON' or diag $answer->{content};
+    fail('JSON') || diag $answer->{content} if $answer->{status} != 200;
     my $all = JSON::PP->new->utf8->decode($answer->{content});
     return ($all, map { my $name = $_; (grep { $_->{queue} eq $name } @{ $all->{numbers}{queues} })[0] } qw(busy idle));
 };
