@@ -448,8 +448,7 @@ static int open_once(spawn_store *store, spawn_failure *why)
         || spawn_store_prepare_control(store)
         || spawn_store_prepare_attempts(store)
         || spawn_store_prepare_order(store) || spawn_store_prepare_look(store)
-        || spawn_store_prepare_dead(store)
-        || spawn_store_prepare_list(store)) {
+        || spawn_store_prepare_dead(store) || spawn_store_prepare_list(store)) {
         (void)fail(store, why, "is not laid out as expected");
         goto bad;
     }

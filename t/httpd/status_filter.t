@@ -99,6 +99,9 @@ like $text, qr/\Q@{[ $job{good}->id ]}\E/, '... which one';
 unlike $text, qr/\Q@{[ $job{bad}->id ]}\E/, '... and no other';
 like $httpd->get('/spawn-status?view=jobs&label=picture&rows=1')->{content}, qr/href="\?view=jobs&amp;label=picture&amp;rows=1&amp;before=\d+">Older jobs/,
     'the next page has the same choice';
+my %took = map { $_->{id} => $_->{elapsed} || 0 } @{ $json->('')->{jobs} };
+my @shown = $httpd->get('/spawn-status?view=jobs&sort=took')->{content} =~ /<a id="j-([-0-9a-f]+)"/g;
+is_deeply [ map { $took{$_} } @shown ], [ sort { $b <=> $a } values %took ], 'those that took longest come first';
 for my $wrong ('outcome=x', 'outcome=failed,x', 'since=x', 'until=yesterday', 'sort=x', 'q=' . 'x' x 257, 'label=' . 'x' x 201) {
     is $httpd->get("/spawn-status?view=jobs&$wrong")->{status}, 400, "$wrong is refused";
 }
