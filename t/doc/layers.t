@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 #
 # A file uses files of its own folder, and of the folders below it; no two use each
-# other, and none comes back to itself by way of others. Read from the sources:
-# includes, and names of functions and variables.
+# other, and none comes back to itself by way of others. A program uses no file of
+# another. Read from the sources: includes, and names of functions and variables.
 
 use strict;
 use warnings;
@@ -14,6 +14,8 @@ use lib "$FindBin::Bin/../lib";
 use Test::More;
 
 use SpawnTest::Arrows qw(arrows circles unit);
+
+chdir "$FindBin::Bin/../.." or die "the checkout: $!\n";
 
 # The folders of each program, the lowest first.
 my %layers = (
@@ -31,6 +33,7 @@ for my $program (sort keys %layers) {
     my $layer = 0;
     for my $folder (@{ $layers{$program} }) {
         my @found = -d $folder ? grep { -f } glob "$folder/*.c $folder/*.h $folder/*.xs" : -e $folder ? $folder : ();
+        cmp_ok scalar @found, '>', 0, "$program: $folder has files";
         $height{ unit($_) } = $layer for @found;
         push @files, @found;
         $layer++;
@@ -39,8 +42,9 @@ for my $program (sort keys %layers) {
     my @wrong;
     for my $from (sort keys %$arrows) {
         for my $to (sort keys %{ $arrows->{$from} }) {
-            next if $height{$to} <= $height{$from};
-            push @wrong, "$from -> $to: @{ delete $arrows->{$from}{$to} }";
+            next if exists $height{$to} && $height{$to} <= $height{$from};
+            my $names = join ' ', @{ delete $arrows->{$from}{$to} };
+            push @wrong, "$from -> $to: $names" . (exists $height{$to} ? '' : ", of another program");
         }
     }
     push @wrong, map {"circle: @$_"} circles($arrows);

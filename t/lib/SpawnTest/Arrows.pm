@@ -2,8 +2,10 @@
 #
 # Which C file uses which: read from the sources, for t/doc/layers.t. A file is
 # named without its suffix (x.c and x.h are one). It uses another when it includes
-# the other's header, and when its .c names a function or a variable that the other
-# defines for all.
+# the other's header, and when it names a function or a variable that the other
+# defines for all: in its code, in a macro, or in an inline function of its header.
+# An include of a file of the checkout that is not among those read is an arrow too,
+# to a name that the caller has not given.
 
 package SpawnTest::Arrows;
 
@@ -17,12 +19,34 @@ our @EXPORT_OK = qw(arrows circles unit);
 # Every program has its main, and httpd knows a module by the address of its struct.
 my %no_call = map { $_ => 1 } qw(main spawn_module);
 
-# Comments, texts and preprocessor lines are not calls.
+# Without comments and texts, which are not calls.
 sub _bare {
     my ($text) = @_;
     $text =~ s{/\*.*?\*/|//[^\n]*|"(?:[^"\\\n]|\\.)*"|'(?:[^'\\\n]|\\.)+'}{ }gs;
-    $text =~ s{^[ \t]*\#(?:[^\n\\]|\\.)*}{}gms;
     return $text;
+}
+
+# Without preprocessor lines: what can define a name.
+sub _no_directives {
+    my ($bare) = @_;
+    $bare =~ s{^[ \t]*\#(?:[^\n\\]|\\.)*}{}gms;
+    return $bare;
+}
+
+# The same, with the bodies of macros: what can use a name.
+sub _with_macros {
+    my ($bare) = @_;
+    $bare =~ s{^[ \t]*\#[ \t]*define[ \t]+\w+(?:\([^)]*\))?}{ }gm;
+    return _no_directives($bare);
+}
+
+# What of a header is code: bodies of macros and of inline functions. The rest
+# declares, which other files define.
+sub _code_of_header {
+    my ($bare) = @_;
+    my @code = $bare =~ /^[ \t]*\#[ \t]*define[ \t]+\w+(?:\([^)]*\))?((?:[^\n\\]|\\.)*)/mgs;
+    push @code, _no_directives($bare) =~ /^static[ ]inline[ ][^;{}]*?\)\s*\n(\{.*?^\})/mgs;
+    return join "\n", @code;
 }
 
 # The names that a text of ours defines for other files: at the left edge, as
@@ -59,18 +83,19 @@ sub arrows {
         my $unit = unit($path);
         push @{ $of{$unit} }, [ $path, $text ];
         next if $path =~ /\.xs\z/;
-        my $bare = _bare($text);
+        my $bare = _no_directives(_bare($text));
         $home{$_} ||= $unit for grep { !$no_call{$_} } _defined_in($bare, $path =~ /\.h\z/);
     }
     for my $unit (keys %of) {
         my %used;
         for my $file (@{ $of{$unit} }) {
             my ($path, $text) = @$file;
-            for my $unit (map { unit($_) } $text =~ /^\s*\#\s*include\s+"([^"]+)"/mg) {
-                $used{$unit}{include} = 1 if $of{$unit};
+            while ($text =~ /^\s*\#\s*include\s+([<"])([^>"]+)[>"]/mg) {
+                my ($quote, $name) = ($1, $2);
+                my $ours = -e $name || $quote eq '"' && $name =~ m{/};
+                $used{ unit($name) }{include} = 1 if $ours || $of{ unit($name) };
             }
-            next if $path =~ /\.h\z/;
-            my $bare = _bare($text);
+            my $bare = $path =~ /\.h\z/ ? _code_of_header(_bare($text)) : _with_macros(_bare($text));
             my %own = map { $_ => 1 } $bare =~ /^static\b[^;{}()=]*?(\w+)[ ]?[(=;\[]/mg;
             for my $word ($bare =~ /(?<![.>\w])(?<!\bstruct[ ])\b([A-Za-z_]\w*)/g) {
                 $used{ $home{$word} }{$word} = 1 if $home{$word} && !$own{$word};
