@@ -3,7 +3,8 @@
 #
 # t/mutants/run tells which faults no test notices: those that have a reason in
 # t/mutants/reasons when the tests are good, all of them with a test of something
-# else, and those that a test has reached and let pass.
+# else, and those that a test has reached and let pass. And the simulation notices a
+# broken promise: another job with an id that is known is refused.
 
 use strict;
 use warnings;
@@ -60,5 +61,16 @@ like $said, qr/\(no test comes here\)$/m, 'and it does not come there';
 is $code, 1, 'nor does one of others that use it';
 like $said, qr/^common\/spawn_error.c:\d+: [^(\n]+$/m, 'though it comes there';
 unlike $said, qr/^(\d+) faults in 1 files, \1 not noticed/m, 'but for those that it cannot go on with';
+
+# ---- the simulation accuses ----
+
+my $compared = 'if (known.digest != in->digest)';
+open my $take, '<', 'broker/caller/take.c' or die "broker/caller/take.c: $!\n";
+my ($line) = map { $_->[0] } grep { $_->[1] =~ /\Q$compared\E/ } map { [ $., $_ ] } <$take>;
+close $take;
+$line or BAIL_OUT("broker/caller/take.c has no longer: $compared");
+($code, $said) = mutants('--with', 'simulation', '--line', "broker/caller/take.c:$line");
+like $said, qr/^(?!0)\d+ faults in 1 files, 0 not noticed/m, 'the simulation notices that content is not compared'
+    or diag $said;
 
 done_testing;

@@ -34,7 +34,7 @@ is $code, 0, "no promise is broken: $said[-1]" or do {
 };
 note $said[-1];
 my ($runs) = $said[-1] =~ /^(\d+) runs/;
-cmp_ok $runs, '>', 0, 'there were runs';
+cmp_ok $runs, '>=', 20, 'there were runs: a busy machine does some hundred';
 
 my @stories = map { [output_of('--seed', $first, '--runs', 20, '--trace')] } 1 .. 2;
 for my $story (@stories) {
