@@ -212,8 +212,8 @@ When it is done; C<< $job->wait(0) >> has the result. Waits as L</run> does.
 
 Throws: C<unreachable>, C<unconfirmed>, C<queue_full>, C<unknown_queue>, C<invalid>,
 C<unknown_option>, C<too_big>, C<not_permitted>, C<start_failed> (with C<started> and
-C<finished>), C<timed_out> (the same two), C<conflict>, C<too_old>,
-C<store>, C<system>, C<version>, C<protocol>. See
+C<finished>), C<timed_out> (the same two), C<conflict>, C<not_unique> (with C<unique>),
+C<too_old>, C<store>, C<system>, C<version>, C<protocol>. See
 L<Apache2::Spawn::Error/CODES>.
 
 =head2 run
@@ -283,8 +283,8 @@ L<workers|Apache2::Spawn::Template/WORKERS>.
 
 Throws also C<call_failed> (the process ended without a result: it called C<exit>,
 a signal ended it, it was cancelled), C<timed_out> (its C<timeout> was over, or
-the wait), C<start_failed>, C<output_gone>; and C<invalid> at step C<template> when there
-is no such function.
+the wait), C<expired> (with C<expires>), C<start_failed>, C<output_gone>; and C<invalid> at
+step C<template> when there is no such function.
 
 =head2 job
 
@@ -331,9 +331,9 @@ serves both. Throws C<invalid> (not a code reference) and C<unknown_option>.
 The jobs that the broker knows, the newest first: a list of
 L<Apache2::Spawn::Result>s, without captured output; in scalar context their
 number. Options: C<queue> (name), C<state>
-(C<delayed>, C<queued>, C<starting>, C<running> or C<done>), C<rows> (at most so many).
-Throws C<invalid>, C<unknown_option>, C<unreachable>, C<deadline>,
-C<not_permitted>.
+(C<delayed>, C<queued>, C<starting>, C<running> or C<done>; or C<dead>: those that are done
+and can be L<tried again|Apache2::Spawn::Job/retry>), C<rows> (at most so many). Throws
+C<invalid>, C<unknown_option>, C<unreachable>, C<deadline>, C<not_permitted>.
 
 =head2 connect
 
