@@ -1,9 +1,10 @@
 #!/usr/bin/perl
 # SPDX-License-Identifier: Apache-2.0
 #
-# The tour (docs/architecture.md) and CONTRIBUTING.md lead to files that are there; the
-# tour names each file of spawner and module, and each at the top of the broker; and its
-# table of a job's states is that of broker/job/state.c.
+# The tour (docs/architecture.md) and what follows it lead to files that are there; it is
+# as short as it says; docs/files.md names each file of the sources, and no other; the
+# tour names each at the top of the broker and each room; and its table of a job's states
+# is that of broker/job/state.c.
 
 use strict;
 use warnings;
@@ -25,7 +26,7 @@ sub slurp {
 my @below = ('', map {"$_/"} qw(common client spawner broker module module/status ctl perl/xs),
     map {"broker/$_"} qw(base/ job/ process/ store/ run/ caller/));
 
-for my $page (qw(docs/architecture.md CONTRIBUTING.md)) {
+for my $page (qw(docs/architecture.md docs/trips.md CONTRIBUTING.md)) {
     my $text  = slurp($page);
     my @names = $text =~ m{`((?:[\w.]+/)*[\w]+[.](?:[chlt]|xs|md|pm|1))`}g;
     my @gone  = grep {
@@ -37,12 +38,42 @@ for my $page (qw(docs/architecture.md CONTRIBUTING.md)) {
 }
 
 my $tour = slurp('docs/architecture.md');
-for (['spawner', 'files of the spawner'], ['module', 'files of the module'], ['module/status', 'files of the module'], ['broker', 'six rooms of the broker']) {
-    my ($folder, $heading) = @$_;
-    my ($part) = $tour =~ /^\#\# [ ] The [ ] \Q$heading\E \n (.*?) ^\#\# [ ]/xms or die "no '$heading'\n";
-    my @missing = grep { $part !~ /\b\Q$_\E\b/ } map { basename($_, '.c') } glob "$root/$folder/*.c";
-    is_deeply \@missing, [], "the tour names each file of $folder/";
+my ($pages) = $tour =~ /\A(.*?)^\#\# Words$/ms or die "no list of words\n";
+cmp_ok scalar(() = $pages =~ /\n/g), '<=', 130, 'the tour is two pages';
+
+# ---- the top of the broker, and its rooms ----
+
+my ($rooms) = $tour =~ /^\#\# [ ] The [ ] six [ ] rooms [ ] of [ ] the [ ] broker \n (.*?) ^\#\# [ ]/xms or die "no rooms\n";
+my @top = map { basename($_, '.c') } glob "$root/broker/*.c";
+is_deeply [ grep { $rooms !~ /\b\Q$_\E\b/ } @top ], [], 'the tour names each file at the top of the broker';
+my @rooms = map { basename($_) } grep { -d } glob "$root/broker/*";
+is_deeply [ sort $rooms =~ /^ {4}([a-z]+) {3,}/mg ], [ sort @rooms ], 'and the six rooms';
+
+# ---- every file ----
+
+my (%there, %named);
+for my $path (split /\n/, `cd \Q$root\E && find broker spawner common client ctl perl module -type f`) {
+    next if $path !~ /[.](?:[ch]|xs|pm|pod)\z/;
+    my ($folder, $file) = $path =~ m{\A(perl/lib)/(.*)\z} ? ($1, $2) : $path =~ m{\A(.*)/([^/]+)\z};
+    $file =~ s/[.][ch]\z//;
+    $there{$folder}{$file} = 1;
 }
+my $page = slurp('docs/files.md');
+while ($page =~ /^\#\# (\S+)\/\n(.*?)(?=^\#\# |\z)/msg) {
+    my ($folder, $part) = ($1, $2);
+    while ($part =~ /^\| `([^`]+)` \| (.*) \|$/mg) {
+        my ($file, $text) = ($1, $2);
+        ok !$named{$folder}{$file}, "$folder/$file once" if $named{$folder}{$file};
+        ok length $text > 8, "$folder/$file: what it is" if length $text <= 8;
+        $named{$folder}{$file} = 1;
+    }
+}
+is_deeply [ sort keys %named ], [ sort keys %there ], 'docs/files.md: the folders';
+for my $folder (sort keys %there) {
+    is_deeply [ sort keys %{ $named{$folder} || {} } ], [ sort keys %{ $there{$folder} } ], "docs/files.md: the files of $folder/";
+}
+
+# ---- the states of a job ----
 
 # Rows of the table: what happens, then the state that follows in each state.
 my %in_the_code;
