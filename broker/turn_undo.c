@@ -109,8 +109,9 @@ static void undo_again(spawn_job *job)
     spawn_retry_give_up(job);
 }
 
-/* Who is refused must not have it run: as long as the ledger has it a broker
- * after us would. Nor is a job that comes after it told before. */
+/* A job whose caller is refused must not run: it leaves the ledger, from which
+ * the next broker would take it. Nor is a job that comes after it told before.
+ */
 static void refuse_forgotten(spawn_job *job, const spawn_failure *why)
 {
     job->forgets_first = true;
@@ -241,7 +242,8 @@ static void refused_late(spawn_job *job, const spawn_failure *why)
     job->dead = job->attempt > 1;
 }
 
-/* Who submitted such a one is told of its end, as everybody is. */
+/* The caller that submitted such a job has its answer already: it is told of
+ * the end, as all that wait for the job are. */
 static bool is_refused_late(const spawn_job *job)
 {
     return job->in_store || job->due == SPAWN_DUE_THIS_TURN;
@@ -263,8 +265,8 @@ void spawn_turn_refused(spawn_job *job, const spawn_failure *why)
     spawn_turn_let_go(job);
 }
 
-/* Nobody is left then for what follows, but who waits for the end of one that
- * was to be revived. */
+/* The callers are refused later, so spawn_turn_refused() finds none, but those
+ * that wait for the end of a job that was to be revived. */
 void spawn_turn_refused_later(spawn_job *job, const spawn_failure *why)
 {
     if (!is_refused_late(job))

@@ -64,9 +64,9 @@ static int wait_for_answer(spawn_connection *c, int fd, int64_t deadline)
     return rv == -ETIMEDOUT && until < deadline ? -EPIPE : rv;
 }
 
-/* Who gives up takes what was sent until then: a worker whose answer is in the
- * socket has noted that its caller has it, and no result is kept. From here on
- * it cannot send one. 1, or rv. */
+/* A caller that gives up takes what is in the socket: of an answer there the
+ * worker has noted that its caller has it, and it keeps no result. After the
+ * shutdown the worker cannot send one any more. 1, or rv. */
 static int last_look(spawn_connection *c, int fd, int rv, spawn_packet *ret)
 {
     (void)shutdown(fd, SHUT_RD);

@@ -86,7 +86,7 @@ int spawn_allow_open(const char *file, bool may_wait, char *path, size_t room);
 /**
  * May this program run, of which path is where it lies? Paths in the list may
  * be links: they stand for the files that they lead to.
- * @param may_wait false: what cannot be told without waiting is YES, for who
+ * @param may_wait false: YES where an answer would need waiting; a process that
  * may wait judges again.
  */
 spawn_allow spawn_allow_judge_file(const spawn_attr *list, const char *path,

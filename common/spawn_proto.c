@@ -459,13 +459,14 @@ static bool is_of_another_release(const message_rule *rule, unsigned type,
     return false;
 }
 
-/* In the place of who sent it: a nest of CONFIGURE, which was sent by an httpd
- * of any release. */
+/* Stands where the sender's bit stands: a nest of CONFIGURE, which may come
+ * from an httpd of any release. */
 #define FROM_ANY_CONFIGURE (1u << 31)
 
-/* Who answers, or tells of itself, may be of a newer release and say more. A
- * caller has to be told when not all that it asks for is understood, and an
- * order is obeyed as a whole or not at all. */
+/* Senders that may be of a newer release and say more than we understand: those
+ * that answer, or tell of themselves. A request or an order with more is
+ * refused: a caller has to be told that not all it asks for is understood, and
+ * an order is obeyed as a whole or not at all. */
 #define MAY_SAY_MORE                                                           \
     (SPAWN_FROM_BROKER | SPAWN_FROM_SPAWNER_TO_PARENT | SPAWN_FROM_TEMPLATE    \
      | FROM_ANY_CONFIGURE)

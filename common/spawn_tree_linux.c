@@ -193,9 +193,9 @@ static bool is_stranger(const spawn_tree *t, pid_t pid)
            && t->is_stranger(uid);
 }
 
-/* A child of the caller that is the job's, or is reparented from below it. Who
- * was in the job's session may have left it, and the number be another one's.
- */
+/* Is this child of the caller a process of the job, or reparented from below
+ * it? A process that was in the job's session may have left it, and its number
+ * may have another process by now. */
 static bool is_ours(look *l, pid_t pid)
 {
     const spawn_tree *t = l->tree;

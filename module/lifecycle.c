@@ -94,9 +94,10 @@ static apr_status_t can_be(const spawn_setup *setup,
     return rv;
 }
 
-/* `httpd -t`: what would keep httpd from starting, as far as it shows here.
- * Who asks may have another account than who starts httpd, so that User and
- * what needs root are not looked at, and is in another cgroup. */
+/* `httpd -t`: faults that would keep httpd from starting, as far as they show
+ * here. The person who types it may have another account than the one that
+ * starts httpd, and another cgroup: so User, and all that needs root, is not
+ * checked. */
 static apr_status_t tested(apr_pool_t *p, server_rec *s)
 {
     apr_status_t rv = programs_there(p, s);

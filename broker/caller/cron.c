@@ -347,8 +347,8 @@ static void left_out(spawn_batch *batch, spawn_cron_entry *e, int64_t first,
                   e->name, from, to);
 }
 
-/* Of those that were planned until now the oldest that is made up. first is one
- * of them. Looks back from now: years may have passed since the first. */
+/* The oldest planned run that is made up; first is the first run that was
+ * planned. Looks back from now, since years may have passed since the first. */
 static int64_t oldest_made_up(const spawn_cron_entry *e, int64_t first,
                               int64_t now)
 {

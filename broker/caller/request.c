@@ -141,8 +141,8 @@ static void kill_unknown(spawn_peer *peer, const spawn_message *m,
         refuse_kill(peer, m, id, SPAWN_E_NOT_RUNNING, "the job has ended");
 }
 
-/* What was to end it is not forgotten for one that is not, nor KILL for one
- * that it may ignore. */
+/* The signal that is remembered: one that was to end the job is not replaced by
+ * one that only tells it something, and KILL by none that it may ignore. */
 static void note_signal(spawn_job *job, int signo)
 {
     bool stops = spawn_job_stops(signo);
@@ -244,8 +244,8 @@ typedef enum {
 
 #define ANY_VALUE UINT64_MAX
 
-/* A type may have several rows: the first counts whose attribute `by` has the
- * value. What is in no row is answered by nobody. */
+/* A type may have several rows: the first one counts whose attribute `by` has
+ * the value. A message that has no row is not answered. */
 typedef struct {
     uint16_t type;
     uint16_t by; /* 0: the type says it all */

@@ -173,7 +173,8 @@ static void warn_of_handles(const spawn_job *job)
         spawn_body_name(job, job->body, name), q->name, job->fds);
 }
 
-/* What the caller waits for. Who posted or spooled is there no more. */
+/* The reply that the caller waits for. A job that was posted or spooled has no
+ * caller any more. */
 static spawn_reply reply_of(const spawn_incoming *in)
 {
     return in->peer ? (spawn_reply)spawn_u64_or(in->m, SPAWN_A_REPLY,
@@ -207,7 +208,8 @@ static unsigned accept_first(const spawn_incoming *in)
     return slot;
 }
 
-/* Who waits for the end is promised nothing until the launch. */
+/* A caller that waits for the end is promised nothing before the launch: the
+ * slot counts as full from then on. */
 static void lend_slot(const spawn_incoming *in, spawn_job *job)
 {
     job->slot = (uint8_t)spawn_inbox_lend(in->packet->data, in->packet->length);

@@ -30,9 +30,9 @@ spawn_row *spawn_processes(const spawn_peer *peer, uint32_t seq);
 
 void spawn_rows_free(spawn_row *rows);
 
-/** A template is seen by who sees the jobs of a queue that has it; one that no
- * queue has, by who sees the jobs of queues that say nothing. For a
- * spawn_template_shown.
+/** May the caller see the template? Yes if it may see the jobs of a queue that
+ * has the template; if no queue has it, the jobs of queues that say nothing
+ * about access. For a spawn_template_shown.
  * @param of a spawn_peer. */
 bool spawn_template_is_seen(const void *of, const spawn_template *t);
 

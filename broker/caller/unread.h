@@ -42,8 +42,8 @@ bool spawn_unread_is_read(spawn_unread *u);
 /** The account has as many as it may. */
 bool spawn_unread_too_many(uid_t uid);
 
-/** Its connection closes, and u is no more for the caller of this. What counts
- * does so until it is read, or the other end has closed. */
+/** The connection closes, and u belongs to this file from now on. It counts
+ * until the answer is read, or the other end has closed. */
 void spawn_unread_leave(spawn_unread *u);
 
 #endif

@@ -169,10 +169,10 @@ static inline bool spawn_job_over(const spawn_job *j)
     return j->state == SPAWN_STATE_DONE && !j->again;
 }
 
-/** Does who sends it want the end? Other signals tell a process something. */
+/** Is this a signal that is sent to end a process? Others tell it something. */
 bool spawn_job_stops(int signo);
 
-/** Did somebody want it to end, whatever it makes of that? */
+/** Was the job sent a signal to end, whether it obeys or not? */
 static inline bool spawn_job_stopped(const spawn_job *j)
 {
     return spawn_job_stops(j->cancel);

@@ -436,9 +436,10 @@ static void drop_given_up(spawn_key *key)
     }
 }
 
-/* Who of them had it? One that has begun, since nobody else could then; also
- * between two attempts. Of those that have ended, and are not stored yet, the
- * last one. 0: it waited. */
+/* Which job of several had the key, when the broker begins: the one of the
+ * highest rank. A job that has begun has it (no other could begin then), also
+ * between two attempts; a job that has ended had it until now, the last one
+ * before the others. 0: the job waited. */
 static int rank(const spawn_claim *c)
 {
     switch (c->job->state) {

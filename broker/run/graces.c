@@ -101,8 +101,9 @@ static void take(spawn_batch *batch, const spawn_grace *g,
     }
 }
 
-/* Who asked for KILL was told that it is done, and the signal may have been on
- * its way when the broker was killed, or the spawner. */
+/* Sends KILL again where a caller asked for it. The caller was told that it is
+ * done, but the signal may have been on its way when the broker was killed, or
+ * the spawner. */
 static void kill_again(void)
 {
     spawn_job *job;

@@ -58,7 +58,8 @@ static void begin(void)
     told = fd >= 0 && spawn_watch_open(&steps, fd, SPAWN_IN, stepped) == 0;
 }
 
-/* Who waits for it is told; who does not, finds it in the log. */
+/* Callers that wait for the job are told of this end; if there are none, the
+ * log has it. */
 static void expire(spawn_job *job)
 {
     const spawn_moment *m = &job->rules->expires;

@@ -354,7 +354,8 @@ static void add(const spawn_ledger_record *r, const uint8_t *data)
     last = &it->next;
 }
 
-/* Who ended at it would be given it again at the next start, and at each. */
+/* Passes over a record that is too large. If the scribe ended at it instead,
+ * the next one would be given it again, and the one after. */
 static size_t skip(size_t at)
 {
     size_t here = in_used - at < to_skip ? in_used - at : to_skip;
