@@ -283,10 +283,24 @@ void clone_resume(job *j);
 /** Some of the children that have ended; exits_left tells when there may be
  * more, for which no signal comes. */
 void reap_some(void);
-/* template.c: the processes that Perl jobs are forked from */
+/* template_send.c: what templates are sent */
 /** Hand an order to its template; 0 or a negative errno. */
 int template_order(job *j, const spawn_id *template_id,
                    const spawn_packet *packet);
+/** Let a template go: it ends, its jobs do not. */
+void template_dismiss(job *template);
+/** The broker has given up a job that is the child of its template. */
+void template_give_up(const job *j);
+/** Signal a job that is the child of its template. 0: told to the template, now
+ * or when its link has room; or a negative errno. */
+int template_signal(job *j, int signo);
+/** Signal a template that is no child of ours. 0 or a negative errno. */
+int template_kill(const job *template, int signo);
+/** Tell the template only what is to become of the job's group when it ends. */
+void template_tell_left(const job *j);
+/** After an upgrade: go on with messages that had no room in their links. */
+void templates_resume(void);
+/* template.c: what they tell, and their end */
 void template_input(job *template);
 /** Its process, which is no child of ours, has ended: who it forked may still
  * have its end of the link. */
@@ -307,21 +321,10 @@ void template_ended(job *template);
 void template_watch(const job *template);
 /** The broker knows that it has ended: forget its note. */
 void template_forget(const job *template);
-/** Let a template go: it ends, its jobs do not. */
-void template_dismiss(job *template);
 /** A template that the httpd parent has forked from itself, with the link to it
  * and its pidfd, which are taken over; without them there is no such process,
  * and TEXT says why. */
 void template_foreign(const spawn_message *m, spawn_packet *p);
-/** The broker has given up a job that is the child of its template. */
-void template_give_up(const job *j);
-/** Signal a job that is the child of its template. 0: told to the template, now
- * or when its link has room; or a negative errno. */
-int template_signal(job *j, int signo);
-/** Signal a template that is no child of ours. 0 or a negative errno. */
-int template_kill(const job *template, int signo);
-/** Tell the template only what is to become of the job's group when it ends. */
-void template_tell_left(const job *j);
 /* foreign.c: templates of httpd's that do not do their work */
 /** Has somebody stopped the template that this job is a child of? */
 bool foreign_is_stopped(const job *j);
@@ -331,8 +334,6 @@ int foreign_signal(job *j, int signo, bool whole);
 /* preload.c: templates that do not get ready */
 /** End them. Ms to the next look, -1: none. */
 int preload_timers(int64_t now);
-/** After an upgrade: go on with messages that had no room in their links. */
-void templates_resume(void);
 /** Put what the broker is told of a template: its name, and the text that it
  * said of its preloading. */
 void template_put_name(spawn_writer *w, const job *template);

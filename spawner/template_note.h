@@ -56,6 +56,8 @@ template_note *template_note_next(const template_note *n);
  * that says so. 0, or -ECHILD: it is no child of ours; -EPERM: it cannot be; or
  * -EACCES: its account is not shown. */
 int template_may_have(const job *template, pid_t pid, const spawn_packet *p);
+/** template_send.c: send it what has waited, as far as its link takes it. */
+void template_tell_waiting(const job *template, template_note *n);
 /** Keep the text that it said of its preloading. */
 void template_note_text(const job *template, const char *text);
 

@@ -42,6 +42,7 @@ int cgroup_enter(job *j, pid_t pid)
 #include "spawner/table.c"
 #include "spawner/template_note.c"
 #include "spawner/template_trust.c"
+#include "spawner/template_send.c"
 #include "spawner/template.c"
 
 static int thousands; /* of process ids, see have_template */
