@@ -41,7 +41,7 @@
 /* A start is noted a moment after the kernel's own note, in steps of 10 ms. */
 #define NOTED_BEFORE 50
 
-static spawn_worker *workers;
+static spawn_worker *workers, *lent_workers;
 static const spawn_worker_events *events;
 
 void spawn_workers_open(const spawn_worker_events *to)
@@ -98,6 +98,37 @@ char *spawn_worker_who(const spawn_worker *w, char *who)
     return who;
 }
 
+spawn_worker *spawn_worker_next_lent(const spawn_worker *w)
+{
+    return w ? w->lent_next : lent_workers;
+}
+
+static void enter_lent(spawn_worker *w)
+{
+    w->lent_next = lent_workers;
+    w->lent_at = &lent_workers;
+    if (w->lent_next)
+        w->lent_next->lent_at = &w->lent_next;
+    lent_workers = w;
+}
+
+static void leave_lent(spawn_worker *w)
+{
+    *w->lent_at = w->lent_next;
+    if (w->lent_next)
+        w->lent_next->lent_at = w->lent_at;
+    w->lent_at = NULL;
+}
+
+void spawn_worker_set_lent(spawn_worker *w, spawn_lent lent)
+{
+    w->lent = lent;
+    if (lent && !w->lent_at)
+        enter_lent(w);
+    else if (!lent && w->lent_at)
+        leave_lent(w);
+}
+
 static spawn_worker *make(spawn_pool *pool)
 {
     spawn_worker *w = spawn_alloc(sizeof(*w));
@@ -134,6 +165,7 @@ void spawn_worker_free(spawn_worker *w)
     for (at = &w->pool->workers; *at != w; at = &(*at)->pool_next)
         ;
     *at = w->pool_next;
+    spawn_worker_set_lent(w, SPAWN_LENT_NOT);
     settled(w, false);
     spawn_timer_clear(&w->deadline);
     spawn_watch_give_away(&w->link, geteuid());
@@ -619,7 +651,7 @@ spawn_worker *spawn_worker_adopt(const spawn_id *id, const spawn_message *m,
         w->state = SPAWN_WORKER_BUSY;
     if (spawn_slate_look(board, &slate) == 0 && slate.lease) {
         w->state = SPAWN_WORKER_BUSY;
-        w->lent = SPAWN_LENT;
+        spawn_worker_set_lent(w, SPAWN_LENT);
         w->lease = slate.lease;
         w->caller_uid = (uid_t)slate.caller_uid;
         w->caller_pid = (pid_t)slate.caller_pid;

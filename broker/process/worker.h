@@ -35,6 +35,8 @@ typedef enum {
 struct spawn_worker {
     spawn_worker *next; /* all workers */
     spawn_worker *pool_next;
+    spawn_worker *lent_next; /* all that are lent */
+    spawn_worker **lent_at;  /* what points at it there; NULL: it is not */
     spawn_pool *pool;
     spawn_id id;
     spawn_worker_state state;
@@ -52,8 +54,8 @@ struct spawn_worker {
     int64_t boot_started;
     int64_t idle_since;
     uint64_t calls;
-    bool lendable; /* it is of a release that knows leases as we do */
-    spawn_lent lent;
+    bool lendable;     /* it is of a release that knows leases as we do */
+    spawn_lent lent;   /* spawn_worker_set_lent */
     bool lent_counted; /* in its pool's lent */
     int direct;        /* its end of the socket to that caller, or -1 */
     uid_t caller_uid;  /* to whom it is, or was, lent */
@@ -118,6 +120,10 @@ void spawn_worker_free(spawn_worker *w);
 /** All of them, one after another; NULL: the first. */
 spawn_worker *spawn_worker_next(const spawn_worker *w);
 spawn_worker *spawn_worker_find(const spawn_id *id);
+/** Those that are lent, one after another; NULL: the first. */
+spawn_worker *spawn_worker_next_lent(const spawn_worker *w);
+/** It is lent, or asked for; or it is not lent any more. */
+void spawn_worker_set_lent(spawn_worker *w, spawn_lent lent);
 
 /** It leaves: at once when it is idle, else after its call. */
 void spawn_worker_dismiss(spawn_worker *w);

@@ -294,7 +294,7 @@ void spawn_lease_begin(spawn_worker *w, pid_t caller_pid, uid_t caller_uid,
         spawn_close_fds(&direct, 1);
         return;
     }
-    w->lent = SPAWN_LENT;
+    spawn_worker_set_lent(w, SPAWN_LENT);
     w->unfinished = false;
     w->direct = direct;
     w->caller_pid = caller_pid;
@@ -313,7 +313,7 @@ void spawn_lease_end(spawn_worker *w)
 
     if (w->lent != SPAWN_LENT || !spawn_lease_may_end())
         return;
-    w->lent = SPAWN_LENT_ENDING;
+    spawn_worker_set_lent(w, SPAWN_LENT_ENDING);
     (void)spawn_slate_hold(w->board);
     if (w->job) /* a killed broker had taken it up */
         count_no_more(w);
@@ -370,7 +370,7 @@ static bool over(spawn_worker *w, bool has_gone, const spawn_id *last_run)
 
     if (!w->lent)
         return false;
-    w->lent = SPAWN_LENT_ENDING;
+    spawn_worker_set_lent(w, SPAWN_LENT_ENDING);
     if (look_so(w, &slate, !has_gone) == 0) {
         take_up(w, &slate);
         /* what it wrote, it wrote in its last call */
@@ -379,7 +379,7 @@ static bool over(spawn_worker *w, bool has_gone, const spawn_id *last_run)
             ended = w->job && spawn_id_equal(&last.id, &w->job->id);
         }
     }
-    w->lent = SPAWN_LENT_NOT;
+    spawn_worker_set_lent(w, SPAWN_LENT_NOT);
     count_no_more(w);
     spawn_timer_clear(&w->deadline);
     w->unfinished = !has_gone && w->job && w->job->state == SPAWN_STATE_RUNNING
@@ -439,16 +439,14 @@ static void look_at(spawn_worker *w)
 
 static void look_at_all(spawn_timer *t)
 {
-    bool any = false;
-    spawn_worker *w;
+    spawn_worker *w, *next;
 
     (void)t;
-    for (w = spawn_worker_next(NULL); w; w = spawn_worker_next(w)) {
-        if (w->lent)
-            look_at(w);
-        any |= w->lent != SPAWN_LENT_NOT;
+    for (w = spawn_worker_next_lent(NULL); w; w = next) {
+        next = spawn_worker_next_lent(w);
+        look_at(w);
     }
-    if (any)
+    if (spawn_worker_next_lent(NULL))
         keep_looking();
 }
 
@@ -471,12 +469,13 @@ static bool has(spawn_worker *w, const spawn_id *id)
 
 void spawn_leases_look(const spawn_id *id)
 {
-    spawn_worker *w;
+    spawn_worker *w, *next;
 
     if (!look_timer.place || (id && spawn_job_find(id)))
         return;
-    for (w = spawn_worker_next(NULL); w; w = spawn_worker_next(w)) {
-        if (w->lent && has(w, id))
+    for (w = spawn_worker_next_lent(NULL); w; w = next) {
+        next = spawn_worker_next_lent(w);
+        if (has(w, id))
             settle(w);
     }
 }
