@@ -3,7 +3,7 @@
 #
 # A Job that was stored, sent or cloned is the same job, asked for at the broker
 # of the process that it has come to; what is no Job is refused, whoever blessed
-# it.
+# it, and so is what is no Process.
 
 use strict;
 use warnings;
@@ -14,11 +14,13 @@ use lib ($ENV{SPAWN_BUILD} || "$FindBin::Bin/../../build") . '/perl', "$FindBin:
 use Config;
 use Data::Dumper ();
 use IPC::Open2 qw(open2);
+use Scalar::Util ();
 use Sereal::Decoder ();
 use Sereal::Encoder ();
 use Storable ();
 use Test::More;
 use Apache2::Spawn ();
+use Apache2::Spawn::Process ();
 use FakeBroker ();
 
 my $id = '019aa6a0-0000-7000-8000-00000000abcd';
@@ -114,6 +116,33 @@ for my $forged ("\xff" x 8, 99, 'relative', '') {
     my $error = eval { (bless \$value, 'Apache2::Spawn')->list; 1 } ? 'none' : ref $@ ? $@->code : "$@";
     like $error, qr/\A(?:invalid|unreachable)\z/, 'a connection that is none';
 }
+
+# ---- what is no Process ----
+
+$forged{'a hash with all it needs'} = { fh => \*STDIN, in => '', deadline => 1 };
+$forged{'one that was not sent'} = { fh => \*STDIN, in => '', deadline => 1, unsent => 'x', via => 'Apache2::Spawn' };
+my $refusal = qr/\ANot a HASH reference|not an object of Apache2::Spawn::Process|\(invalid, \w+\)/;
+my %arguments = (
+    send_arg => ['x'], eval => ['1'], require => ['POSIX'], send_fh => [ \*STDIN ], run => [ 'f', sub { 1 } ],
+    fork => [], to_fh => [], pid => [], kill => ['TERM'], wait => [], exit_status => [],
+);
+for my $what (sort keys %forged) {
+    local $SIG{__WARN__} = sub { };    # what is undefined there
+    my @bad = grep {
+        my ($method, $forged) = ($_, $forged{$what});
+        my $object = bless Scalar::Util::reftype($forged) eq 'HASH' ? { %{$forged} } : $forged, 'Apache2::Spawn::Process';
+        eval { $object->$method(@{ $arguments{$method} }); 1 } || $@ !~ $refusal;
+    } sort keys %arguments;
+    is_deeply \@bad, [], "$what: every method of a process refuses it";
+}
+for my $odd (undef, 'text', 5, [], \1) {
+    my $what = defined $odd ? $odd : 'undef';
+    ok !eval { Apache2::Spawn::Process::_begin_outbox($odd); 1 }, "$what gets no outbox";
+    like $@, qr/\Anot a new object/, '... and is told so';
+}
+my $process = bless {}, 'Apache2::Spawn::Process';
+$process->_begin_outbox;
+ok !eval { $process->_begin_outbox; 1 }, 'nor does an object get a second one';
 
 # when Perl ends, objects go after the connections
 my $said = do {

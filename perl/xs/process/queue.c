@@ -86,6 +86,8 @@ spawn_outbox *spawn_process_begin(pTHX_ SV *self)
     spawn_outbox *o;
     MAGIC *mg;
 
+    if (!SvROK(self) || SvTYPE(SvRV(self)) != SVt_PVHV || outbox_of(aTHX_ self))
+        croak("not a new object of Apache2::Spawn::Process");
     Newx(o, 1, spawn_outbox);
     spawn_outbox_init(o);
     mg = sv_magicext(SvRV(self), NULL, PERL_MAGIC_ext, &outbox_vtbl, (char *)o,
