@@ -400,6 +400,8 @@ int spawn_store_answer_list(spawn_store *store, spawn_list_filter *filter,
     int rv;
 
     (void)statements(store, filter, &s, &some);
+    if (!s || !some)
+        return -1; /* no memory for them */
     filter->read = 0;
     filter->stopped = false;
     rv = bound(some, filter);
