@@ -28,6 +28,7 @@ each_mpm(
         my @ids;
         my $spool = "$httpd->{runtime}/spawn/store/spool";
         my $rounds = $requests / @clients;
+        my $most = 0;    # files at once: on a busy machine another broker comes after ten seconds
         for my $round (1 .. $rounds) {
             kill STOP => $httpd->broker_pid if $round == int $rounds / 2;
             my %big = $round > $rounds / 2 ? (stdin_data => 'x' x 6000) : ();
@@ -37,11 +38,11 @@ each_mpm(
                     { jobs => [ [ $httpd->note('burst'), {%big} ] ], count => $each });
             }
             push @ids, map { @{ $httpd->read_answer($_)->{data}{ids} } } @clients;
+            my @files = glob "$spool/*";
+            $most = @files if @files > $most;
         }
         is scalar @ids, $requests * $each, 'registered';
-        my @files = glob "$spool/*";
-        # on a busy machine another broker comes after ten seconds, and takes the rest
-        cmp_ok scalar @files, '>', 200, 'many of them as files';
+        cmp_ok $most, '>', 200, 'many of them as files';
         kill CONT => $httpd->broker_pid;
         ok $httpd->wait_for_ran($requests * $each, 240), 'all run';
         my %times;
