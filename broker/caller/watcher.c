@@ -85,6 +85,13 @@ void spawn_watches_leave(spawn_peer *peer)
 /* ---- is it another one? ---- */
 
 /* One that is not in memory any more has ended. */
+static bool is_over(const spawn_id *id)
+{
+    const spawn_job *job = spawn_job_find(id);
+
+    return !job || spawn_job_over(job);
+}
+
 static bool has_changed(const spawn_id *id, uint64_t seen)
 {
     const spawn_job *job = spawn_job_find(id);
@@ -92,7 +99,7 @@ static bool has_changed(const spawn_id *id, uint64_t seen)
     spawn_progress p;
     bool said;
 
-    if (!job || spawn_job_over(job))
+    if (is_over(id))
         return true;
     said = spawn_perl_progress(job, &p);
     texts[0] = p.done;
@@ -183,6 +190,8 @@ static void add(spawn_peer *peer, const spawn_message *m, const spawn_id *id,
     look_later();
 }
 
+/* A job that has changed already is told at the next look, too: so a job that
+ * says something all the time is counted all the time, and costs no more. */
 void spawn_request_watch(spawn_peer *peer, const spawn_message *m,
                          spawn_packet *p, const spawn_id *id)
 {
@@ -190,7 +199,7 @@ void spawn_request_watch(spawn_peer *peer, const spawn_message *m,
     uint64_t most = spawn_u64_or(m, SPAWN_A_WATCHERS, SPAWN_WATCHES_MAX);
 
     (void)p;
-    if (has_changed(id, seen))
+    if (is_over(id))
         spawn_peer_ask_job(peer, m->header.seq, id, SPAWN_OUTPUT_NONE);
     else if (peer->watches >= SPAWN_WATCHES_OF_ONE)
         refuse(peer, m->header.seq, id, SPAWN_E_INVALID,

@@ -8,11 +8,13 @@
 #include <string.h>
 
 #include "common/spawn_escape.h"
+#include "broker/job/changes.h"
 #include "broker/job/perl.h"
 #include "broker/job/queue.h"
 #include "broker/job/rules.h"
 #include "broker/process/output.h"
 #include "broker/process/perl.h"
+#include "broker/store/attempts.h"
 
 static void add(spawn_writer *w, size_t mark, const char *text, size_t room)
 {
@@ -203,6 +205,8 @@ int spawn_answer_job(const spawn_job *job, bool with_output,
         put_output(job, w);
     else if (from && job->state == SPAWN_STATE_RUNNING)
         spawn_answer_so_far(job, from, w);
+    if (job->attempt > 1 && job->in_store)
+        spawn_store_put_attempts(job->batch->store, job->seq, with_output, w);
     (void)spawn_writer_finish(w, 0);
     return 1;
 }

@@ -393,8 +393,9 @@ static int goes_on(spawn_list_filter *filter, int64_t behind)
 int spawn_store_answer_list(spawn_store *store, spawn_list_filter *filter,
                             uint32_t asked, spawn_writer *w)
 {
-    const spawn_row_parts parts = {
-        filter->argv_limited ? filter->argv_most : SIZE_MAX, false, false, NULL};
+    const spawn_row_parts parts = {filter->argv_limited ? filter->argv_most
+                                                        : SIZE_MAX,
+                                   false, false, NULL};
     sqlite3_stmt *some, *s;
     int64_t seq;
     int rv;

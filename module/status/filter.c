@@ -238,6 +238,8 @@ const char *spawn_filter_text(const spawn_page *page)
     for (i = 0; i < COUNT(chosen_by); i++) {
         const char *value = spawn_page_arg(page, chosen_by[i]);
 
+        if (strpbrk(value, " +%")) /* each choice has a text of its own */
+            value = ap_escape_urlencoded(p, value);
         if (*value)
             text = apr_pstrcat(p, text, *text ? " " : "", chosen_by[i], "=",
                                value, NULL);

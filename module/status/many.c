@@ -37,7 +37,8 @@ typedef struct {
 static const act acts[] = {
     {"kill", "Send a signal to all that run", BIT(STARTING) | BIT(RUNNING),
      "Send a signal to",
-     "TERM asks them to end; those that do not heed it need KILL.",
+     "So do those of the others that have begun by then. TERM asks them to "
+     "end; those that do not heed it need KILL.",
      "Send the signal", "got the signal"},
     {"cancel", "Cancel all that wait", BIT(DELAYED) | BIT(QUEUED), "Cancel",
      "They have not started, and do not start any more; those that have just "

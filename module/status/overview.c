@@ -58,7 +58,7 @@ static void put_sums(spawn_page *page, const overview *o, uint64_t dead)
     tile(page, "?view=jobs&amp;state=running", "busy", o->running, "running");
     tile(page, "?view=jobs&amp;state=queued", "wait", o->waiting, "waiting");
     tile(page, "?view=jobs&amp;state=delayed", "plain", o->delayed, "delayed");
-    tile(page, "?view=jobs&amp;outcome=failed&amp;since=1h", "bad", failed,
+    tile(page, "?view=jobs&amp;outcome=failed", "bad", failed,
          "failed in the last hour");
     tile(page, "?view=jobs&amp;state=dead", "bad", dead, "dead");
     spawn_page_html(page, "</ul>\n");

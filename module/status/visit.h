@@ -54,10 +54,6 @@ typedef enum {
     SPAWN_VISIT_FAILED   /* the broker does not answer */
 } spawn_visit_end;
 
-/** Let so many milliseconds pass. True: the visitor has gone, or the child
- * goes. */
-bool spawn_visit_pause(const spawn_visit *v, int ms);
-
 /** Wait for a change, at most so long. */
 spawn_visit_end spawn_visit_wait(spawn_visit *v, int64_t wait_ms);
 

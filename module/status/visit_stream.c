@@ -14,7 +14,6 @@
 
 #include "common/spawn_os.h"
 
-#define EVENTS_APART   200  /* ms: of a job that says something all the time */
 #define AGAIN_MS       1000 /* after which the browser comes again */
 #define AGAIN_CROWD_MS 5000 /* the same, when too many wait */
 
@@ -65,8 +64,7 @@ static void follow(spawn_visit *v, int64_t until)
     while (end == SPAWN_VISIT_CHANGED && !spawn_visit_over(v)
            && (left = until - spawn_mono_ms()) > 0) {
         end = spawn_visit_wait(v, left);
-        if (end == SPAWN_VISIT_CHANGED
-            && (!send_event(v) || spawn_visit_pause(v, EVENTS_APART)))
+        if (end == SPAWN_VISIT_CHANGED && !send_event(v))
             return;
     }
     if (end != SPAWN_VISIT_CROWD)
@@ -93,7 +91,8 @@ int spawn_visit_stream(spawn_visit *v)
     apr_table_setn(v->page.r->headers_out, "X-Accel-Buffering", "no");
     if (v->page.r->header_only)
         return OK;
-    spawn_page_format(&v->page, "retry: %d\n\n", AGAIN_MS);
+    spawn_page_format(&v->page, "retry: %d\n\n",
+                      v->wait_ms ? AGAIN_MS : AGAIN_CROWD_MS);
     if (known ? send_now(v) : send_event(v))
         follow(v, until);
     return OK;

@@ -56,7 +56,7 @@ static bool look(void *arg)
     return is_over(v) || (v->idle && !v->idle(v));
 }
 
-bool spawn_visit_pause(const spawn_visit *v, int ms)
+static bool pause_for(const spawn_visit *v, int ms)
 {
     struct pollfd beside;
 
@@ -109,7 +109,7 @@ spawn_visit_end spawn_visit_wait(spawn_visit *v, int64_t wait_ms)
             return why_not(rv, &v->page.why);
         if (take(v, &job))
             return SPAWN_VISIT_CHANGED;
-        if (spawn_visit_pause(v, PAUSE))
+        if (pause_for(v, PAUSE))
             return SPAWN_VISIT_LEFT;
     }
     return SPAWN_VISIT_SAME;

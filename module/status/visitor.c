@@ -77,7 +77,7 @@ static bool read_id(spawn_visit *v)
 }
 
 /* A header is in no log, and a browser's EventSource cannot send one. */
-static const char *token_of(const spawn_visit *v)
+static const char *bearer_of(const spawn_visit *v)
 {
     const char *given = apr_table_get(v->page.r->headers_in, "Authorization");
 
@@ -86,15 +86,19 @@ static const char *token_of(const spawn_visit *v)
             ;
         return given;
     }
-    return spawn_page_arg(&v->page, "token");
+    return NULL;
 }
 
 /* One without a right id has a wrong token, too. */
 static bool may_know(spawn_visit *v)
 {
+    const char *bearer = bearer_of(v);
     bool named = read_id(v);
+    bool good = bearer && spawn_job_token_good(&v->id, bearer);
 
-    return spawn_job_token_good(&v->id, token_of(v)) & named;
+    /* the header may be for somebody else, before us */
+    good |= spawn_job_token_good(&v->id, spawn_page_arg(&v->page, "token"));
+    return good & named;
 }
 
 /* False: it is no time. */

@@ -53,6 +53,7 @@ __spawnctl_values() {
         --for) printf '%s\n' finished started ;;
         --reply) printf '%s\n' posted accepted started finished ;;
         --state) printf '%s\n' delayed queued starting running 'done' dead ;;
+        --outcome) printf '%s\n' failed exited signalled timed_out cancelled start_failed expired lost code_unknown out_of_memory ;;
         --leftovers) printf '%s\n' keep kill ;;
         --on-conflict) printf '%s\n' reject keep replace after ;;
         --after-failed) printf '%s\n' cancel run keep ;;

@@ -38,7 +38,7 @@ my $found = sub { my ($id) = @_; return $browser->script(qq{return document.getE
 $browser->go($httpd->url('/spawn-status?view=jobs&refresh=1'));
 $browser->shows(qr/pear-1/, 'all are listed');
 $browser->type('input[name=q]', 'apple');
-ok wait_until(sub { my $text = $found->('found'); $text =~ /apple-1/ && $text !~ /pear-1/ }, 60), 'what was typed is searched for' or diag $browser->text;
+ok wait_until(sub { my $text = $found->('found'); $browser->at =~ /q=apple/ && $text =~ /apple-1/ && $text !~ /pear-1/ }, 60), 'what was typed is searched for' or diag $browser->text;
 is $browser->script('return document.activeElement.name'), 'q', '... the keyboard stays';
 is $browser->script('return document.activeElement.value'), 'apple', '... and what was typed';
 like $browser->at, qr/[?&]q=apple(?:&|\z)/, '... and it is in the address';

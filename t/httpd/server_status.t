@@ -45,13 +45,15 @@ END
         is_deeply $is, \%wanted, '... which are these';
         like $all, qr/^BusyWorkers: /m, '... beside those of mod_status';
 
-        my $page = $httpd->get('/server-status');
+        # it waits for the broker half a second, which can be too little on a busy machine
+        my $page;
+        ok wait_until(sub { $page = $httpd->get('/server-status'); $page->{content} =~ /Spawner: process/ }, 60), 'the page tells of the pair';
         is $page->{status}, 200, 'the page';
         like $page->{content}, qr/<h2>Jobs of mod_spawn</, '... has its part';
         like $page->{content}, qr{Spawner: process $wanted{SpawnSpawnerPid}\. Broker: process $wanted{SpawnBrokerPid}\.}, '... with who does it';
         like $page->{content}, qr{<tr><td>images</td><td>open</td><td>1</td><td>2</td><td>0</td><td>0</td><td>0</td></tr>}, '... and each queue';
         like $page->{content}, qr{</html>\s*\z}, '... and its end';
-        like $httpd->get('/server-status?notable')->{content}, qr{<dt>Queue images: open, 1 running, 2 waiting, 0 delayed; 0 ended, 0 failed</dt>},
+        ok wait_until(sub { $httpd->get('/server-status?notable')->{content} =~ m{<dt>Queue images: open, 1 running, 2 waiting, 0 delayed; 0 ended, 0 failed</dt>} }, 60),
             'without tables';
         SpawnTest::Ctl->new($httpd)->run('pause', 'images');
         ok wait_until(sub { $httpd->get('/server-status')->{content} =~ m{<td>images</td><td>paused</td>} }, 60), 'a paused queue';

@@ -166,6 +166,24 @@ static void so_many_may_watch(void **state)
     }
 }
 
+/* Who watches a job that says something all the time waits, too, and counts. */
+static void who_watches_what_has_changed_is_counted(void **state)
+{
+    (void)state;
+    reach_go_and_call_in();
+    a_job_begins();
+    look();
+    watch_at_most(LONG_MS, 1);
+    nothing_is_told();
+    seen++; /* not what it is */
+    watch_at_most(LONG_MS, 1);
+    expect_refusal(SPAWN_E_QUEUE_FULL);
+    watch_at_most(LONG_MS, 2);
+    expect_answer(SPAWN_M_JOB);
+    watch_at_most(LONG_MS, 2); /* which made room */
+    expect_answer(SPAWN_M_JOB);
+}
+
 /* It is written down for nobody, and nobody's failure is kept from the log. */
 static void who_watches_and_leaves_is_forgotten(void **state)
 {
@@ -188,8 +206,11 @@ int main(void)
 {
 #define ALONE(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down_all)
     const struct CMUnitTest tests[] = {
-        ALONE(a_change_of_its_state_is_told), ALONE(what_it_says_is_told),
-        ALONE(it_has_an_end), ALONE(so_many_may_watch),
+        ALONE(a_change_of_its_state_is_told),
+        ALONE(what_it_says_is_told),
+        ALONE(it_has_an_end),
+        ALONE(so_many_may_watch),
+        ALONE(who_watches_what_has_changed_is_counted),
         ALONE(who_watches_and_leaves_is_forgotten)};
 
     find_broker();
