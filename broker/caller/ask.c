@@ -29,6 +29,8 @@
 
 #define WRITER_KEEP  65536 /* bytes of the writer that stay for the next */
 #define BYTES_A_TURN (4u << 20)
+/* Bytes that a look at rows counts for, when it finds none. */
+#define LOOK_WEIGHT  (256u << 10)
 #define LOOK_FIRST   1   /* ms: has it read its big answer? */
 #define LOOK_AT_MOST 100 /* ms */
 
@@ -195,7 +197,7 @@ static bool list_row(spawn_peer *peer, spawn_ask *ask)
     rv = spawn_store_answer_list(peer->batch->store, &next, ask->seq, &writer);
     if (rv == 2) {
         ask->filter = next;
-        answered += next.read;
+        answered += next.read + LOOK_WEIGHT;
         if (ask->looks && next.looked >= ask->looks) {
             end_list(peer, ask, true);
             return true;

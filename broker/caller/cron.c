@@ -217,6 +217,8 @@ static void look_at_run(spawn_batch *batch, spawn_cron_entry *e)
 {
     spawn_cron_row before = e->row;
 
+    if (e->durable && spawn_durable_unread())
+        return; /* only the ledger may know of it */
     e->runs = e->row.has_run && !e->row.ended && spawn_job_find(&e->row.id);
     if (!e->row.has_run || e->row.ended || e->runs
         || e->retry_at > spawn_mono_ms())
@@ -250,9 +252,9 @@ bool spawn_cron_active(const spawn_cron_entry *e, spawn_id *ret_id)
     *ret_id = e->pending ? e->pending_id : e->row.id;
     if (e->pending)
         return true;
-    if (!e->row.has_run || e->row.ended)
+    if (!e->row.has_run)
         return false;
-    job = spawn_job_find(&e->row.id);
+    job = spawn_job_find(&e->row.id); /* or it has ended, and was revived */
     return job && (job->state != SPAWN_STATE_DONE || may_run_again(job));
 }
 

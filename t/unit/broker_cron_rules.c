@@ -95,6 +95,43 @@ static void none_runs_beside_one_that_is_tried_again(void **state)
     it_ends(0);
 }
 
+/* It has ended for good, and is revived by hand: that is a run, too. */
+static void none_runs_beside_one_that_is_revived(void **state)
+{
+    spawn_writer w;
+    spawn_id first;
+
+    (void)state;
+    one("* * * * *", SPAWN_CATCH_UP_NONE, false);
+    entries[0].rules = after_10_s;
+    it_is("2027-01-01 12:59:30");
+    starts();
+    later_by(40);
+    expect_run("2027-01-01 13:00:00");
+    first = run;
+    say_started(&run);
+    fails();
+    later_by(11);
+    expect_attempt(&run, 2);
+    say_started(&run);
+    fails();
+    has_heard();
+    begin(&w, SPAWN_M_REVIVE, &run);
+    ask(&w);
+    expect_answer(SPAWN_M_DONE);
+    expect_attempt(&first, 3);
+    say_started(&first);
+    has_heard();
+    later_by(60);
+    no_run();
+    assert_true(is_in_log("MS0883"));
+    say_exited(&first, 0, 0);
+    expect_id(SPAWN_M_FORGET, &first);
+    later_by(60);
+    expect_run("2027-01-01 13:02:00");
+    it_ends(0);
+}
+
 static void of_rank_7(spawn_writer *w)
 {
     spawn_put_i64(w, SPAWN_A_PRIORITY, 7);
@@ -177,6 +214,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         ALONE(one_that_fails_is_tried_again),
         ALONE(none_runs_beside_one_that_is_tried_again),
+        ALONE(none_runs_beside_one_that_is_revived),
         ALONE(it_has_its_priority_and_its_time),
         ALONE(a_durable_one_outlives_a_power_cut),
         ALONE(a_durable_one_is_not_run_twice),
