@@ -32,11 +32,13 @@ struct watch {
     uint64_t seen;
     int64_t until; /* mono ms */
     uint32_t seq;
+    bool inside; /* of who is let in without SpawnAccess */
 };
 
-static watch *watches; /* all that wait */
-static watch *over;    /* those that are being answered */
-static unsigned count; /* of both */
+static watch *watches;  /* all that wait */
+static watch *over;     /* those that are being answered */
+static unsigned count;  /* of both, */
+static unsigned inside; /* and of these, those of httpd and its account */
 static spawn_timer look_timer;
 
 static void put_into(watch **list, watch *w)
@@ -59,6 +61,7 @@ static void drop(watch *w)
 {
     take_out(w);
     w->peer->watches--;
+    inside -= w->inside;
     count--;
     free(w);
 }
@@ -184,10 +187,22 @@ static void add(spawn_peer *peer, const spawn_message *m, const spawn_id *id,
     w->seen = seen;
     w->seq = m->header.seq;
     w->until = spawn_mono_ms() + (int64_t)wait_ms;
+    w->inside = peer->trusted || peer->proven;
     put_into(&watches, w);
     peer->watches++;
+    inside += w->inside;
     count++;
     look_later();
+}
+
+/* Accounts of SpawnAccess must not take the places of httpd's visitors. */
+static bool is_crowded(const spawn_peer *peer, uint64_t most)
+{
+    bool one_of_us = peer->trusted || peer->proven;
+    unsigned there = one_of_us ? inside : count - inside;
+
+    return there >= most
+           || there >= (one_of_us ? SPAWN_WATCHES_MAX : SPAWN_WATCHES_OTHERS);
 }
 
 /* A job that has changed already is told at the next look, too: so a job that
@@ -205,7 +220,7 @@ void spawn_request_watch(spawn_peer *peer, const spawn_message *m,
         refuse(peer, m->header.seq, id, SPAWN_E_INVALID,
                "too many requests of this connection watch jobs already: at "
                "most 64 can");
-    else if (count >= most || count >= SPAWN_WATCHES_MAX)
+    else if (is_crowded(peer, most))
         refuse(peer, m->header.seq, id, SPAWN_E_QUEUE_FULL,
                "as many callers as may watch jobs already do");
     else

@@ -9,9 +9,11 @@
 
 #include "broker/caller/connection.h"
 
-/** Watches of one connection, and of all together: memory of ours, and work. */
+/** Watches of one connection; of httpd and its account; and of all accounts
+ * that SpawnAccess lets in: memory of ours, and work. */
 #define SPAWN_WATCHES_OF_ONE 64
 #define SPAWN_WATCHES_MAX    4096
+#define SPAWN_WATCHES_OTHERS 256
 
 void spawn_request_watch(spawn_peer *peer, const spawn_message *m,
                          spawn_packet *p, const spawn_id *id);
