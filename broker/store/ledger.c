@@ -456,13 +456,13 @@ static int trim(spawn_ledger *l, const spawn_ledger_record *r)
     return step(l, TRIM_SOME);
 }
 
-static int note_boot(spawn_ledger *l)
+static int note_boot(spawn_ledger *l, const char *key)
 {
     sqlite3_stmt *s = l->statements[META];
     char boot[37] = "";
 
     (void)spawn_os_boot_id(boot);
-    (void)sqlite3_bind_text(s, 1, "boot_id", -1, SQLITE_STATIC);
+    (void)sqlite3_bind_text(s, 1, key, -1, SQLITE_STATIC);
     (void)sqlite3_bind_text(s, 2, boot, -1, SQLITE_STATIC);
     return step(l, META);
 }
@@ -502,10 +502,16 @@ int spawn_ledger_write(spawn_ledger *l, const spawn_ledger_record *r,
     case SPAWN_LEDGER_TRIM:
         return trim(l, r);
     case SPAWN_LEDGER_READ:
-        return note_boot(l);
+        return note_boot(l, "boot_id");
     default:
         return 0;
     }
+}
+
+/* Of which boot its rows are only the broker says, when it has taken them. */
+int spawn_ledger_probe(spawn_ledger *l)
+{
+    return note_boot(l, "probed");
 }
 
 /* ---- reading ---- */

@@ -32,6 +32,8 @@ int spawn_ledger_write(spawn_ledger *l, const spawn_ledger_record *r,
                        size_t text_length);
 int spawn_ledger_commit(spawn_ledger *l);
 void spawn_ledger_rollback(spawn_ledger *l);
+/** Instead of write: something that nobody reads. 0 or -1 */
+int spawn_ledger_probe(spawn_ledger *l);
 
 /** Was it last written before the machine's start? */
 bool spawn_ledger_other_boot(spawn_ledger *l);

@@ -317,10 +317,7 @@ static int write_what_came(void)
 /* Nothing came, but something failed: can it be written now? */
 static int probe(void)
 {
-    const spawn_ledger_record r = {.type = SPAWN_LEDGER_READ};
-
-    if (spawn_ledger_begin(&ledger)
-        || (rows_sent && spawn_ledger_write(&ledger, &r, NULL, NULL, 0))
+    if (spawn_ledger_begin(&ledger) || spawn_ledger_probe(&ledger)
         || spawn_ledger_commit(&ledger)) {
         spawn_ledger_rollback(&ledger);
         return ledger.full || renew() ? -1 : 0;

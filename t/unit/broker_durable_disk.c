@@ -5,6 +5,7 @@
  */
 #include "t/unit/broker_durable.h"
 
+#include <sys/stat.h>
 #include <sys/statvfs.h>
 
 static unsigned files_like(const char *part)
@@ -339,6 +340,79 @@ static void what_can_be_read_of_it_is_kept(void **state)
     assert_in_range(count, 90, 100);
 }
 
+/* As a power cut leaves it: the next scribe has to copy it. */
+static void change_it_and_leave_its_log(const char *sql)
+{
+    sqlite3 *db = open_ledger();
+
+    (void)sqlite3_db_config(db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
+    if (sqlite3_exec(db, sql, NULL, NULL, NULL) != SQLITE_OK)
+        fail_msg("%s: %s", sql, sqlite3_errmsg(db));
+    (void)sqlite3_close(db);
+}
+
+/* The scribe does that to see whether it can, before the broker says
+ * anything. */
+static void wait_until_the_copy_is_written(void)
+{
+    int64_t end = spawn_mono_ms() + DEADLINE_MS;
+    struct stat st;
+    char path[96];
+
+    (void)snprintf(path, sizeof(path), "%s/durable-2.db-wal", dir);
+    while (stat(path, &st) < 0 || st.st_size == 0) {
+        assert_true(spawn_mono_ms() < end);
+        (void)usleep(1000);
+    }
+}
+
+#define CUT    "UPDATE meta SET value = 'another boot' WHERE key = 'boot_id';"
+#define IS_DUE "UPDATE job SET due_at = 1, due_boot = NULL;"
+
+/* jobs.db lost what the ledger has of it. The ledger cannot be opened at once;
+ * it can when the broker is killed, before that has taken anything from it. */
+static void nobody_has_taken_what_was_read(const char *in_the_ledger)
+{
+    reach_go_and_call_in();
+    a_durable_job_waits();
+    everything_is_killed();
+    wait_for_the_scribe();
+    run_sql(CUT "UPDATE meta SET value = 'another boot'"
+                " WHERE key = 'ledger_boot';" IS_DUE);
+    change_it_and_leave_its_log(in_the_ledger);
+    disk[FAIL_NEXT] = -1;
+    another_broker();
+    wait_until_logged("MS0696", 1);
+    has_heard();
+    broker_sleeps();
+    disk[FAIL_NEXT] = 0;
+    wait_until_the_copy_is_written();
+    everything_is_killed();
+    wait_for_the_scribe();
+    another_broker();
+    has_heard();
+}
+
+static void the_next_broker_does_not_start_what_has_ended(void **state)
+{
+    (void)state;
+    NEEDS_A_DISK;
+    nobody_has_taken_what_was_read(
+        CUT "UPDATE job SET state = 4, chosen = 1, outcome = 1, exit_code = 7,"
+            " started_at = 1, ended_at = 2");
+    expect_outcome(SPAWN_OUTCOME_EXITED);
+    quiet_for(100);
+}
+
+static void nor_what_has_started(void **state)
+{
+    (void)state;
+    NEEDS_A_DISK;
+    nobody_has_taken_what_was_read(CUT "UPDATE job SET state = 2, chosen = 1");
+    expect_outcome(SPAWN_OUTCOME_LOST);
+    quiet_for(100);
+}
+
 static void a_newer_one_is_left_alone(void **state)
 {
     (void)state;
@@ -373,6 +447,8 @@ int main(void)
         TEST(one_that_was_removed_is_made_anew),
         TEST(a_damaged_one_is_set_aside),
         TEST(what_can_be_read_of_it_is_kept),
+        TEST(the_next_broker_does_not_start_what_has_ended),
+        TEST(nor_what_has_started),
         TEST(a_newer_one_is_left_alone),
     };
 
