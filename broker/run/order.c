@@ -47,12 +47,14 @@ static size_t news_used, news_room;
 static spawn_timer again;
 static bool unread;   /* some of them could not be followed */
 static unsigned left; /* so many may end in this turn */
+static size_t doubts; /* DOUBTFUL ones in news */
 
 static happened *note(const spawn_job *job, order_event event)
 {
     news = spawn_array_grow(news, news_used, &news_room, sizeof(*news));
     news[news_used] =
         (happened){.id = job->id, .batch = job->batch, .event = event};
+    doubts += event == DOUBTFUL;
     spawn_loop_again();
     return &news[news_used++];
 }
@@ -110,8 +112,20 @@ void spawn_order_forgotten(const spawn_id *id)
         if (news[i].event != DOUBTFUL || !spawn_id_equal(&news[i].id, id))
             continue;
         news[i].event = UNDONE;
+        doubts--;
         spawn_loop_again();
     }
+}
+
+static bool in_doubt(const spawn_id *id)
+{
+    size_t i;
+
+    for (i = 0; doubts && i < news_used; i++) {
+        if (news[i].event == DOUBTFUL && spawn_id_equal(&news[i].id, id))
+            return true;
+    }
+    return false;
 }
 
 /* One that the store did not take would be back in its queue at the end of the
@@ -210,7 +224,7 @@ int spawn_order_look(spawn_job *job)
     for (i = 0; needs && i < needs->count; i++) {
         spawn_need *n = &needs->need[i];
 
-        if (!n->open || spawn_job_find(&n->id))
+        if (!n->open || spawn_job_find(&n->id) || in_doubt(&n->id))
             continue;
         rv = see_end(job->batch->store, &n->id, &end);
         if (rv < 0)

@@ -24,7 +24,8 @@ void spawn_order_forgotten(const spawn_id *id);
 void spawn_order_follow(void);
 
 /** It has come, and some of the jobs that it comes after may have ended before:
- * these count as the store has them. 0, or -1: the store cannot be read. */
+ * these count as the store has them. One that the ledger is still to forget is
+ * left out. 0, or -1: the store cannot be read. */
 int spawn_order_look(spawn_job *job);
 
 /** A broker that begins knows all jobs that there are: the same for each of

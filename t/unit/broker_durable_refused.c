@@ -176,6 +176,57 @@ static void who_comes_after_it_is_cancelled_then(void **state)
     expect_outcome(SPAWN_OUTCOME_CANCELLED);
 }
 
+static void wait_until_the_disk_hangs_next(void)
+{
+    int64_t end = spawn_mono_ms() + DEADLINE_MS;
+
+    while (disk[HANG_AFTER] && spawn_mono_ms() < end)
+        (void)usleep(1000);
+    assert_int_equal(disk[HANG_AFTER], 0);
+}
+
+/* It is durable as well, so the ledger takes both in one transaction: it is
+ * looked at itself, and the one before it is gone already. */
+static void so_is_one_that_came_with_it(void **state)
+{
+    spawn_id first;
+    spawn_writer w;
+
+    (void)state;
+    NEEDS_A_DISK;
+    reach_go_and_call_in();
+    a_durable_job_waits();
+    store_changes(TAKES_NO_JOB);
+    a_durable_job_waits();
+    disk[HANG_AFTER] = 0;
+    begin_durable(&w);
+    spawn_put_u64(&w, SPAWN_A_DELAY, 3600000);
+    ask(&w);
+    wait_for_a_hang(); /* what comes now is the next transaction */
+    submit_durable();
+    first = job;
+    begin_durable(&w);
+    spawn_put_u64(&w, SPAWN_A_DELAY, 3600000);
+    spawn_put_bytes(&w, SPAWN_A_AFTER, &first, sizeof(first));
+    ask(&w);
+    has_heard(); /* and has sent both */
+    broker_sleeps();
+    disk[HANG_AFTER] = 1; /* the one after it, which drops the first one */
+    wait_until_the_disk_hangs_next();
+    broker_goes_on();
+    expect_answer(SPAWN_M_ACCEPTED);
+    expect_answer(SPAWN_M_ACCEPTED);
+    wait_for_a_hang();
+    comes_to_rest();
+    look();
+    assert_int_equal(spawn_u64_or(&message, SPAWN_A_STATE, 0),
+                     SPAWN_STATE_DELAYED);
+    disk_goes_on();
+    expect_refused_with("the store did not take it");
+    has_heard();
+    expect_outcome(SPAWN_OUTCOME_CANCELLED);
+}
+
 static void so_is_who_waits_for_its_end(void **state)
 {
     spawn_writer w;
@@ -356,6 +407,7 @@ int main(void)
         TEST(it_is_refused_when_the_ledger_has_forgotten_it),
         TEST(one_that_is_replaced_is_not),
         TEST(who_comes_after_it_is_cancelled_then),
+        TEST(so_is_one_that_came_with_it),
         TEST(so_is_who_waits_for_its_end),
         TEST(so_is_one_that_may_be_there),
         TEST(the_answer_is_what_the_store_says),
