@@ -371,6 +371,14 @@ char *spawn_output_who(const spawn_id *id, char *who)
     return who;
 }
 
+/* It may have been captured under another limit: one whose order is lost has
+ * 0, since nobody knows who may read that. */
+static void has_captured(spawn_stream *s, uint64_t size)
+{
+    s->size = size < s->limit ? size : s->limit;
+    s->lost = size - s->size;
+}
+
 void spawn_output_adopt(spawn_stream **streams, const char *who, int which,
                         int pipe, int file, uint64_t limit)
 {
@@ -381,7 +389,7 @@ void spawn_output_adopt(spawn_stream **streams, const char *who, int which,
         spawn_log_few("all jobs", SPAWN_LOG_FEW, SPAWN_LOG_ERR,
                       MSNO(0565) "a job's output cannot be read any more");
     if (file >= 0 && fstat(file, &st) == 0)
-        streams[which]->size = (uint64_t)st.st_size;
+        has_captured(streams[which], (uint64_t)st.st_size);
 }
 
 void spawn_output_fds(spawn_stream *const *streams, int which, int *ret_pipe,

@@ -39,15 +39,20 @@ static void one_runs(const char *function)
             " SELECT randomblob(16), 'other', 4, 5, 0, 1, x'00' FROM job");
 }
 
+static void begin_running(spawn_writer *w)
+{
+    begin(w, SPAWN_M_RUNNING, &job);
+    spawn_put_u64(w, SPAWN_A_STATE, SPAWN_STATE_RUNNING);
+    spawn_put_u64(w, SPAWN_A_PID, 4242);
+    spawn_put_u64(w, SPAWN_A_MONO_STARTED, 1000);
+    spawn_put_u64(w, SPAWN_A_BOOT_STARTED, 1000);
+}
+
 static void tell_running(unsigned attempt)
 {
     spawn_writer w;
 
-    begin(&w, SPAWN_M_RUNNING, &job);
-    spawn_put_u64(&w, SPAWN_A_STATE, SPAWN_STATE_RUNNING);
-    spawn_put_u64(&w, SPAWN_A_PID, 4242);
-    spawn_put_u64(&w, SPAWN_A_MONO_STARTED, 1000);
-    spawn_put_u64(&w, SPAWN_A_BOOT_STARTED, 1000);
+    begin_running(&w);
     if (attempt)
         spawn_put_u64(&w, SPAWN_A_ATTEMPT, attempt);
     send_fds(&w, NULL, 0);
@@ -68,12 +73,17 @@ static void another_broker_is_told_of_it(void)
     goes_on();
 }
 
-static void look(void)
+static void ask_for_it(void)
 {
     spawn_writer w;
 
     begin(&w, SPAWN_M_GET, &job);
     ask(&w);
+}
+
+static void look(void)
+{
+    ask_for_it();
     expect_answer(SPAWN_M_JOB);
 }
 
@@ -322,6 +332,80 @@ static void one_that_has_ended_meanwhile_is_told(void **state)
     assert_int_equal(spawn_u64_or(&message, SPAWN_A_EXIT_CODE, 99), 3);
 }
 
+/* The spawner keeps what it has captured, 8 bytes, and 8 more in its pipe. */
+static void tell_captured(void)
+{
+    static const uint64_t keep[] = {0, SPAWN_KEEP_OUT_PIPE, 1,
+                                    SPAWN_KEEP_OUT_FILE};
+    int ends[2], fds[2];
+    spawn_writer w;
+
+    assert_int_equal(pipe2(ends, O_CLOEXEC), 0);
+    fds[0] = ends[0];
+    fds[1] = spawn_os_memfd("spawn-stdout");
+    assert_true(fds[1] >= 0);
+    assert_int_equal(write(fds[1], "a secret", 8), 8);
+    assert_int_equal(write(ends[1], ", and it", 8), 8);
+    begin_running(&w);
+    spawn_put_u64v(&w, SPAWN_A_KEEP, keep, 4);
+    send_fds(&w, fds, 2);
+    spawn_close_fds(fds, 2);
+    (void)close(ends[1]);
+}
+
+/* As it runs, or when it has ended. */
+static void look_at_output(bool runs)
+{
+    static const uint64_t from[] = {0, 0};
+    spawn_writer w;
+
+    begin(&w, SPAWN_M_GET, &job);
+    if (runs)
+        spawn_put_u64v(&w, SPAWN_A_OUTPUT_FROM, from, 2);
+    else
+        spawn_put_u64(&w, SPAWN_A_WITH_OUTPUT, 1);
+    ask(&w);
+    expect_answer(SPAWN_M_JOB);
+}
+
+static size_t output(void)
+{
+    return spawn_has(&message, SPAWN_A_OUT) ? message.attr[SPAWN_A_OUT].length
+                                            : 0;
+}
+
+/* Nobody knows who may read it. */
+static void without_any_row_what_it_wrote_is_kept_from_all(void **state)
+{
+    (void)state;
+    one_runs(NULL);
+    damage("job");
+    start_broker();
+    tell_captured();
+    goes_on();
+    look_at_output(true);
+    assert_int_equal(output(), 0);
+    expect_it_has_its_end(3);
+    look_at_output(false);
+    assert_int_equal(output(), 0);
+    assert_int_equal(spawn_u64_or(&message, SPAWN_A_OUT_LOST, 0), 16);
+}
+
+/* Its limit is known, and it is told whole. */
+static void with_its_row_it_is_told(void **state)
+{
+    (void)state;
+    one_runs(NULL);
+    damage("output");
+    start_broker();
+    tell_captured();
+    goes_on();
+    expect_it_has_its_end(3);
+    look_at_output(false);
+    assert_int_equal(output(), 16);
+    assert_int_equal(spawn_u64_or(&message, SPAWN_A_OUT_LOST, 0), 0);
+}
+
 static void each_of_several_is_taken_in(void **state)
 {
     spawn_id ids[4];
@@ -398,6 +482,8 @@ int main(void)
         ALONE(the_order_of_another_one_is_not_believed),
         ALONE(it_is_not_tried_again),
         ALONE(one_that_has_ended_meanwhile_is_told),
+        ALONE(without_any_row_what_it_wrote_is_kept_from_all),
+        ALONE(with_its_row_it_is_told),
         ALONE(each_of_several_is_taken_in),
         ALONE(it_does_not_run_twice),
         ALONE(the_next_broker_knows_it_too),
