@@ -84,17 +84,16 @@ static void take_in(spawn_batch *batch, const spawn_told *t,
 
 static void one(spawn_batch *batch, spawn_salvage *damaged, const spawn_told *t)
 {
-    bool runs = t->type == SPAWN_M_RUNNING, whole;
+    bool runs = !spawn_told_has_ended(&t->id), whole;
     char text[SPAWN_ID_TEXT];
     spawn_salvaged row;
     spawn_message m;
 
-    if (spawn_told_parse(t, &m))
+    /* what has ended may be one that the history forgot since */
+    if ((!runs && !damaged->unsalvaged) || spawn_told_parse(t, &m))
         return;
     whole = spawn_salvage_job(damaged, &t->id, &row);
-    /* what has ended may be one that the history forgot long ago */
-    if (!whole
-        && ((!runs && !damaged->just_now) || !nothing_is_known(&t->id, &row)))
+    if (!whole && !nothing_is_known(&t->id, &row))
         return;
     spawn_log_few("all jobs", SPAWN_LOG_FEW, SPAWN_LOG_WARN,
                   MSNO(0896) "job %s is taken in: it %s, and only the store "

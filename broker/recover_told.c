@@ -75,15 +75,25 @@ static void sort(void)
     sorted = true;
 }
 
-spawn_told *spawn_told_find(const spawn_id *id, uint16_t type)
+static spawn_told *search(const spawn_id *id, uint16_t type)
 {
     const spawn_told key = {.id = *id, .type = type};
-    spawn_told *t;
 
     if (table_used == 0)
         return NULL;
     sort();
-    t = bsearch(&key, table, table_used, sizeof(spawn_told), by_id);
+    return bsearch(&key, table, table_used, sizeof(spawn_told), by_id);
+}
+
+bool spawn_told_has_ended(const spawn_id *id)
+{
+    return search(id, SPAWN_M_EXITED) || search(id, SPAWN_M_ORPHANED);
+}
+
+spawn_told *spawn_told_find(const spawn_id *id, uint16_t type)
+{
+    spawn_told *t = search(id, type);
+
     if (t)
         t->used = true;
     return t;
@@ -142,25 +152,12 @@ spawn_told *spawn_told_next(spawn_told *t)
 
 /* ---- before the store is open ---- */
 
-static bool has_ended(const spawn_id *id)
-{
-    unsigned i;
-
-    for (i = 0; i < table_used; i++) {
-        if ((table[i].type == SPAWN_M_EXITED
-             || table[i].type == SPAWN_M_ORPHANED)
-            && spawn_id_equal(&table[i].id, id))
-            return true;
-    }
-    return false;
-}
-
 bool spawn_recover_anything_runs(void)
 {
-    unsigned i;
+    spawn_told *t = NULL;
 
-    for (i = 0; i < table_used; i++) {
-        if (table[i].type == SPAWN_M_RUNNING && !has_ended(&table[i].id))
+    while ((t = spawn_told_next(t))) {
+        if (t->type == SPAWN_M_RUNNING && !spawn_told_has_ended(&t->id))
             return true;
     }
     return false;

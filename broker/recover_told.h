@@ -35,6 +35,8 @@ spawn_told *spawn_told_find(const spawn_id *id, uint16_t type);
 /** The same of this attempt at a job. Of one before it the store has all, and
  * the spawner is told to forget it: its FORGET was lost with the broker. */
 spawn_told *spawn_told_of(const spawn_job *job, uint16_t type);
+/** Was its end told? It is told as RUNNING, too. Marks nothing as used. */
+bool spawn_told_has_ended(const spawn_id *id);
 /** All, one after another (NULL: the first). */
 spawn_told *spawn_told_next(spawn_told *told);
 

@@ -24,6 +24,7 @@
 #include "broker/store/commit.h"
 #include "broker/store/launches.h"
 #include "broker/store/recent.h"
+#include "broker/store/salvage.h"
 #include "broker/store/store.h"
 #include "broker/run/count.h"
 #include "broker/run/durable.h"
@@ -47,6 +48,7 @@
 #include "broker/life.h"
 #include "broker/recover.h"
 #include "broker/recover_ledger.h"
+#include "broker/recover_told.h"
 #include "broker/turn_launch.h"
 #include "broker/turn_undo.h"
 
@@ -333,6 +335,8 @@ void spawn_turn_end(void *of)
         (void)spawn_store_note_clock(batch->store); /* or the next turn */
         good = spawn_commit(batch, &committed);
         after_commit(broker, &committed);
+        if (good && !spawn_batch_due(batch) && !spawn_told_waits())
+            spawn_salvage_stored(batch->store);
         spawn_when_wait();
         spawn_cron_turn_over();
     }

@@ -105,7 +105,6 @@ bool spawn_store_set_aside(spawn_store *store, spawn_failure *why)
             return false;
     }
     spawn_store_unmark(store, false);
-    store->set_aside = true;
     spawn_log(SPAWN_LOG_ERR,
               MSNO(0866) "the store %s is damaged: it was set aside as %s, and "
                          "an empty one takes its place; the jobs that waited "

@@ -107,7 +107,8 @@ static const char schema_sql[] =
     " result BLOB,"
     " out_cut INTEGER, err_cut INTEGER, result_cut INTEGER);"
     "CREATE TABLE meta (key TEXT PRIMARY KEY, value) WITHOUT "
-    "ROWID;" RULE_TABLES;
+    "ROWID;"
+    "INSERT INTO meta VALUES('" SPAWN_UNSALVAGED "', 1);" RULE_TABLES;
 
 /* Who was sent TERM: grace.c. Other releases of this layout do not have it. */
 static const char grace_sql[] =

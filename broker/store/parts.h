@@ -213,6 +213,8 @@ typedef struct {
 /* Give the files of a damaged store other names. False: that was not possible.
  * Before it, the store has to be closed. */
 bool spawn_store_set_aside(spawn_store *store, spawn_failure *why);
+/* In meta of a new store, as long as what one before it had is not taken in. */
+#define SPAWN_UNSALVAGED "unsalvaged"
 
 struct spawn_store {
     sqlite3 *db; /* NULL: not open; open.c alone writes it */
@@ -220,7 +222,7 @@ struct spawn_store {
     char path[PATH_MAX]; /* of the database */
     bool full;           /* open.c: it failed since the disk is full */
     bool damaged;        /* open.c: it failed since it is no store any more */
-    bool set_aside;      /* aside.c: another one was, in its place */
+    bool salvaged;       /* salvage.c: it does not say that it is not */
     int64_t
         cannot_restore_at; /* restore.c: when that was logged last; 0: never */
     spawn_part_sql sql;

@@ -76,13 +76,41 @@ static int is_too_late(void *of)
     return spawn_mono_ms() >= s->until;
 }
 
+/* A broker may be killed after it has set one aside. So each new store says
+ * this of itself, until the first jobs are in it. */
+static bool is_unsalvaged(const spawn_store *store)
+{
+    sqlite3_stmt *s;
+    bool is;
+
+    if (sqlite3_prepare_v2(store->db,
+                           "SELECT 1 FROM meta WHERE key = '" SPAWN_UNSALVAGED
+                           "'",
+                           -1, &s, NULL)
+        != SQLITE_OK)
+        return false;
+    is = sqlite3_step(s) == SQLITE_ROW;
+    (void)sqlite3_finalize(s);
+    return is;
+}
+
+void spawn_salvage_stored(spawn_store *store)
+{
+    if (!store->salvaged)
+        store->salvaged =
+            sqlite3_exec(store->db,
+                         "DELETE FROM meta WHERE key = '" SPAWN_UNSALVAGED "'",
+                         NULL, NULL, NULL)
+            == SQLITE_OK;
+}
+
 void spawn_salvage_begin(spawn_store *store, spawn_salvage *ret)
 {
     char name[256], uri[3 * PATH_MAX + 32];
 
     memset(ret, 0, sizeof(*ret));
     ret->there = find_newest(store, name, sizeof(name));
-    ret->just_now = ret->there && store->set_aside;
+    ret->unsalvaged = ret->there && is_unsalvaged(store);
     if (!ret->there || !make_uri(store, name, uri, sizeof(uri)))
         return;
     ret->until = spawn_mono_ms() + READ_FOR;

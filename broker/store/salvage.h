@@ -16,8 +16,8 @@ typedef struct {
     sqlite3 *db; /* NULL: there is none, or nothing of it can be read */
     sqlite3_stmt *by_index, *by_table;
     int64_t until; /* mono ms: nothing is read after it */
-    bool there;    /* a store was set aside, */
-    bool just_now; /* by this broker */
+    bool there;      /* a store was set aside, */
+    bool unsalvaged; /* and what it had is not taken in yet */
 } spawn_salvage;
 
 /** A job as the damaged store has it. */
@@ -40,5 +40,9 @@ void spawn_salvage_end(spawn_salvage *s);
 /** False: it does not have the job, or not in a state that can be believed. */
 bool spawn_salvage_job(spawn_salvage *s, const spawn_id *id,
                        spawn_salvaged *ret);
+
+/** What was taken in is stored: what ends from now on is in this store, or
+ * forgotten. Outside of a transaction; writes once in a broker's life. */
+void spawn_salvage_stored(spawn_store *store);
 
 #endif

@@ -332,6 +332,75 @@ static void one_that_has_ended_meanwhile_is_told(void **state)
     assert_int_equal(spawn_u64_or(&message, SPAWN_A_EXIT_CODE, 99), 3);
 }
 
+/* As the spawner tells of one that has ended: also that it runs. */
+static void tell_ended(void)
+{
+    int i;
+
+    tell_running(0);
+    say_exited(&job, 0, 3 << 8);
+    say(SPAWN_M_TABLE_END);
+    for (i = 0; i < 2; i++) { /* one that nobody knows is forgotten at once */
+        next_message();
+        if (message.header.type == SPAWN_M_BROKER_READY)
+            say(SPAWN_M_GO);
+        else
+            assert_int_equal(message.header.type, SPAWN_M_FORGET);
+    }
+    call_in();
+}
+
+/* By a broker that was killed then: no other store is there. */
+static void set_it_aside(const char *when)
+{
+    char from[300], to[300];
+
+    (void)snprintf(from, sizeof(from), "%s/jobs.db", dir);
+    (void)snprintf(to, sizeof(to), "%s/jobs.db.damaged-%s", dir, when);
+    assert_int_equal(rename(from, to), 0);
+}
+
+static void so_is_one_whose_store_another_broker_set_aside(void **state)
+{
+    (void)state;
+    one_runs(NULL);
+    damage("job");
+    set_it_aside("20260101-120000");
+    start_broker();
+    tell_ended();
+    assert_int_equal(logged("has ended, and only the store"), 1);
+    assert_int_equal(logged("MS0866"), 0);
+    look();
+    assert_int_equal(spawn_u64_or(&message, SPAWN_A_EXIT_CODE, 99), 3);
+}
+
+/* The history has dropped it since. */
+static void is_not_taken_in_again(void)
+{
+    set_it_aside("20250101-120000");
+    make_store();
+    start_broker();
+    tell_ended();
+    ask_for_it();
+    expect_refusal(SPAWN_E_NO_SUCH_JOB);
+    assert_int_equal(logged("MS0896"), 0);
+}
+
+static void one_that_has_ended_long_after_is_not(void **state)
+{
+    (void)state;
+    one_runs(NULL);
+    damage("job");
+    is_not_taken_in_again();
+}
+
+static void nor_is_one_that_can_be_read_there(void **state)
+{
+    (void)state;
+    one_runs(NULL);
+    is_not_taken_in_again();
+}
+
 /* The spawner keeps what it has captured, 8 bytes, and 8 more in its pipe. */
 static void tell_captured(void)
 {
@@ -482,6 +551,9 @@ int main(void)
         ALONE(the_order_of_another_one_is_not_believed),
         ALONE(it_is_not_tried_again),
         ALONE(one_that_has_ended_meanwhile_is_told),
+        ALONE(so_is_one_whose_store_another_broker_set_aside),
+        ALONE(one_that_has_ended_long_after_is_not),
+        ALONE(nor_is_one_that_can_be_read_there),
         ALONE(without_any_row_what_it_wrote_is_kept_from_all),
         ALONE(with_its_row_it_is_told),
         ALONE(each_of_several_is_taken_in),
