@@ -23,6 +23,20 @@
 
 #define ASIDE     SPAWN_STORE_ASIDE
 #define ASIDE_MAX 5
+#define TIME      "%Y%m%d-%H%M%S"
+#define TIME_IS   "dddddddd-dddddd"
+
+bool spawn_store_is_aside(const char *name)
+{
+    const char *is = TIME_IS;
+
+    if (strncmp(name, ASIDE, sizeof(ASIDE) - 1) != 0)
+        return false;
+    for (name += sizeof(ASIDE) - 1; *is; is++, name++)
+        if (*is == 'd' ? *name < '0' || *name > '9' : *name != *is)
+            return false;
+    return *name == '\0';
+}
 
 static bool too_many(const spawn_store *store)
 {
@@ -33,8 +47,7 @@ static bool too_many(const spawn_store *store)
     if (!d)
         return true;
     while ((e = readdir(d)) != NULL)
-        if (strncmp(e->d_name, ASIDE, sizeof(ASIDE) - 1) == 0)
-            count++;
+        count += spawn_store_is_aside(e->d_name);
     (void)closedir(d);
     return count >= ASIDE_MAX;
 }
@@ -92,7 +105,7 @@ bool spawn_store_set_aside(spawn_store *store, spawn_failure *why)
 
     if (!may_be_set_aside(store, why) || !gmtime_r(&now, &utc))
         return false;
-    (void)strftime(suffix, sizeof(suffix), "damaged-%Y%m%d-%H%M%S", &utc);
+    (void)strftime(suffix, sizeof(suffix), "damaged-" TIME, &utc);
     for (i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
         if (spawn_store_path(store, from, names[i]) < 0)
             return false;

@@ -37,9 +37,8 @@ static bool find_newest(const spawn_store *store, char *ret, size_t room)
 
     *ret = '\0';
     while (d && (e = readdir(d)) != NULL) {
-        if (strncmp(e->d_name, SPAWN_STORE_ASIDE, sizeof(SPAWN_STORE_ASIDE) - 1)
-                == 0
-            && strlen(e->d_name) < room && strcmp(e->d_name, ret) > 0)
+        if (spawn_store_is_aside(e->d_name) && strlen(e->d_name) < room
+            && strcmp(e->d_name, ret) > 0)
             (void)strcpy(ret, e->d_name);
     }
     if (d)
@@ -83,10 +82,9 @@ static bool is_unsalvaged(const spawn_store *store)
     sqlite3_stmt *s;
     bool is;
 
-    if (sqlite3_prepare_v2(store->db,
-                           "SELECT 1 FROM meta WHERE key = '" SPAWN_UNSALVAGED
-                           "'",
-                           -1, &s, NULL)
+    if (sqlite3_prepare_v2(
+            store->db, "SELECT 1 FROM meta WHERE key = '" SPAWN_UNSALVAGED "'",
+            -1, &s, NULL)
         != SQLITE_OK)
         return false;
     is = sqlite3_step(s) == SQLITE_ROW;

@@ -242,6 +242,27 @@ static void test_so_many_are_kept_and_no_more(void **s)
     assert_int_equal(set_aside_are(), 5);
 }
 
+/* SQLite leaves these where somebody looks at one. */
+static void test_what_lies_beside_one_is_not_counted(void **s)
+{
+    static const char *const names[] = {"-wal", "-shm", "-journal", ".old",
+                                        "0"};
+    char name[80];
+    size_t i;
+
+    (void)s;
+    for (i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+        (void)snprintf(name, sizeof(name), "jobs.db.damaged-20220101-120000%s",
+                       names[i]);
+        make(name);
+    }
+    make("jobs.db.damaged-");
+    make("jobs.db.damaged-2022");
+    damage();
+    assert_int_equal(open_it(), 0);
+    assert_int_equal(set_aside_are(), 8);
+}
+
 /* Nobody knows how many there are. */
 static void test_none_is_where_they_cannot_be_counted(void **s)
 {
@@ -321,6 +342,7 @@ int main(void)
         TEST(test_nor_is_what_it_does_not_give_once),
         TEST(test_store_of_a_newer_layout_is_left),
         TEST(test_so_many_are_kept_and_no_more),
+        TEST(test_what_lies_beside_one_is_not_counted),
         TEST(test_one_of_the_same_second_is_kept),
         TEST(test_none_is_where_they_cannot_be_counted),
         TEST(test_none_is_that_cannot_be_renamed),

@@ -401,6 +401,29 @@ static void nor_is_one_that_can_be_read_there(void **state)
     is_not_taken_in_again();
 }
 
+/* What an administrator's look leaves behind is no store. */
+static void the_newest_is_no_log_of_another_one(void **state)
+{
+    static const char *const tails[] = {"-wal", "-shm", "-journal", ".old"};
+    char path[300];
+    unsigned i;
+
+    (void)state;
+    one_runs(NULL);
+    set_it_aside("20260101-120000");
+    for (i = 0; i < sizeof(tails) / sizeof(tails[0]); i++) {
+        (void)snprintf(path, sizeof(path),
+                       "%s/jobs.db.damaged-20260101-120000%s", dir, tails[i]);
+        (void)close(open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600));
+    }
+    start_broker();
+    tell_running(0);
+    expect_ready();
+    call_in();
+    expect_it_runs();
+    assert_string_equal(program(), "/bin/true");
+}
+
 /* The spawner keeps what it has captured, 8 bytes, and 8 more in its pipe. */
 static void tell_captured(void)
 {
@@ -554,6 +577,7 @@ int main(void)
         ALONE(so_is_one_whose_store_another_broker_set_aside),
         ALONE(one_that_has_ended_long_after_is_not),
         ALONE(nor_is_one_that_can_be_read_there),
+        ALONE(the_newest_is_no_log_of_another_one),
         ALONE(without_any_row_what_it_wrote_is_kept_from_all),
         ALONE(with_its_row_it_is_told),
         ALONE(each_of_several_is_taken_in),
