@@ -324,7 +324,7 @@ $(filter $(B)/t/unit/spawner%,$(UNIT)): | $(B)/mod_spawn/spawner
 # Some are about rooms of the broker, and link what is in them and below.
 ROOM_JOB := $(call objects,broker,$(wildcard broker/base/*.c broker/job/*.c))
 OF_ROOMS := $(B)/t/unit/broker_state.t $(B)/t/unit/broker_queue.t $(B)/t/unit/broker_schedule.t \
-            $(B)/t/unit/broker_stores.t $(B)/t/unit/broker_aside.t $(B)/t/unit/broker_lock.t $(B)/t/unit/broker_base.t \
+            $(B)/t/unit/broker_stores.t $(B)/t/unit/broker_aside.t $(B)/t/unit/broker_salvage.t $(B)/t/unit/broker_lock.t $(B)/t/unit/broker_base.t \
             $(B)/t/unit/broker_due.t $(B)/t/unit/broker_moments.t $(B)/t/unit/broker_when.t \
             $(B)/t/unit/broker_notes.t $(B)/t/unit/broker_order.t $(B)/t/unit/broker_durable_rows.t \
             $(B)/t/unit/broker_keys.t $(B)/t/unit/broker_ledger_trim.t $(B)/t/unit/broker_ledger_drop.t \
@@ -354,7 +354,7 @@ $(B)/t/unit/broker_leases_walk.t: ROOM_LIBS = $(APRLIB) -Wl,--wrap=spawn_worker_
 $(B)/t/unit/broker_told.t: $(B)/broker/broker/recover_told.o
 $(B)/t/unit/broker_unread.t: $(B)/broker/broker/caller/unread.o
 $(B)/t/unit/broker_ask_turns.t: $(B)/broker/broker/caller/ask.o $(B)/broker/broker/caller/unread.o
-$(B)/t/unit/broker_stores.t $(B)/t/unit/broker_aside.t $(B)/t/unit/broker_lock.t $(B)/t/unit/broker_due.t \
+$(B)/t/unit/broker_stores.t $(B)/t/unit/broker_aside.t $(B)/t/unit/broker_salvage.t $(B)/t/unit/broker_lock.t $(B)/t/unit/broker_due.t \
 $(B)/t/unit/broker_notes.t $(B)/t/unit/broker_cron_kept.t $(B)/t/unit/broker_ledger_trim.t \
 $(B)/t/unit/broker_ledger_drop.t $(B)/t/unit/broker_big_store.t \
 $(B)/t/unit/broker_walks.t $(B)/t/unit/broker_list.t $(B)/t/unit/broker_room_sums.t \

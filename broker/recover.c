@@ -46,6 +46,10 @@
 #include "broker/recover_ledger.h"
 #include "broker/recover_told.h"
 
+/* ms, of a store that was set aside */
+#define READ_AT_START 2000
+#define READ_LATER    50 /* callers wait for the turn's end */
+
 static void take_rules(spawn_job *job, const spawn_open_row *r)
 {
     spawn_rules *rules;
@@ -382,7 +386,7 @@ int spawn_recover(spawn_batch *batch, spawn_failure *why, bool *ret_full)
                           spawn_conf.store_path, spawn_store_error(store));
         return rv;
     }
-    spawn_recover_damaged(batch, spawn_durable_unread());
+    spawn_recover_damaged(batch, spawn_durable_unread(), READ_AT_START);
     spawn_graces_take(batch, has_exited);
     tell_started();
     rest_of_table(store, spawn_durable_unread());
@@ -401,7 +405,7 @@ void spawn_recover_rest(spawn_batch *batch)
 {
     if (!spawn_told_waits())
         return;
-    spawn_recover_damaged(batch, false);
+    spawn_recover_damaged(batch, false, READ_LATER);
     tell_started();
     rest_of_table(batch->store, false);
     spawn_told_free();

@@ -114,7 +114,7 @@ static bool is_unknown(spawn_store *store, const spawn_told *t)
            && spawn_store_find(store, &t->id, &known) == 0;
 }
 
-void spawn_recover_damaged(spawn_batch *batch, bool unread)
+void spawn_recover_damaged(spawn_batch *batch, bool unread, int64_t most_ms)
 {
     spawn_salvage damaged = {0};
     bool looked = false;
@@ -124,7 +124,7 @@ void spawn_recover_damaged(spawn_batch *batch, bool unread)
         if (!is_unknown(batch->store, t))
             continue;
         if (!looked)
-            spawn_salvage_begin(batch->store, &damaged);
+            spawn_salvage_begin(batch->store, most_ms, &damaged);
         looked = true;
         if (!damaged.there)
             break;

@@ -9,7 +9,8 @@
 #include "broker/job/job.h"
 
 /** Once all other jobs are found. Does nothing when no store was set aside, or
- * the ledger, which may know them, is unread. */
-void spawn_recover_damaged(spawn_batch *batch, bool unread);
+ * the ledger, which may know them, is unread. It reads for so long; of jobs
+ * that are not reached then nothing is known. */
+void spawn_recover_damaged(spawn_batch *batch, bool unread, int64_t most_ms);
 
 #endif

@@ -5,7 +5,7 @@
  *
  * The file may have any bytes. So it is read only, each row for itself, nothing
  * of a row is believed before it was checked as a job that has come, and all of
- * it together takes READ_FOR at most.
+ * it together takes as long as the caller has at most.
  */
 #include "broker/store/salvage.h"
 
@@ -21,8 +21,7 @@
 #include "broker/job/body.h"
 #include "broker/store/parts.h"
 
-#define READ_FOR 2000 /* ms */
-#define LOOK     1000 /* steps of SQLite's machine between looks at the clock */
+#define LOOK 1000 /* steps of SQLite's machine between looks at the clock */
 #define COLUMNS                                                                \
     "SELECT id, queue, digest, fds, submitted_at, caller_uid, caller_pid,"     \
     " template, body FROM job "
@@ -102,7 +101,8 @@ void spawn_salvage_stored(spawn_store *store)
             == SQLITE_OK;
 }
 
-void spawn_salvage_begin(spawn_store *store, spawn_salvage *ret)
+void spawn_salvage_begin(spawn_store *store, int64_t most_ms,
+                         spawn_salvage *ret)
 {
     char name[256], uri[3 * PATH_MAX + 32];
 
@@ -111,7 +111,7 @@ void spawn_salvage_begin(spawn_store *store, spawn_salvage *ret)
     ret->unsalvaged = ret->there && is_unsalvaged(store);
     if (!ret->there || !make_uri(store, name, uri, sizeof(uri)))
         return;
-    ret->until = spawn_mono_ms() + READ_FOR;
+    ret->until = spawn_mono_ms() + most_ms;
     if (sqlite3_open_v2(
             uri, &ret->db,
             SQLITE_OPEN_READONLY | SQLITE_OPEN_URI | SQLITE_OPEN_NOMUTEX, NULL)

@@ -15,7 +15,7 @@
 typedef struct {
     sqlite3 *db; /* NULL: there is none, or nothing of it can be read */
     sqlite3_stmt *by_index, *by_table;
-    int64_t until; /* mono ms: nothing is read after it */
+    int64_t until;   /* mono ms: nothing is read after it */
     bool there;      /* a store was set aside, */
     bool unsalvaged; /* and what it had is not taken in yet */
 } spawn_salvage;
@@ -33,8 +33,9 @@ typedef struct {
     spawn_body *body; /* without data for stdin and arguments; malloc'd */
 } spawn_salvaged;
 
-/** Open the newest one that was set aside, if any. */
-void spawn_salvage_begin(spawn_store *store, spawn_salvage *ret);
+/** Open the newest one that was set aside, if any. It is read for so long. */
+void spawn_salvage_begin(spawn_store *store, int64_t most_ms,
+                         spawn_salvage *ret);
 void spawn_salvage_end(spawn_salvage *s);
 
 /** False: it does not have the job, or not in a state that can be believed. */
