@@ -336,6 +336,12 @@ left(self)
     RETVAL
 
 void
+known(self)
+    SV *self
+  CODE:
+    spawn_perl_submitted_known(self);
+
+void
 DESTROY(self)
     SV *self
   CODE:

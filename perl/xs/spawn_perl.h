@@ -296,6 +296,8 @@ bool spawn_perl_submitted_look(pTHX_ SV *self, bool wait);
 int spawn_perl_submitted_fd(SV *self);
 /** For how many seconds it is waited for. */
 double spawn_perl_submitted_left(SV *self);
+/** It is known to be accepted: nothing is kept for another try. */
+void spawn_perl_submitted_known(SV *self);
 /** It goes: a refusal that nobody has asked for is warned of. */
 void spawn_perl_submitted_end(pTHX_ SV *self);
 

@@ -117,6 +117,14 @@ double spawn_perl_submitted_left(SV *self)
     return s && s->sent ? (double)spawn_submitted_left(s->sent) / 1000 : 0;
 }
 
+void spawn_perl_submitted_known(SV *self)
+{
+    submitted *s = submitted_of(self);
+
+    if (s && s->sent)
+        answered(s);
+}
+
 void spawn_perl_submitted_end(pTHX_ SV *self)
 {
     submitted *s = submitted_of(self);

@@ -60,7 +60,13 @@ sub give {
             eval { $sub->(); 1 };
         };
         delete $process->{fh};
-        return $code->($fh) if $done;
+        if ($done) {
+            # It was accepted, whether or not the broker's word has come: what is kept until
+            # then is also the process's end of the socket, which would have no end.
+            my $submitted = delete $process->{submitted};
+            $submitted->known if $submitted;
+            return $code->($fh);
+        }
         my $error = $process->{error};
         @{$error}{qw(file line)} = @{$place};
         shutdown $fh, 2;
