@@ -15,7 +15,7 @@ use Test::More;
 
 use SpawnTest qw(one_mpm root_dir wait_until);
 use SpawnTest::Browser ();
-use SpawnTest::Login qw(login_missing login_modules login_of login_wanted);
+use SpawnTest::Login qw(login_missing login_of login_page);
 
 use lib SpawnTest::build_dir() . '/perl';
 use Apache2::Spawn ();
@@ -24,13 +24,7 @@ my $missing = SpawnTest::Browser::missing() || login_missing();
 plan skip_all => $missing if $missing;
 
 my $httpd = SpawnTest::Httpd->new(mpm => one_mpm(), handlers => 0);
-$httpd->{conf} = login_modules() . <<"END";
-SpawnSubmitTimeout 60s
-<Location /spawn-status>
-    SetHandler spawn-status
-    SpawnStatusControl on
-    @{[ login_wanted($httpd, 'anna') ]}
-</Location>
+$httpd->{conf} = login_page($httpd, 'anna') . <<'END';
 <SpawnQueue a-queue-whose-name-is-as-long-as-the-names-of-queues-may-be>
     SpawnMaxJobs 1
     SpawnTimeout 10min

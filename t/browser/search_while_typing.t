@@ -30,7 +30,7 @@ END
 my $spawn = Apache2::Spawn->connect($httpd->socket);
 my $run = sub { my ($label) = @_; is $spawn->spawn([ '/bin/true' ], label => $label)->wait(60)->outcome, 'exited', "a job: $label"; return };
 $run->($_) for qw(pear-1 apple-1);
-ok wait_until(sub { $httpd->get('/spawn-status?view=jobs')->{content} =~ /pear-1.*|apple-1/s }, 60), 'they are in the history';
+ok wait_until(sub { $httpd->get('/spawn-status?view=jobs')->{content} =~ /apple-1.*pear-1/s }, 60), 'they are in the history';
 
 my $browser = SpawnTest::Browser->new;
 # it is put in the place of another one at any moment

@@ -11,7 +11,7 @@ use Digest::SHA qw(sha1_base64);
 use Exporter qw(import);
 use MIME::Base64 qw(encode_base64);
 
-our @EXPORT_OK = qw(login_missing login_modules login_wanted login_of);
+our @EXPORT_OK = qw(login_missing login_modules login_wanted login_of login_page);
 
 my @auth = qw(authn_core authn_file auth_basic authz_user);
 
@@ -30,6 +30,13 @@ sub login_wanted {
     my ($httpd, @users) = @_;
     my $passwords = $httpd->file('passwords', join '', map {"$_:{SHA}" . sha1_base64('x') . "=\n"} @users);
     return "AuthType Basic\nAuthName x\nAuthBasicProvider file\nAuthUserFile $passwords\nRequire valid-user\n";
+}
+
+# The status page with its acts, for these users, and what it needs.
+sub login_page {
+    my ($httpd, @users) = @_;
+    return login_modules() . "SpawnSubmitTimeout 60s\n<Location /spawn-status>\nSetHandler spawn-status\nSpawnStatusControl on\n"
+        . login_wanted($httpd, @users) . "</Location>\n";
 }
 
 # The headers of a request.
