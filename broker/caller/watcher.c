@@ -32,7 +32,7 @@ struct watch {
     uint64_t seen;
     int64_t until; /* mono ms */
     uint32_t seq;
-    bool inside; /* of who is let in without SpawnAccess */
+    bool inside; /* its caller is let in without SpawnAccess */
 };
 
 static watch *watches;  /* all that wait */

@@ -2,7 +2,7 @@
 /*
  * The list of jobs as CSV, for spreadsheets. Runs in httpd children, in the
  * thread of the request. Must write no cell that a spreadsheet would take for a
- * formula: a label or an argument is chosen by who may be the one to fear.
+ * formula: somebody hostile may have chosen a label or an argument.
  */
 #include <stdlib.h>
 #include <string.h>

@@ -37,7 +37,7 @@ static inline bool spawn_visit_over(const spawn_visit *v)
  * application's: command line, user, output, the texts of failures. */
 void spawn_visit_told(spawn_visit *v);
 
-/** A fault, as JSON: an error code, and a sentence for who writes pages. */
+/** A fault, as JSON: an error code, and a sentence for authors of pages. */
 void spawn_visit_fault(spawn_visit *v, const char *code, const char *text);
 
 /** seen as text: 16 digits. */

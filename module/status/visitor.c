@@ -2,8 +2,8 @@
 /*
  * SetHandler spawn-job: GET .../ID, with a token, by a visitor of the
  * application. Runs in httpd children, in the thread of the request. Must not
- * show whether there is a job to who has no token for it, and must ask nobody
- * about it before the token is known to be good.
+ * show whether there is a job to a visitor without a token for it, and must ask
+ * nobody about it before the token is known to be good.
  */
 #include "module/status/visitor.h"
 

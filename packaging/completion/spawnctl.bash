@@ -3,7 +3,7 @@
 # Completion of spawnctl for bash. Verbs and options are those that the spawnctl which is
 # being typed names in its --help. Queues, jobs and recurring jobs are asked of the broker: the
 # newest 100 jobs, for a second at most; where there is none, nothing is said. Runs in the shell
-# of who types. Must expand no word that is typed or found (compgen -W would), and change nothing.
+# of the person who types. Must expand no word that is typed or found (compgen -W would), and change nothing.
 
 # $1: a verb, or nothing. The lines of its --help that have options.
 __spawnctl_lines() {
@@ -29,7 +29,7 @@ __spawnctl_ask() {
         grep -oE "[[,] ?\{ ?\"$name\": ?\"[A-Za-z0-9._:@/-]+\"" | sed -E 's/.*: ?"(.*)"/\1/'
 }
 
-# Whole ids for who begins one, else their ends, as ps shows them.
+# Whole ids for people who begin one, else their ends, as ps shows them.
 __spawnctl_ids() {
     local ids
     ids=$(__spawnctl_ask id ps -n 100 "$@")

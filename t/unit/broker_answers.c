@@ -212,7 +212,8 @@ static void wait_for_output(uint64_t all)
              || message.attr[SPAWN_A_OUT].length < all);
 }
 
-/* Behind what the caller has already; and only to who asks for it so. */
+/* Behind what the caller has already; and only for callers who ask for it so.
+ */
 static void what_it_has_printed_is_told_while_it_runs(void **state)
 {
     const spawn_stdio capture = {SPAWN_STDIO_CAPTURE, 0, 0, ""};

@@ -94,7 +94,7 @@ sub _show {
         about => '<p>A function of a module that httpd has loaded runs in a process of its own, forked from a copy of'
             . ' httpd\'s Perl that is kept for this: nothing is configured, no child of httpd is held. Each look at'
             . ' this page also leaves work behind that takes two seconds <em>after</em> the answer. How far a report'
-            . ' is, the page asks httpd itself: <code>SetHandler spawn-job</code> tells it to who has the job\'s token,'
+            . ' is, the page asks httpd itself: <code>SetHandler spawn-job</code> tells it to everybody who has the job\'s token,'
             . ' as it changes.</p>'
             . code($the_line),
         body => '<form method="post" action="/perl"><button name="what" value="report">Write a report</button>'
