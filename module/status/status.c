@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "http_protocol.h"
+#include "http_request.h"
 
 #include "common/spawn_field.h"
 #include "common/spawn_os.h"
@@ -174,7 +175,7 @@ int spawn_status_handler(request_rec *r)
 
     if (!r->handler || strcmp(r->handler, SPAWN_STATUS_NAME) != 0)
         return DECLINED;
-    r->allowed |= (AP_METHOD_BIT << M_GET) | (AP_METHOD_BIT << M_POST);
+    ap_allow_standard_methods(r, REPLACE_ALLOW, M_GET, M_POST, -1);
     if (r->method_number != M_GET && r->method_number != M_POST)
         return HTTP_METHOD_NOT_ALLOWED;
     page.switched_on = *spawn_status_control_of(ap_get_module_config(

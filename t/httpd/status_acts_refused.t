@@ -123,7 +123,9 @@ is $client->post($httpd->url("/acts?$kill"), { content => '{}', headers => { $as
 is $post->("/acts?$kill", { @good, x => 'x' x 10_000 })->{status}, 400, 'a big one: refused';
 is $post->('/acts?act=no-such&job=' . $id, {@good})->{status}, 404, 'no such act';
 is $post->("/acts?act=kill&job=x", {@good})->{status}, 404, 'no job';
-is $client->request('DELETE', $httpd->url("/acts?$kill"), { headers => { $as->('anna') } })->{status}, 405, 'another method';
+my $other = $client->request('DELETE', $httpd->url("/acts?$kill"), { headers => { $as->('anna') } });
+is $other->{status}, 405, 'another method';
+like $other->{headers}{allow}, qr/\b$_\b/, "... the answer names $_" for qw(GET POST);
 is $job->status->state, 'running', 'after all that the job runs';
 unlike $httpd->error_log, qr/MS0960/, 'and nothing was done';
 
