@@ -264,9 +264,9 @@ bool spawn_cron_active(const spawn_cron_entry *e, spawn_id *ret_id)
  * is ('*' for minute or hour) runs by the new time, and what has its own time
  * does not run again, unless the change was so great that it is another clock.
  * Less than a minute is waited for. */
-static bool set_back(spawn_batch *batch, spawn_cron_entry *e)
+static bool set_back(spawn_batch *batch, spawn_cron_entry *e, int64_t now)
 {
-    int64_t now = now_s(), by = e->row.done - now;
+    int64_t by = e->row.done - now;
     spawn_cron_row before = e->row;
 
     if (by <= ON_TIME || (!e->when.wild && by < OTHER_CLOCK))
@@ -285,9 +285,9 @@ static bool set_back(spawn_batch *batch, spawn_cron_entry *e)
  * right again: what was planned until it went wrong was dealt with then, and is
  * not missed. What comes at its time does count: then the clock is another one.
  */
-static bool come_back(spawn_batch *batch, spawn_cron_entry *e)
+static bool come_back(spawn_batch *batch, spawn_cron_entry *e, int64_t now)
 {
-    int64_t shown = sooner(e->row.shown, now_s() - ON_TIME - 1);
+    int64_t shown = sooner(e->row.shown, now - ON_TIME - 1);
     spawn_cron_row before = e->row;
 
     if (e->row.done >= shown)
@@ -467,18 +467,19 @@ static void submit(spawn_batch *batch, spawn_cron_entry *e, int64_t planned)
         e->row = before;
 }
 
-/* One step; true when there may be another one. */
+/* One step; true when there may be another one. The clock is read once: set back
+ * between two readings, it would be seen as one that has come to the next run. */
 static bool step(spawn_batch *batch, spawn_cron_entry *e)
 {
     int64_t now = now_s(), first, last;
     spawn_id active;
     bool goes_on;
 
-    if (e->pending || e->retry_at > spawn_mono_ms() || !set_back(batch, e))
+    if (e->pending || e->retry_at > spawn_mono_ms() || !set_back(batch, e, now))
         return false;
     first = spawn_cron_entry_next(e);
     if (first >= 0 && first <= now && e->row.shown > e->row.done) {
-        if (!come_back(batch, e))
+        if (!come_back(batch, e, now))
             return false;
         first = spawn_cron_entry_next(e);
     }
@@ -616,12 +617,13 @@ int spawn_cron_pause(spawn_batch *batch, spawn_cron_entry *e, bool on, long uid,
 {
     char who[60 + SPAWN_NAME_MAX];
     spawn_cron_row before = e->row;
+    int64_t now = now_s();
 
     if ((e->row.paused != 0) == on)
         return 0;
     e->row.paused = on ? spawn_wall_ms() : 0;
-    if (!on && now_s() > e->row.done)
-        e->row.done = now_s(); /* what was planned meanwhile is left out */
+    if (!on && now > e->row.done)
+        e->row.done = now; /* what was planned meanwhile is left out */
     if (!store(batch, e)) {
         e->row = before;
         return -1;

@@ -5,8 +5,10 @@
  * the file TEST_CLOCK (without that variable: the file `clock` in the directory
  * of the program, of one that is linked with this): two numbers of eight bytes,
  * for the time of day and for the clocks that count from the boot. A third one
- * that is not 0 is the millisecond at which the latter stand still. The file is
- * mapped: a step shows at once.
+ * that is not 0 is the millisecond at which the latter stand still. A fourth one
+ * that is not 0 counts down with each reading of the time of day by
+ * clock_gettime; where it comes to 0, the fifth is added to the first. The file
+ * is mapped: a step shows at once.
  */
 #include <fcntl.h>
 #include <stdint.h>
@@ -18,7 +20,7 @@
 #include <sys/syscall.h>
 #include <sys/time.h>
 
-static const volatile int64_t *steps;
+static volatile int64_t *steps;
 
 __attribute__((constructor)) static void find_steps(void)
 {
@@ -33,10 +35,10 @@ __attribute__((constructor)) static void find_steps(void)
             (void)memcpy(slash + 1, "clock", sizeof("clock"));
         path = slash ? beside : NULL;
     }
-    int fd = path ? open(path, O_RDONLY | O_CLOEXEC) : -1;
+    int fd = path ? open(path, O_RDWR | O_CLOEXEC) : -1;
     void *map =
         fd < 0 ? MAP_FAILED
-               : mmap(NULL, 3 * sizeof(*steps), PROT_READ, MAP_SHARED, fd, 0);
+               : mmap(NULL, 5 * sizeof(*steps), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
 
     if (map != MAP_FAILED)
         steps = map;
@@ -48,6 +50,9 @@ int clock_gettime(clockid_t clock, struct timespec *ret)
 {
     int rv = (int)syscall(SYS_clock_gettime, clock, ret);
 
+    if (rv == 0 && steps && clock == CLOCK_REALTIME && steps[3]
+        && --steps[3] == 0)
+        steps[0] += steps[4];
     if (rv == 0 && steps && clock == CLOCK_REALTIME)
         ret->tv_sec += steps[0];
     else if (rv == 0 && steps

@@ -9,10 +9,11 @@
 
 #include <sys/mman.h>
 
-#define CLOCK_BYTES (3 * sizeof(int64_t))
+#define CLOCK_BYTES (5 * sizeof(int64_t))
 
 /* Seconds that are added: to the time of day, to the clocks that count from the
- * boot; and the millisecond where the latter stand still, or 0. */
+ * boot; the millisecond where the latter stand still, or 0; the readings until
+ * the next step of the time of day, or 0, and that step. */
 static int64_t *steps;
 static char clock_file[80]; /* not in the store, which may be removed */
 

@@ -245,6 +245,35 @@ static void a_star_runs_by_the_new_time(void **state)
     it_ends(0);
 }
 
+/* Whichever of its looks at the clock is the first to see it. */
+static void a_clock_set_back_between_two_looks_runs_nothing(void **state)
+{
+    int64_t looks = 0, left;
+
+    (void)state;
+    one("0 * * * *", SPAWN_CATCH_UP_NONE, false);
+    it_is("2027-01-01 12:59:30");
+    starts();
+    later_by(40);
+    do {
+        expect_run(NULL);
+        it_ends(0);
+        no_run();
+        steps[4] = -3600;
+        steps[3] = ++looks;
+        later_by(20);
+        no_run();
+        left = steps[3];
+        steps[3] = 0;
+        later_by(20); /* it may have been the last look */
+        no_run();
+        later_by(3560); /* some seconds after the next full hour */
+    } while (left == 0 && looks < 100);
+    assert_in_range(looks, 3, 99);
+    expect_run(NULL);
+    it_ends(0);
+}
+
 /* Some seconds, as a daemon sets it: the minute is not repeated. */
 static void a_clock_set_back_a_little_repeats_nothing(void **state)
 {
@@ -326,6 +355,7 @@ int main(void)
         ALONE(a_clock_set_back_repeats_no_fixed_time),
         ALONE(a_clock_set_back_far_is_another_one),
         ALONE(a_star_runs_by_the_new_time),
+        ALONE(a_clock_set_back_between_two_looks_runs_nothing),
         ALONE(a_clock_set_back_a_little_repeats_nothing),
         ALONE(a_clock_that_was_wrong_repeats_nothing),
         ALONE(a_clock_that_was_wrong_twice_repeats_nothing)};
