@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /**
  * @file mod_spawn.h
- * @brief What mod_spawn offers to other modules of the same httpd: programs and
+ * @brief The API of mod_spawn for other modules of the same httpd: programs and
  * Perl functions as jobs, which run outside of httpd and outlive it.
- *
  * docs/c-api.md explains it, examples/c/mod_spawn_example.c uses it. All are
  * optional functions: spawn_api_find gets those for jobs in one call, and says
  * when mod_spawn is not loaded. All run in httpd children, in any thread and
@@ -24,7 +23,7 @@
 /* ---- jobs ---- */
 
 /** A job that is described, and submitted. Lives in its pool; one thread at a
- * time uses it. What runs does not depend on it. */
+ * time uses it. The job that runs does not depend on it. */
 typedef struct spawn_job spawn_job;
 
 /** When a submit, or a wait, returns. */
@@ -96,11 +95,11 @@ typedef enum {
  *
  *     spawn_job_info info = {.size = sizeof(info)};
  *
- * Nothing is written beyond it. What your module knows and this mod_spawn does
- * not is zero.
+ * Nothing is written beyond it. A field that your module knows and this
+ * mod_spawn does not is zero.
  */
 
-/** What failed. The texts of code_name and step are constants. */
+/** A failure. The texts of code_name and step are constants. */
 typedef struct {
     apr_size_t size;
     int code;              /* spawn_fail */
@@ -110,7 +109,7 @@ typedef struct {
     char message[320];     /* a sentence for a person */
 } spawn_job_failure;
 
-/** What is kept of a stream that was captured. */
+/** The bytes that are kept of a captured stream. */
 typedef struct {
     const char *data;   /* a NUL follows; NULL: it was not captured */
     apr_size_t length;  /* of data */
@@ -119,7 +118,8 @@ typedef struct {
     apr_size_t lost_at; /* where in data they are missing */
 } spawn_job_output;
 
-/** What is known of a job. Texts lie in the pool of the call; NULL: none. */
+/** A job as the broker knows it. Texts lie in the pool of the call; NULL: none.
+ */
 typedef struct {
     apr_size_t size;
     char id[40];
@@ -189,7 +189,7 @@ APR_DECLARE_OPTIONAL_FN(apr_status_t, spawn_job_pair,
                         (spawn_job * job, const char *option, const char *name,
                          const char *value));
 
-/** What the job reads from its stdin: at most 16 MB. */
+/** The bytes that the job reads from its stdin: at most 16 MB. */
 APR_DECLARE_OPTIONAL_FN(apr_status_t, spawn_job_data,
                         (spawn_job * job, const void *data, apr_size_t length));
 
@@ -241,7 +241,7 @@ APR_DECLARE_OPTIONAL_FN(apr_status_t, spawn_job_cleanup,
                          spawn_cleanup_when when, spawn_job_failure *why));
 
 /**
- * Wait until a job has started or ended, whoever submitted it.
+ * Wait until a job has started or ended, of any submitter.
  *
  * @param s as of spawn_job_make; p: for the texts of info.
  * @param id of spawn_job_id.
@@ -255,7 +255,8 @@ APR_DECLARE_OPTIONAL_FN(apr_status_t, spawn_job_wait,
                          spawn_until until, apr_interval_time_t wait,
                          spawn_job_info *info, spawn_job_failure *why));
 
-/** What is known of a job now, with captured output (1) or without (0). */
+/** Get a job as the broker knows it now, with captured output (1) or without
+ * (0). */
 APR_DECLARE_OPTIONAL_FN(apr_status_t, spawn_job_status,
                         (server_rec * s, apr_pool_t *p, const char *id,
                          int with_output, spawn_job_info *info,
@@ -335,9 +336,9 @@ static APR_INLINE int spawn_api_find(spawn_api *api)
 
 /* ---- for those who speak the protocol themselves: Apache2::Spawn ---- */
 
-/** What an httpd child inherits to reach the broker. Lives as long as the
- * child; the path, the secret and the descriptor never change under one
- * parent, but that a descriptor that a handler has closed is -1. */
+/** The way of an httpd child to the broker. Lives as long as the child; the
+ * path, the secret and the descriptor never change under one parent, but that a
+ * descriptor that a handler has closed is -1. */
 typedef struct {
     const char *socket_path;
     const uint8_t *secret; /* 32 bytes */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What is lost when a pair ends without its store. Runs in the broker, once, at
+ * The losses when a pair ends without its store. Runs in the broker, once, at
  * its end: httpd has gone long ago, nothing runs any more, and the disk has
  * stayed full or the store's directory has stayed away. Must not touch what the
  * store has. Nobody else knows of the rest, so each job has its line.

@@ -85,9 +85,9 @@ static void take_all_needs(spawn_job *job, unsigned when_failed)
                   spawn_id_format(&job->id, id));
 }
 
-/* Whom it comes after, before it is queued. When the ledger knows that it was
- * to start, after another boot, the store may be behind: then it waits for
- * nobody again, and its key is not somebody else's. */
+/* The jobs that it comes after, before it is queued. When the ledger knows that
+ * it was to start, after another boot, the store may be behind: then it waits
+ * for nobody again, and its key is not somebody else's. */
 static void take_order(spawn_job *job, const spawn_open_row *r)
 {
     uint8_t ids[SPAWN_AFTER_MAX * SPAWN_ID_SIZE];
@@ -256,7 +256,7 @@ static void tell_worker(spawn_worker *w, const spawn_told *t)
         spawn_worker_exited(w, &m);
 }
 
-/* What the store knows of it: 0: nothing. */
+/* known: what the store has of it (0: nothing). */
 static void tell_nobody(const spawn_told *t, int known)
 {
     char text[SPAWN_ID_TEXT];
@@ -344,7 +344,7 @@ static void warn_of_cut(const spawn_store *store)
 }
 
 /* All or nothing: a broker after one that was killed here must not take what
- * ran before the machine's start for jobs of this boot. What fails is undone
+ * ran before the machine's start for jobs of this boot. A failed step is undone
  * when the store is closed. */
 static int note_boot(spawn_store *store, char *ret_last)
 {

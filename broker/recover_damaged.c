@@ -6,9 +6,9 @@
  * broker, at its start. Must start none of them again: what is read of a
  * damaged store may be wrong.
  *
- * What the damaged store has of a job is taken when it can be believed. Else
- * there is nothing but its id: it has the queue `default`, no time-out, and
- * what it writes is kept from everybody, since nobody knows whose it is.
+ * The damaged store's row of a job is taken when it can be believed. Else there
+ * is nothing but its id: it has the queue `default`, no time-out, and what it
+ * writes is kept from everybody, since nobody knows whose it is.
  */
 #include "broker/recover_damaged.h"
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What becomes of one open job that a broker finds at its start. Runs in the
+ * The fate of one open job that a broker finds at its start. Runs in the
  * broker. Must never run a job twice, nor hide that one was lost: a job whose
  * end neither its spawner nor its worker nor /proc knows is called lost.
  */

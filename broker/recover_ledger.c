@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What the ledger says of durable jobs, when a broker begins or as soon as it
+ * The ledger's rows of durable jobs, when a broker begins or as soon as they
  * can be read. Runs in the broker. Must never have a job wait of which the
  * ledger says that it starts, nor leave one out that it has: docs/durable.md,
  * "Which one is believed".
@@ -136,7 +136,7 @@ static bool is_missing(const spawn_job *job, uint8_t state,
 
 /* A job that is not open in the ledger. One that was revived, or had ended,
  * when the broker before us ended may have ended there, or be forgotten; so may
- * one that was stored before the ledger had it (job/unique.h, who is replaced).
+ * one that was stored before the ledger had it (job/unique.h, replaced jobs).
  */
 static void without_row(spawn_job *job, uint8_t *state, const spawn_id *life)
 {
@@ -175,8 +175,8 @@ static unsigned stands(const spawn_durable_row *row)
                : SPAWN_IN_LEDGER_ORDERED;
 }
 
-/* What the store says of an open job counts within a boot; after another one
- * the store may be older than the ledger. True: that is all. */
+/* The store's word on an open job counts within a boot; after another one the
+ * store may be older than the ledger. True: that is all. */
 bool spawn_ledger_ask(spawn_job *job, uint8_t *state, const spawn_id *life)
 {
     const spawn_durable_row *row = spawn_durable_row_of(&job->id);
@@ -309,7 +309,7 @@ static void lose(spawn_job *job)
                                           : SPAWN_STATE_STARTING);
 }
 
-/* What the store says counts, but for an end that the ledger alone has. */
+/* The store's word counts, but for an end that the ledger alone has. */
 static void late_within_a_boot(spawn_job *job, const spawn_durable_row *row)
 {
     bool began = job->ledger == SPAWN_IN_LEDGER_UNREAD;

@@ -13,9 +13,9 @@
  * boot? So nothing that had to come before it is to come any more. */
 bool spawn_ledger_chose(const spawn_job *job);
 
-/** An open job of the store. What the store says of it counts within a boot;
- * after another one the store may be older than the ledger, and state is set to
- * what the ledger says.
+/** An open job of the store. The store's word on it counts within a boot; after
+ * another one the store may be older than the ledger, and state is set to what
+ * the ledger says.
  * @param life of the spawner that had its order.
  * @return true: the job has ended, as the ledger says. */
 bool spawn_ledger_ask(spawn_job *job, uint8_t *state, const spawn_id *life);

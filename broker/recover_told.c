@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What the spawner tells a broker that begins: its table, kept until the store
+ * The spawner's report to a broker that begins: its table, kept until the store
  * is open. Runs in the broker. Must keep all of it: what it has forgotten of a
  * job nobody tells again.
  */
@@ -146,7 +146,7 @@ spawn_told *spawn_told_next(spawn_told *t)
 {
     size_t next = t ? (size_t)(t - table) + 1 : 0;
 
-    sort(); /* who looks for one meanwhile moves none */
+    sort(); /* a caller that looks for one meanwhile moves none */
     return next < table_used ? &table[next] : NULL;
 }
 

@@ -30,7 +30,7 @@ void spawn_recover_held(const spawn_id *id, spawn_packet *p);
 void spawn_recover_told(const spawn_id *id, const spawn_message *m,
                         const spawn_packet *p);
 
-/** What was told of an id, marked as used; or NULL. */
+/** The report on an id, marked as used; or NULL. */
 spawn_told *spawn_told_find(const spawn_id *id, uint16_t type);
 /** The same of this attempt at a job. Of one before it the store has all, and
  * the spawner is told to forget it: its FORGET was lost with the broker. */

@@ -158,7 +158,7 @@ static void ledger_is_read(void *of)
     spawn_order_look_again();
 }
 
-/* What others have done to them meanwhile. */
+/* Others may have changed them meanwhile. */
 static void can_be_decided(void *of)
 {
     (void)of;
@@ -305,7 +305,7 @@ static void tell_news(spawn_batch *batch)
     spawn_batch_store_many(batch, weight);
 }
 
-/* What the store gets must say whether it is tried again. */
+/* The row that the store gets must say whether the job is tried again. */
 static void judge(const spawn_batch *batch)
 {
     spawn_job *job;

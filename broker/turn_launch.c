@@ -93,7 +93,7 @@ void spawn_turn_launch(spawn_job *job)
         spawn_turn_release(job);
 }
 
-/* What a slot says before the order is sent. A call runs in a process that is
+/* The slot's note before the order is sent. A call runs in a process that is
  * known already. */
 static void note_launch(const spawn_job *job)
 {

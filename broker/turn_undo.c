@@ -70,7 +70,8 @@ void spawn_turn_unlaunch(spawn_job *job)
 /* An unstored job (job/changes.h) that was launched runs, and its caller is
  * told, whether it is stored or not. A call that waits for a worker has no
  * slot, and waits on. Only a call that was answered, or never ran, is left out
- * of the history: who has no answer asks for it, and it would run again. */
+ * of the history: a caller without an answer asks for it, and it would run
+ * again. */
 static bool goes_on(const spawn_job *job)
 {
     if (job->in_store || !job->may_run_unstored)
@@ -131,7 +132,7 @@ static void keep_unrecorded(const spawn_job *job)
     spawn_unrecorded_add(&call);
 }
 
-/* Nobody was promised it, but who was by its slot or by the spool. */
+/* It was promised to nobody, but by its slot or by the spool. */
 static void undo_new(spawn_job *job)
 {
     bool kept = job->slot && !job->lent;

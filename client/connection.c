@@ -25,7 +25,7 @@
 #define CONNECT_PAUSE_FIRST 1
 #define CONNECT_PAUSE_MOST  20
 
-/* What poll takes: whole milliseconds, -1 for no limit. */
+/* A time for poll: whole milliseconds, -1 for no limit. */
 static int time_left(int64_t deadline)
 {
     int64_t left;
@@ -448,7 +448,7 @@ static int send_hello(spawn_connection *c, const spawn_endpoint *endpoint,
     return rv;
 }
 
-/* What the answer to HELLO says. */
+/* Take the answer to HELLO. */
 static int read_welcome(const spawn_endpoint *endpoint,
                         const spawn_message *answer, char *release,
                         spawn_failure *why)

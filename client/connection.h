@@ -24,8 +24,8 @@
 
 struct spawn_connection;
 
-/** An answer that is taken later (submitted.h). Who has the connection notes
- * it. */
+/** An answer that is taken later (submitted.h). The owner of the connection
+ * notes it. */
 typedef struct spawn_awaited {
     struct spawn_connection *connection; /* NULL: it has come, or this broke */
     uint32_t seq;
@@ -54,7 +54,8 @@ typedef struct spawn_connection {
     spawn_id worker;
     char lent_queue[SPAWN_NAME_MAX + 1];
     spawn_spin spin;
-    /* What ends a wait for an answer, beside that answer; NULL: nothing. */
+    /* An event that ends a wait for an answer, beside that answer; NULL:
+     * nothing. */
     const spawn_beside *beside;
     struct spawn_connection *next;
 } spawn_connection;

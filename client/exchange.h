@@ -25,7 +25,7 @@ typedef struct {
     spawn_answer *room;
     bool look; /* more() uses an answer at once, and keeps nothing of it */
     bool sent; /* the broker may have it */
-    /* What ends the wait for the answer; NULL: nothing. */
+    /* An event that ends the wait for the answer; NULL: nothing. */
     const spawn_beside *beside;
     /* A job that may go to a worker directly (direct.h); NULL: none. */
     const spawn_message *direct;

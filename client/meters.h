@@ -5,7 +5,7 @@
  * happened to jobs, for each queue that the caller may see, and how the pair
  * is.
  *
- * Runs in callers, in any thread. What they mean: docs/metrics.md.
+ * Runs in callers, in any thread. docs/metrics.md says what the numbers mean.
  */
 #ifndef SPAWN_CLIENT_METERS_H
 #define SPAWN_CLIENT_METERS_H

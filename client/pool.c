@@ -184,7 +184,7 @@ static bool is_parents(const spawn_connection *c, pid_t self)
     return c->generation != atomic_load(&generation) || c->pid != self;
 }
 
-/* What is awaited is noted without the lock, by the thread that awaits it. */
+/* The thread that awaits an answer notes that without the lock. */
 static bool is_anothers(const spawn_connection *c)
 {
     return c->awaited_count > 0 && !pthread_equal(c->awaits, pthread_self());

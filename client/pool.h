@@ -56,8 +56,8 @@ void spawn_pool_forget(spawn_client *client, spawn_awaited *a);
  * user would get another one's answer. */
 void spawn_pool_drop(spawn_client *client, spawn_connection *c);
 
-/** This job went to this worker directly, and has no answer: whoever submits it
- * again from this process says so to the broker. The last 256 are known. */
+/** This job went to this worker directly, and has no answer: a submit of the
+ * same job from this process says so to the broker. The last 256 are known. */
 void spawn_pool_doubt(spawn_client *client, const spawn_id *job,
                       const spawn_id *worker);
 /** Is it one of these? */

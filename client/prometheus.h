@@ -11,7 +11,7 @@
 
 #include "client/meters.h"
 
-/** What a page of it is: its Content-Type. */
+/** The Content-Type of a page of it. */
 #define SPAWN_PROMETHEUS_TYPE "text/plain; version=0.0.4; charset=utf-8"
 
 /** Take some bytes of the page. @return 0 to go on. */

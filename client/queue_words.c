@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What a QUEUE_STATE message says, in words. Runs in whatever shows queues:
- * spawnctl, httpd children. Must tell no value of a variable: the broker sends
- * their names only.
+ * A QUEUE_STATE message in words. Runs in whatever shows queues: spawnctl,
+ * httpd children. Must tell no value of a variable: the broker sends their
+ * names only.
  */
 #include "client/spawn_words.h"
 

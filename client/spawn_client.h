@@ -114,7 +114,7 @@ bool spawn_client_start_failed(const spawn_message *job, spawn_failure *why);
 int spawn_client_ask(spawn_client *client, spawn_writer *w, uint32_t wait_ms,
                      spawn_answer *ret, spawn_failure *why);
 
-/** What may end a wait beside the answer. */
+/** Events that may end a wait beside the answer. */
 typedef struct {
     struct pollfd fd;        /* when one of its events comes, or an error */
     int every_ms;            /* 0: nobody is asked */

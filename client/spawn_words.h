@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /**
  * @file spawn_words.h
- * @brief What the broker's answers say, in words: for spawnctl and for the
- * status page, which must tell a job alike.
+ * @brief The broker's answers in words: for spawnctl and for the status page,
+ * which must tell a job alike.
  *
  * Runs in callers, any thread. Texts of callers and jobs (arguments, labels,
- * progress) are handed out as they are: whoever shows them makes them safe for
- * the place where they are shown.
+ * progress) are handed out as they are: the program that shows them makes them
+ * safe for the place where they are shown.
  */
 #ifndef SPAWN_WORDS_H
 #define SPAWN_WORDS_H

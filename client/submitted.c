@@ -256,7 +256,7 @@ static bool receive(spawn_submitted *s, spawn_connection *c, bool wait)
     return rv == 0;
 }
 
-/* Is there nobody to ask? In a child it is the parent who asks. */
+/* Is there nobody to ask? In a child the parent asks. */
 static bool is_over(const spawn_submitted *s)
 {
     return !s->client || s->pid != getpid();

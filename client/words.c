@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What a JOB message says, in words. Runs in whatever shows jobs to people or
- * programs: spawnctl, httpd children. Must not make what a caller or a job
- * wrote printable, or cut it: that depends on where it is shown.
+ * A JOB message in words. Runs in whatever shows jobs to people or programs:
+ * spawnctl, httpd children. Must not make what a caller or a job wrote
+ * printable, or cut it: that depends on where it is shown.
  */
 #include "client/spawn_words.h"
 

@@ -4,9 +4,9 @@
  * @brief SpawnAllow: what a list of patterns says of a program or a function.
  *
  * A pattern that begins with '/' is of programs, another one of functions; a
- * '!' before it excludes. What is excluded may not run, wherever the '!' stands
- * in the list. When the list has other patterns, only what one of them names
- * may run; when it has exclusions only, all else may.
+ * '!' before it excludes. A program or function that is excluded may not run,
+ * wherever the '!' stands in the list. When the list has other patterns, only
+ * what one of them names may run; when it has exclusions only, all else may.
  *
  * Runs in every process, and in a job's process that shares the spawner's
  * memory: must allocate nothing, and write to the caller's memory only, not

@@ -6,8 +6,8 @@
  * A descriptor in the table is closed by each child that is forked, and a file
  * whose file system does not answer holds up every such close. In the queue of
  * a Unix socket it holds up nothing. The box is that socket; it is passed on,
- * duplicated and closed like any descriptor. What is in it is closed with it,
- * so only the closer may close a box (spawn_closer.h).
+ * duplicated and closed like any descriptor. The descriptors in it are closed
+ * with it, so only the closer may close a box (spawn_closer.h).
  *
  * Runs in spawner and broker. Never blocks.
  */

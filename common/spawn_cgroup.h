@@ -21,8 +21,8 @@
 #define SPAWN_CGROUP_PIDS   4u
 #define SPAWN_CGROUP_ALL    7u
 
-/** Below a directory that is our own, who is started first goes here, so that
- * the directory has no processes and can give its controllers to jobs. */
+/** Below a directory that is our own, the first process goes here, so that the
+ * directory has no processes and can give its controllers to jobs. */
 #define SPAWN_CGROUP_SELF "mod_spawn.self"
 
 /** Open such a directory, close-on-exec. -EMEDIUMTYPE: it is none of cgroup
@@ -35,7 +35,7 @@ int spawn_cgroup_open(const char *path);
  * -ENOENT: there is no cgroup v2. */
 int spawn_cgroup_own(char *ret, size_t room);
 
-/** What the error of spawn_cgroup_own means, for people. */
+/** The meaning of an error of spawn_cgroup_own, for people. */
 const char *spawn_cgroup_why_none(int error);
 
 /** Could a spawner of ours, which has our account and was started beside us,
@@ -45,7 +45,7 @@ const char *spawn_cgroup_why_none(int error);
  * has both below it, whose path is put. */
 int spawn_cgroup_holds(int dir, char *ret, size_t room);
 
-/** Move all who are in this directory to SPAWN_CGROUP_SELF below it; when
+/** Move all processes of this directory to SPAWN_CGROUP_SELF below it; when
  * systemd has not marked it as ours alone, only us and our descendants. The
  * number of one that is in it all the same; 0: nobody is; or a negative errno.
  */
@@ -68,7 +68,7 @@ unsigned spawn_cgroup_controllers(int dir);
 int spawn_cgroup_number(int dir, const char *file, const char *word,
                         unsigned long long *ret);
 
-/** What all processes have used that were in this directory or below it, in the
+/** The usage of all processes that were in this directory or below it, in the
  * order from SPAWN_RU_TREE_UTIME_US on; SPAWN_RU_UNKNOWN: the kernel does not
  * tell. */
 void spawn_cgroup_usage(int dir, uint64_t ret[SPAWN_RU_TREE_COUNT]);

@@ -101,10 +101,10 @@ int spawn_cgroup_number(int dir, const char *file, const char *word,
     return rv ? rv : -ENODATA;
 }
 
-/* memory.events, and not memory.events.local: what a job has put into a
- * directory that it has made below its own is the job's, too. oom_kill counts
- * each process, also of those that are killed together (memory.oom.group), and
- * whoever had no memory left: the job, a cgroup above it, or the machine. */
+/* memory.events, and not memory.events.local: the events of a directory that a
+ * job has made below its own are the job's, too. oom_kill counts each process,
+ * also of those that are killed together (memory.oom.group), whatever had no
+ * memory left: the job, a cgroup above it, or the machine. */
 void spawn_cgroup_usage(int dir, uint64_t ret[SPAWN_RU_TREE_COUNT])
 {
     static const struct {
@@ -190,8 +190,8 @@ static int own_name(char *ret)
     return rv;
 }
 
-/* Is this directory of the tree, or one above it, the root of a mount? What is
- * behind the root, or NULL. */
+/* Is this directory of the tree, or one above it, the root of a mount? The part
+ * of the path behind the root, or NULL. */
 static const char *behind(const char *name, const char *root)
 {
     size_t length = strcmp(root, "/") == 0 ? 0 : strlen(root);
@@ -262,7 +262,7 @@ const char *spawn_cgroup_why_none(int error)
 /* ---- can it be used? ---- */
 
 #define DEEPEST 64
-#define LOOKS   100 /* at who is in a directory; each sees some hundreds */
+#define LOOKS   100 /* at one directory; each sees some hundreds */
 
 /* As the spawner may, which keeps no right of root's to pass over this. */
 static bool may_write(int dir, const char *file)
@@ -364,7 +364,7 @@ int spawn_cgroup_holds(int dir, char *ret, size_t room)
 }
 
 /* Were we its parent, or above? Sessions and groups do not tell: the spawner
- * has its own, and who started us may have ours. */
+ * has its own, and the process that started us may have ours. */
 static bool is_ours(pid_t pid)
 {
     unsigned i;
@@ -378,9 +378,9 @@ static bool is_ours(pid_t pid)
     return false;
 }
 
-/* One look at who is in a directory, and go. How many have gone; *left: the
- * first who has not, or 0: none, or one of another pid namespace, whose number
- * is 0 here. To move that would move us. */
+/* One look at the processes in a directory, and go. How many have gone; *left:
+ * the first that has not, or 0: none, or one of another pid namespace, whose
+ * number is 0 here. To move that would move us. */
 static unsigned go_from(int dir, const char *procs, int *left)
 {
     char path[ROOM], text[16], *rest;

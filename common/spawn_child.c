@@ -62,8 +62,8 @@ static int set_limit(int resource, uint64_t soft, uint64_t hard)
     return (int)spawn_raw(SYS_prlimit64, 0, resource, (long)&r, 0, 0);
 }
 
-/* What it makes is found by that: see spawn_tree.h. It cannot be set where
- * httpd was started with such a limit. */
+/* Processes that the job makes are found by that: see spawn_tree.h. It cannot
+ * be set where httpd was started with such a limit. */
 static void set_mark(const spawn_message *order)
 {
     spawn_id id;
@@ -341,7 +341,7 @@ void spawn_child_close_others(const spawn_child *c, const int *keep,
 
 /* Close all but what the order and the set-up need (and 0 to 2, until they are
  * replaced): a child that hangs later must hold no socket, lock or pipe of
- * others. What stays is above LIFTED, in any order. */
+ * others. The descriptors that stay are above LIFTED, in any order. */
 static void close_early(const spawn_child *c, const int *lifted)
 {
     int next = STDERR_FILENO + 1;
@@ -366,9 +366,9 @@ static void close_early(const spawn_child *c, const int *lifted)
     (void)spawn_os_close_from(next);
 }
 
-/* Move the descriptors of the order to free numbers. What is in the box gets a
- * number only here: no other process has it in its table. Looking into a box
- * writes errno: orders with a box are forked (spawner/clone.c). */
+/* Move the descriptors of the order to free numbers. A descriptor in the box
+ * gets a number only here: no other process has it in its table. Looking into a
+ * box writes errno: orders with a box are forked (spawner/clone.c). */
 static int lift(const spawn_child *c, int lifted[SPAWN_CHILD_FDS])
 {
     unsigned fds = c->order->header.fds, i;

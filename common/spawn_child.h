@@ -19,7 +19,7 @@
 
 #define SPAWN_GROUPS_MAX 256
 
-/** An account to become. groups_count < 0: stay who we are. */
+/** An account to become. groups_count < 0: keep our own. */
 typedef struct {
     uid_t uid;
     gid_t gid;

@@ -162,7 +162,7 @@ static int64_t first_change(int64_t from, int64_t to)
     return to;
 }
 
-/* What the clocks show counts, also when they show it again. */
+/* The time on the clocks counts, also when they show it again. */
 static int64_t next_wild(const spawn_cron *c, int64_t from)
 {
     for (;;) {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /**
  * @file spawn_digest.h
- * @brief What tells an order from another one with the same id.
+ * @brief The digest that tells an order from another one with the same id.
  */
 #ifndef SPAWN_DIGEST_H
 #define SPAWN_DIGEST_H

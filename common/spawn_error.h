@@ -99,7 +99,7 @@
     X(4, DONE, "done")                                                         \
     X(5, DELAYED, "delayed")
 
-/* What a template's process or a worker does. */
+/* The states of a template's process or a worker. */
 #define SPAWN_PROCESS_LIST(X)                                                  \
     X(0, NONE, "none") /* there is no process */                               \
     X(1, PRELOADING, "preloading")                                             \
@@ -157,8 +157,8 @@ typedef enum {
 } spawn_reply;
 
 /**
- * What failed, as it travels to the caller: a code, the step, the errno of
- * that step (0 when no system call failed) and a sentence for a person.
+ * A failure as it travels to the caller: a code, the step, the errno of that
+ * step (0 when no system call failed) and a sentence for a person.
  */
 typedef struct {
     spawn_error code;

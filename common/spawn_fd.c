@@ -3,9 +3,9 @@
  * Descriptors that are kept beside other people's code. Runs in every process
  * that keeps one. Must close and return no number that is another file's by
  * now. Sockets, files and directories are told apart by device and inode; a
- * socket's inode is its own for as long as it lives. What has no inode of its
- * own shares one with all of its like: an eventfd is told apart by its number,
- * others (epoll, timerfd, an old kernel's pidfd) only from files.
+ * socket's inode is its own for as long as it lives. A descriptor that has no
+ * inode of its own shares one with all of its kind: an eventfd is told apart by
+ * its number, others (epoll, timerfd, an old kernel's pidfd) only from files.
  */
 #include <errno.h>
 #include <fcntl.h>

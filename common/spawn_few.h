@@ -18,7 +18,7 @@
 #define SPAWN_FEW_ABOUT 104
 
 typedef struct {
-    char about[SPAWN_FEW_ABOUT]; /* who causes it: "uid 33", "queue mail" */
+    char about[SPAWN_FEW_ABOUT]; /* its cause: "uid 33", "queue mail" */
     int64_t since;               /* monotonic ms; 0: free */
     unsigned long said;
     unsigned long left_out;

@@ -46,7 +46,7 @@ typedef struct {
  * kernel closes those that find no room at once, in the receiver's time. */
 #define SPAWN_FDS_AT_ONCE 253
 
-/** What the kernel tells beside a packet's bytes: descriptors and sender. */
+/** The kernel's additions to a packet's bytes: descriptors and sender. */
 typedef union {
     struct cmsghdr align;
     char room[CMSG_SPACE(sizeof(struct ucred))

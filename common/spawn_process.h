@@ -68,9 +68,9 @@ int spawn_os_real_uid(pid_t pid, uid_t *ret);
 /** Has it ended, with all of its threads, and not been reaped? */
 bool spawn_os_unreaped(pid_t pid);
 
-/** What it does, by the letter of /proc (R, S, D, T, t, Z), and the CPU time
- * that it has used, in ms (10 ms steps). One whose first thread alone has ended
- * has a Z, too. -ESRCH: it is not there, or not shown. */
+/** A process's state, by the letter of /proc (R, S, D, T, t, Z), and the CPU
+ * time that it has used, in ms (10 ms steps). One whose first thread alone has
+ * ended has a Z, too. -ESRCH: it is not there, or not shown. */
 int spawn_os_state(pid_t pid, char *ret_state, int64_t *ret_cpu_ms);
 
 /** Has somebody stopped it: a signal, or a debugger? */

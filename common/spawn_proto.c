@@ -31,7 +31,8 @@ static const attr_rule attr_rules[SPAWN_A_COUNT] = {
 
 #define A(NAME) SPAWN_A_##NAME
 
-/* What each message may carry (FIELDS) and must carry (NEEDS). */
+/* The attributes that each message may carry (FIELDS) and must carry (NEEDS).
+ */
 #define JOB_FIELDS                                                             \
     A(QUEUE), A(CWD), A(ENV), A(UMASK), A(USER), A(GROUP), A(STDIN),           \
         A(STDOUT), A(STDERR), A(STDIN_DATA), A(FDS), A(TIMEOUT), A(GRACE),     \

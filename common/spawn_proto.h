@@ -38,7 +38,7 @@
 #define SPAWN_SEARCH_MAX  256   /* bytes of a text that jobs are chosen by */
 #define SPAWN_PIDS_MAX    100   /* jobs named in one PROCESS */
 #define SPAWN_CRON_MAX    65536 /* of one recurring job, in CONFIGURE */
-/* What a queue gives to its jobs, in CONFIGURE. */
+/* The values that a queue gives to its jobs, in CONFIGURE. */
 #define SPAWN_DEFAULTS_MAX    65536
 #define SPAWN_ACCESS_TEXT_MAX 2048 /* of a queue's SpawnAccess, for people */
 #define SPAWN_QUEUE_STATE_MAX                                                  \
@@ -252,7 +252,7 @@ typedef enum {
     SPAWN_ATTR_LIST(SPAWN_X_ATTR) SPAWN_A_COUNT = 222
 } spawn_attr_id_t;
 
-/* Who sends. */
+/* The senders. */
 #define SPAWN_FROM_CALLER            0x01
 #define SPAWN_FROM_BROKER            0x02 /* to a caller */
 #define SPAWN_FROM_BROKER_TO_SPAWNER 0x04 /* broker to spawner */
@@ -398,7 +398,7 @@ static inline unsigned spawn_seq_cpu(uint32_t seq)
 #define SPAWN_TEMPLATE_EXEC   1
 #define SPAWN_TEMPLATE_PARENT 2
 
-/* What becomes of the memory of a template that is ready. */
+/* The ways to treat the memory of a template that is ready. */
 #define SPAWN_MEMORY_SHARED 1 /* as it is, copy-on-write */
 #define SPAWN_MEMORY_HUGE   2 /* the same in huge pages */
 #define SPAWN_MEMORY_FROZEN 3 /* in a file in memory, copy-on-write */
@@ -559,7 +559,7 @@ const char *spawn_message_name(unsigned type);
  * another release. Any process; allocates nothing.
  *
  * @param data the whole message, header and body in one piece.
- * @param from one SPAWN_FROM_ bit: who sent it.
+ * @param from one SPAWN_FROM_ bit: the sender.
  * @param fds how many descriptors came with it.
  * @param why filled on failure (code PROTOCOL, VERSION, TOO_BIG or INVALID and
  * a text that names the attribute); may be NULL.

@@ -233,8 +233,8 @@ static int most(const spawn_message *m, unsigned attr, uint64_t limit,
     return 0;
 }
 
-/* A job that could never start is a mistake. What depends on the clock is left
- * to the broker: it expires. */
+/* A job that could never start is a mistake. A value that depends on the clock
+ * is left to the broker: the job expires. */
 static int check_times(const spawn_message *m, spawn_failure *why)
 {
     uint64_t expires = spawn_u64_or(m, SPAWN_A_EXPIRES, 0);

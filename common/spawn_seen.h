@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /**
  * @file spawn_seen.h
- * @brief What a caller has seen of a job, as one number: WATCH is answered when
- * it is another one.
+ * @brief A caller's view of a job, as one number: WATCH is answered when it is
+ * another one.
  *
  * The same in the broker and in callers, and in all brokers: a caller goes on
  * with it at the next broker.

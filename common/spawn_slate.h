@@ -76,7 +76,7 @@ int spawn_slate_begin(int fd, uint32_t lease, pid_t caller_pid,
 int spawn_slate_finish(int fd);
 /** From the return on no further call begins; one may run. */
 int spawn_slate_hold(int fd);
-/** What the head says, as it was at one moment: ended, running and read are
+/** The head of the slate as it was at one moment: ended, running and read are
  * such that at most SPAWN_SLATE_CALLS are unread. */
 int spawn_slate_look(int fd, spawn_slate *ret);
 /** Call n. Its length is checked, and nothing else. */

@@ -6,11 +6,11 @@
  *
  * Any process and thread that waits for a peer which answers at once. To wake a
  * process on an idle CPU takes 30 to 80 us, of the waker's time too; an answer
- * of a lent worker takes 10. So who is at both ends looks for as long as the
- * wake would take at most. Where that does not help (both are on one CPU, the
- * function takes longer, the next call does not come), looking costs time that
- * others want: after each vain look the next ones are left out, up to 255 in a
- * row.
+ * of a lent worker takes 10. So each process at both ends looks for as long as
+ * the wake would take at most. Where that does not help (both are on one CPU,
+ * the function takes longer, the next call does not come), looking costs time
+ * that others want: after each vain look the next ones are left out, up to 255
+ * in a row.
  *
  * Memory is the struct of each place that waits; allocates nothing, has no
  * lock.

@@ -19,7 +19,7 @@
 #define SPAWN_SPOOL_BAD ".bad"
 
 /** Most bytes of all files together, of which each counts in whole pages: so
- * there are at most 16384. About: who writes looks once a second. */
+ * there are at most 16384. About: a writer looks once a second. */
 #define SPAWN_SPOOL_MOST (64u << 20)
 #define SPAWN_SPOOL_PAGE 4096u
 

@@ -11,7 +11,7 @@
 
 #include "common/spawn_proto.h"
 
-/** What its Perl runs. */
+/** The Perl code of a template's command line. */
 #define SPAWN_TEMPLATE_RUN                                                     \
     "use Apache2::Spawn::Template; "                                           \
     "Apache2::Spawn::Template::serve(@ARGV)"

@@ -20,8 +20,8 @@
  * The mark of a job, and of each attempt at it. It is the soft limit of the
  * time that a process may run with a real-time priority without a pause
  * (RLIMIT_RTTIME, in microseconds): more than a hundred thousand years, so that
- * it limits nothing. Every process that the job makes inherits it, whatever
- * session it makes and whoever its parent is then, and all may see it.
+ * it limits nothing. Every process that the job makes inherits it, in any
+ * session and below any parent, and all may see it.
  */
 uint64_t spawn_tree_mark(const spawn_id *id, unsigned attempt);
 
@@ -37,8 +37,8 @@ typedef struct {
      * when it likes; leader is a pidfd of the job's process. */
     pid_t parent;
     int leader;
-    /** What was read of a child of the caller holds until the caller says that
-     * it is reaped (spawn_tree_reaped). */
+    /** The values that were read of a child of the caller hold until the caller
+     * says that it is reaped (spawn_tree_reaped). */
     bool remembers;
     /** Is this child of the caller known as something else? */
     bool (*is_other)(pid_t pid);

@@ -27,7 +27,7 @@ typedef struct {
     int threads;
 } shown;
 
-/* What was read of a child of the caller. */
+/* The values that were read of a child of the caller. */
 typedef struct {
     pid_t pid; /* 0: nothing was */
     pid_t session;
@@ -169,7 +169,7 @@ static pid_t parent_of(const spawn_tree *t)
     return t->parent ? t->parent : getpid();
 }
 
-/* Who has gone meanwhile is not missed. */
+/* A process that has gone meanwhile is not missed. */
 static void failed(look *l, int error)
 {
     if (!l->error && error != -ESRCH)
@@ -297,8 +297,8 @@ static void add_below(look *l, pid_t pid)
         failed(l, rv == -ENOENT ? -ESRCH : rv);
 }
 
-/* All that there is now. Children of the caller come last: who loses its parent
- * meanwhile is found there. */
+/* All that there is now. Children of the caller come last: a process that loses
+ * its parent meanwhile is found there. */
 static void find_all(look *l)
 {
     unsigned i = 0;
@@ -406,7 +406,7 @@ pid_t spawn_tree_left(const spawn_tree *tree)
     return l.count ? l.pids[0] : l.error;
 }
 
-/* Its children are all looked at, whoever's they are. */
+/* All its children are looked at, of any job and any account. */
 int64_t spawn_tree_cpu_ms(pid_t pid)
 {
     const spawn_tree tree = {.parent = -1};

@@ -30,7 +30,7 @@
 /** The body is in a sealed memfd that comes as the last descriptor. */
 #define SPAWN_WIRE_BODY_IN_FD 0x01
 
-/** What an attribute's payload is. The numbers travel. */
+/** The kinds of an attribute's payload. The numbers travel. */
 typedef enum {
     SPAWN_KIND_U64 = 1, /* 8 bytes */
     SPAWN_KIND_I64 = 2, /* 8 bytes, two's complement */
@@ -141,8 +141,8 @@ typedef struct {
 void spawn_writer_init(spawn_writer *w, size_t limit);
 /** Write into buffer[room]; never grows, never freed. */
 void spawn_writer_init_fixed(spawn_writer *w, void *buffer, size_t room);
-/** What is written so far, in a heap buffer of its own. @return 0 or -ENOMEM.
- */
+/** A copy of all that is written so far, in a heap buffer of its own. @return 0
+ * or -ENOMEM. */
 int spawn_writer_copy(spawn_writer *ret, const spawn_writer *w);
 void spawn_writer_free(spawn_writer *w);
 

@@ -54,8 +54,8 @@ enum {
     }
 #define CTL_SHORT_OPTIONS "+:s:hV"
 
-/** The next option, as getopt_long has it. What it does not understand is
- * reported here, and '?': getopt's own words would have what was typed as it
+/** The next option, as getopt_long has it. An option that getopt does not know
+ * is reported here, and '?': getopt's own words would have the typed text as it
  * is. */
 int ctl_getopt(const spawn_ctl *ctl, int argc, char **argv, const char *letters,
                const struct option *options);
@@ -227,8 +227,8 @@ void ctl_json_print(json_t *value);
 
 /* ---- rules.c ---- */
 
-/** What the job brought of priority, unique key and jobs that it comes after:
- * for show; for --json, but for the key; for ps, behind its state. */
+/** The job's priority, unique key, and jobs that it comes after: for show; for
+ * --json, but for the key; for ps, behind its state. */
 void ctl_rules_print(const spawn_message *m,
                      void (*line)(const char *name, const char *text));
 void ctl_rules_json(json_t *o, const spawn_message *m);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What run, wait and logs print about a job that has ended: its output, and on
- * stderr anything but a plain exit. Runs in spawnctl. Must print nothing beside
- * the output on stdout.
+ * The output of run, wait and logs about a job that has ended: the job's own,
+ * and on stderr anything but a plain exit. Runs in spawnctl. Must print nothing
+ * beside the output on stdout.
  */
 #include <string.h>
 

@@ -87,8 +87,8 @@ static void print_rest(place *p, const spawn_message *m, unsigned which)
     p->at[which] = a->length + cut;
 }
 
-/* What came behind it. A character whose end has not come yet is left for the
- * next time. True: there is more. */
+/* Print the bytes behind it. A character whose end has not come yet is left for
+ * the next time. True: there is more. */
 static bool print_more(place *p, const spawn_message *m, unsigned which)
 {
     const spawn_attr *a = &m->attr[streams[which].attr];

@@ -279,7 +279,7 @@ static int read_time(const spawn_ctl *ctl, int option, uint64_t *ret)
     return -1;
 }
 
-/* What chooses by texts, ends and times. */
+/* The options that choose by texts, ends and times. */
 static int read_choice(const spawn_ctl *ctl, int option, listing *l)
 {
     spawn_choice *c = &l->choice;

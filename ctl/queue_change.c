@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What pause, resume, drain and scale have in common. Runs in spawnctl. The
- * broker keeps the change and says who made it: this only asks.
+ * The common part of pause, resume, drain and scale. Runs in spawnctl. The
+ * broker keeps the change and the account that made it: this only asks.
  */
 #include <string.h>
 

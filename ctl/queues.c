@@ -62,7 +62,7 @@ static uint64_t number(const spawn_message *m, unsigned attr)
     return spawn_u64_or(m, attr, 0);
 }
 
-/* ---- who has changed it ---- */
+/* ---- the account that has changed it ---- */
 
 static void account(uint64_t uid, char *text, size_t room)
 {

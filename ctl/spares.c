@@ -16,7 +16,7 @@
 
 #define TITLE "mod_spawn spare "
 
-/* What a file of a process begins with, as text; 0: none. */
+/* The first bytes of a process's file, as text; 0: none. */
 static size_t read_some(const char *pid, const char *file, char *text,
                         size_t room)
 {

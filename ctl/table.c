@@ -60,8 +60,8 @@ static void put_spaces(size_t count)
 }
 
 /* The last column is text of any length, cut at the terminal, unless it is
- * aligned to the right. Names come from the broker, too, and who poses as it
- * may have put anything there. */
+ * aligned to the right. Names come from the broker, too, and a process that
+ * poses as it may have put anything there. */
 static void print_cell(const ctl_table *t, unsigned column, unsigned width,
                        const char *text, unsigned *used, unsigned terminal)
 {

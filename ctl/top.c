@@ -150,8 +150,8 @@ static char *half_cell(const spawn_times *t)
     return strdup(text);
 }
 
-/* Eight heights, the highest for the minute with most; ASCII for who has no
- * UTF-8. */
+/* Eight heights, the highest for the minute with most; ASCII for terminals
+ * without UTF-8. */
 static char *sparks_cell(const spawn_meter_row *q)
 {
     static const char levels[] = " .:-=+*#@";

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * SpawnAccess: what accounts may over the callers' socket. Names become numbers
- * here, while the configuration is read: the broker asks no name service. What
- * stands in a <SpawnQueue> counts there in the place of what stands outside.
+ * here, while the configuration is read: the broker asks no name service. The
+ * lines of a <SpawnQueue> count there in the place of those outside.
  *
  * Runs in the httpd parent. Must change nothing: `httpd -t` runs it too.
  */
@@ -250,7 +250,7 @@ void spawn_access_put(spawn_writer *w, const spawn_server_config *conf)
     }
 }
 
-/* ---- who is let in nevertheless, or not ---- */
+/* ---- accounts that are let in nevertheless, or not ---- */
 
 static bool is_member(uid_t uid, gid_t gid)
 {

@@ -190,7 +190,7 @@ static bool has_our_store(const spawn_message *m, const spawn_packet *packet,
     return false;
 }
 
-/* What an external spawner says to ADOPT. */
+/* The answer of an external spawner to ADOPT. */
 typedef struct {
     int link;
     spawn_packet packet;
@@ -333,7 +333,8 @@ apr_status_t spawn_external_begin(const spawn_setup *setup, int64_t deadline_ms)
 }
 
 /* The lock of our store is held, and not by a pair that listens in the store.
- * As spawn_adopt: who has the lock and is not reached is ending, mostly. */
+ * As spawn_adopt: a spawner that has the lock and is not reached is ending,
+ * mostly. */
 static apr_status_t adopt_external(const spawn_setup *setup, int store_fd,
                                    int64_t deadline_ms)
 {

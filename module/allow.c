@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * SpawnAllow: which programs and functions a queue runs. What stands outside of
- * any <SpawnQueue> is for each queue that says nothing itself. Runs in the
- * httpd parent while the configuration is read; `httpd -t` runs it too.
+ * SpawnAllow: which programs and functions a queue runs. A list outside of any
+ * <SpawnQueue> is for each queue that has none itself. Runs in the httpd parent
+ * while the configuration is read; `httpd -t` runs it too.
  */
 #include "module/allow.h"
 

@@ -22,8 +22,8 @@ spawn_client *spawn_api_client(server_rec *s, spawn_failure *why);
 spawn_client *spawn_api_client_within(server_rec *s, uint32_t most_ms,
                                       spawn_failure *why);
 
-/** What is waited for, in the milliseconds that client/ takes: 0 for no end,
- * else at least 1. */
+/** The wait in the milliseconds that client/ takes: 0 for no end, else at least
+ * 1. */
 uint32_t spawn_api_wait_ms(apr_interval_time_t wait);
 
 #endif

@@ -26,8 +26,8 @@ SPAWN_OUTCOME_LIST(X_END)
     _Static_assert((int)SPAWN_UNTIL_##NAME == n, name);
 SPAWN_REPLY_LIST(X_UNTIL)
 
-/* What the first release with this API had; and more than any will have, which
- * is memory that nobody has set. */
+/* The size of the first release of this API; and a size that no release will
+ * have, which tells of memory that nobody has set. */
 #define END_OF(type, last)                                                     \
     (offsetof(type, last) + sizeof(((const type *)0)->last))
 #define INFO_LEAST    END_OF(spawn_job_info, err)
@@ -125,7 +125,7 @@ apr_status_t spawn_api_fail(spawn_job_failure *why, const spawn_failure *what)
 
 /* ---- a job ---- */
 
-/* What is kept: all, or beginning and end. which: of CUT. */
+/* The kept part: all, or beginning and end. which: of CUT. */
 static spawn_job_output output(apr_pool_t *p, const spawn_message *m,
                                unsigned which, unsigned attr, unsigned lost)
 {

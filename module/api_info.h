@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /**
  * @file api_info.h
- * @brief What the C API tells: failures and jobs, in structs of the size that
- * the caller knows.
+ * @brief The answers of the C API: failures and jobs, in structs of the size
+ * that the caller knows.
  *
  * Runs in httpd children, in any thread.
  */

@@ -214,7 +214,7 @@ static size_t place_of(const spawn_field *field)
     return (size_t)(field - spawn_field_at(0));
 }
 
-/* What was said of this number before counts no more. */
+/* A value that was set for this number before counts no more. */
 static void forget_number(spawn_job *job, int number)
 {
     unsigned i;

@@ -48,7 +48,7 @@ static const char *queue_of(const spawn_job *job,
 /* ---- submit ---- */
 
 /* is: the id of the job that is there now, which another one may have that is
- * kept. What is sent when it is submitted again has its own. */
+ * kept. A job that is submitted again has its own id. */
 static int hand_over(spawn_job *job, spawn_client *client, const char *queue,
                      spawn_until until, apr_interval_time_t wait, spawn_id *is,
                      spawn_answer *answer, spawn_failure *why)

@@ -153,7 +153,7 @@ apr_status_t spawn_cgroup_test(apr_pool_t *p, server_rec *s,
     if (conf->cgroup[0] != '/')
         return APR_SUCCESS;
     dir = open_it(conf->cgroup, &path, p);
-    if (dir == -EACCES) /* for who asks */
+    if (dir == -EACCES) /* the person who asks may not look there */
         return APR_SUCCESS;
     if (dir < 0)
         return not_usable(s, conf->cgroup_where, path, -dir);

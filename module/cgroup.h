@@ -17,7 +17,7 @@ apr_status_t spawn_cgroup_check(apr_pool_t *p, server_rec *s,
                                 const spawn_server_config *conf);
 
 /** The same at `httpd -t`, which must make nothing and is run in another cgroup
- * than httpd's: what cannot be whoever asks. */
+ * than httpd's: it tells what cannot be for any user. */
 apr_status_t spawn_cgroup_test(apr_pool_t *p, server_rec *s,
                                const spawn_server_config *conf);
 

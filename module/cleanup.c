@@ -43,7 +43,7 @@ typedef struct {
     bool aborted;
 } request_end;
 
-/* What a request keeps, in the request_config of the first one. */
+/* The notes of a request, in the request_config of the first one. */
 typedef struct {
     request_rec *first;
     pid_t pid; /* a process that a handler forks has nothing to post */
@@ -144,7 +144,7 @@ static void add_number(const context *c, const char *name, apr_int64_t value)
     add(c, name, text);
 }
 
-/* What was given, then the client's request and the answer that it got. */
+/* The given context, then the client's request and the answer that it got. */
 static void put_context(spawn_writer *w, const spawn_attr *given,
                         request_rec *first, const request_end *end)
 {

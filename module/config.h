@@ -54,7 +54,7 @@ typedef enum {
     SPAWN_SWITCH_ON
 } spawn_switch;
 
-/** What a queue gives to jobs that do not say it themselves: job_rules.c */
+/** The values that a queue gives to jobs that bring none: job_rules.c */
 typedef struct {
     apr_int64_t grace_ms, nice, ionice, leftovers; /* or SPAWN_UNSET */
     const char *directory;                         /* NULL: not set */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /**
  * @file context.h
- * @brief What a job is told of the request that wants it.
+ * @brief The context of a job: the request that wants it.
  *
  * Runs in httpd children, in the thread that works on the request.
  */

@@ -181,7 +181,7 @@ static void put_rules(spawn_writer *w, const cron_entry *e)
     }
 }
 
-/* What the broker would refuse, of each run, is refused here. */
+/* A rule that the broker would refuse for each run is refused here. */
 static const char *check_rules(cmd_parms *cmd, const cron_entry *e)
 {
     static const spawn_id any;
@@ -204,7 +204,8 @@ static const char *check_rules(cmd_parms *cmd, const cron_entry *e)
     return err;
 }
 
-/* "word=": an option, known or not. What is run has '/' or ':' before it. */
+/* "word=": an option, known or not. A program or function has '/' or ':' before
+ * it. */
 static apr_size_t option_length(const char *word)
 {
     apr_size_t length = strspn(word, "abcdefghijklmnopqrstuvwxyz"

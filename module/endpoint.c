@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What an httpd child has: the way to the broker. The parent's own descriptors
- * were closed at the fork (forks.c).
+ * The way from an httpd child to the broker. The parent's own descriptors were
+ * closed at the fork (forks.c).
  *
  * Runs in httpd children, once, before requests are served (in `httpd -X` the
  * parent is its own child and keeps everything). Must hand out no number that

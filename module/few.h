@@ -16,7 +16,7 @@
  * Any thread.
  * @param few a static one for each kind of message.
  * @param number of the message: "MS0211".
- * @param about who or what causes it, for the count.
+ * @param about the account or queue that causes it, for the count.
  */
 bool spawn_few_lines(spawn_few *few, server_rec *s, int level,
                      const char *number, const char *about);

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What a queue gives to jobs that do not say it themselves (SpawnGrace,
- * SpawnNice, SpawnIONice, SpawnDirectory, SpawnEnv, SpawnPassEnv, SpawnOutput,
+ * The values that a queue gives to jobs that bring none (SpawnGrace, SpawnNice,
+ * SpawnIONice, SpawnDirectory, SpawnEnv, SpawnPassEnv, SpawnOutput,
  * SpawnLeftovers), and the most that they may ask for (SpawnLimit):
- * docs/queues.md. What stands outside of any <SpawnQueue> is for each queue
- * that does not say it.
+ * docs/queues.md. A directive outside of any <SpawnQueue> is for each queue
+ * that does not have it.
  *
  * Runs in the httpd parent while the configuration is read. Must not touch the
  * machine (no file, no process): `httpd -t` runs it too.

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /**
  * @file job_rules.h
- * @brief What queues give to their jobs: merged, checked, and on its way to the
- * broker.
+ * @brief The values that queues give to their jobs: merged, checked, and on
+ * their way to the broker.
  *
  * Runs in the httpd parent.
  */

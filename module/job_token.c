@@ -13,8 +13,8 @@
 
 #define LIFE_S 3600
 
-/* What the secret is used for, beside what it is for: no other use begins so.
- */
+/* The purpose that is mixed with the secret: no other use of the secret begins
+ * so. */
 #define PURPOSE "mod_spawn job, token 1"
 
 /* Seconds of Unix time in so many digits, so that all tokens have one length.

@@ -11,7 +11,7 @@
 
 #include "module/config.h"
 
-/** What counts for a request. */
+/** The visitors of a request who wait for jobs. */
 const spawn_job_waits *spawn_job_waits_of(request_rec *r);
 
 /** How many may wait: as it is set, or a share of what httpd can serve. */

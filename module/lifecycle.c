@@ -78,8 +78,9 @@ static apr_status_t programs_there(apr_pool_t *p, server_rec *s)
     return rv;
 }
 
-/* Can the pair of this httpd be as the configuration says? What a start
- * refuses, and a restart goes on without. Sets the account when it can be. */
+/* Can the pair of this httpd be as the configuration says? A start refuses a
+ * configuration that cannot be; a restart goes on without it. Sets the account
+ * when it can be. */
 static apr_status_t can_be(const spawn_setup *setup,
                            const spawn_account **ret_account)
 {

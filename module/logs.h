@@ -24,7 +24,7 @@ int spawn_logs_fd_of(const server_rec *s);
  * many. */
 void spawn_logs_collect(server_rec *s, spawn_vhost_logs *ret);
 
-/** What CONFIGURE says of logs. */
+/** The logs in CONFIGURE. */
 void spawn_logs_put(spawn_writer *w, const server_rec *s,
                     const spawn_vhost_logs *logs);
 

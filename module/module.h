@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /**
  * @file module.h
- * @brief What every file of the httpd module includes: httpd's headers, the
- * module's own symbol (for its configuration and its LogLevel), the numbers of
- * log messages.
+ * @brief The header that every file of the httpd module includes: httpd's
+ * headers, the module's own symbol (for its configuration and its LogLevel),
+ * the numbers of log messages.
  *
  * Runs in httpd: the parent and its children.
  */

@@ -139,7 +139,7 @@ static apr_status_t start_locked(const spawn_setup *setup, int store_fd,
     return rv;
 }
 
-/* What only the first spawner of a parent needs. */
+/* The sockets that only the first spawner of a parent needs. */
 static apr_status_t make_sockets(const spawn_setup *setup)
 {
     spawn_retained *r = setup->r;

@@ -287,7 +287,8 @@ static void forget(spawn_retained *r, pid_t pid)
 }
 
 /* Seconds to wait after so many young deaths in a row: none after the first,
- * nor after some that were killed. What cannot live ends by itself. */
+ * nor after some that were killed. A template that cannot live ends by itself.
+ */
 static unsigned pause_after(unsigned deaths, bool killed)
 {
     if (deaths < 2 || (killed && deaths <= KILLED_MAX))

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * SpawnBrokerUser, SpawnUser and SpawnGroup: whom the broker and the jobs of
- * queues run as. Names become numbers here, while the configuration is read.
+ * SpawnBrokerUser, SpawnUser and SpawnGroup: the accounts of the broker and of
+ * the jobs of queues. Names become numbers here, while the configuration is
+ * read.
  *
  * A template is a process, and has one account: that of the queues that name
- * it. What httpd itself forks (a `parent` template) has httpd's User.
+ * it. A process that httpd itself forks (a `parent` template) has httpd's User.
  *
  * Runs in the httpd parent. Must change nothing: `httpd -t` runs it too.
  */
@@ -144,7 +145,7 @@ static apr_status_t complete_queue(apr_pool_t *p, server_rec *s,
     return APR_SUCCESS;
 }
 
-/* Who has the broker's account can write to the store. */
+/* A process with the broker's account can write to the store. */
 static apr_status_t check_broker(server_rec *s, const spawn_server_config *conf)
 {
     int i;
@@ -317,7 +318,7 @@ static void put_queue_names(spawn_writer *w, const spawn_server_config *conf,
     spawn_close(w, mark);
 }
 
-/* What httpd forks, the spawner does not start. */
+/* The spawner does not start the templates that httpd forks. */
 static void put_template_names(spawn_writer *w, const spawn_server_config *conf,
                                const spawn_account *account)
 {

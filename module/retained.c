@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What the httpd parent keeps over restarts. Runs in httpd: in the parent, and
- * in processes that it forked, which have a copy. Must hold plain values only.
+ * The state that the httpd parent keeps over restarts. Runs in httpd: in the
+ * parent, and in processes that it forked, which have a copy. Must hold plain
+ * values only.
  */
 #include "module/retained.h"
 

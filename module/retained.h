@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /**
  * @file retained.h
- * @brief What the httpd parent keeps over restarts: the pair's descriptors and
- * state.
+ * @brief The state that the httpd parent keeps over restarts: the pair's
+ * descriptors and state.
  *
  * Lives in httpd's retained data (ap_pglobal): plain values only, since the
  * module's code and pconf go and come back at each restart. A newer module may

@@ -142,7 +142,7 @@ static apr_status_t open_dir(apr_pool_t *p, const dir_request *q, int *ret_fd)
     return APR_SUCCESS;
 }
 
-/* Who can rename in it can put another socket there. */
+/* An account that can rename in it can put another socket there. */
 static apr_status_t check_owner(const dir_request *q, int fd)
 {
     struct stat st;

@@ -6,8 +6,8 @@
  * The broker lets in uid 0, its own uid, and callers with the secret (httpd's
  * children, which have its uid): all of these can use a socket of its group. It
  * would refuse others, which therefore need not reach it, unless SpawnAccess
- * gives them rights: these may have any group. What it says of httpd's User
- * changes nothing.
+ * gives them rights: these may have any group. Its lines about httpd's User
+ * change nothing.
  */
 #include "module/socket_access.h"
 #include "module/confines.h"

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /**
  * @file socket_access.h
- * @brief Who may connect to the callers' socket: SpawnSocketMode and
- * SpawnSocketGroup.
+ * @brief The accounts that may connect to the callers' socket: SpawnSocketMode
+ * and SpawnSocketGroup.
  *
  * Runs in the httpd parent.
  */

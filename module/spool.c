@@ -87,7 +87,8 @@ static bool is_given(const struct stat *st, const spawn_account *account)
     return (st->st_mode & 07777) == 0730 && st->st_gid == account->gid;
 }
 
-/* Nobody but who writes there may make files there. 0 or a negative errno. */
+/* Only the account that writes there may make files there. 0 or a negative
+ * errno. */
 static int check(int fd, const spawn_account *owner,
                  const spawn_account *account)
 {
@@ -214,9 +215,9 @@ static int write_in(int dir_fd, const spawn_id *id, const void *message,
 
 /* ---- how much there is ---- */
 
-/* What we know of it: when we looked (0: never), and what was there then, with
- * what we have written since. Other children write, too, and the broker
- * removes: so it is looked again. */
+/* Our count of its files: when we looked (0: never), and what was there then,
+ * with the files that we have written since. Other children write, too, and the
+ * broker removes: so it is looked again. */
 static int64_t looked_at;
 static uint64_t used;
 
@@ -227,8 +228,8 @@ static uint64_t room_of(uint64_t bytes)
 }
 
 /* Of a spool that belongs to the broker's account children have a descriptor,
- * and may open none. Its place is everybody's: then two who look at once may
- * count some files twice or not at all, which matters little. */
+ * and may open none. Its place is everybody's: then two processes that look at
+ * once may count some files twice or not at all, which matters little. */
 static DIR *open_to_look(int dir_fd)
 {
     int fd = openat(dir_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);

@@ -16,7 +16,7 @@
 
 /** Make and open the directory. In the httpd parent; its children inherit the
  * descriptor. Logs.
- * @param owner who reads there; account: who writes. */
+ * @param owner the account that reads there; account: the one that writes. */
 apr_status_t spawn_spool_begin(apr_pool_t *p, server_rec *s,
                                const char *store_path,
                                const spawn_account *owner,

@@ -2,7 +2,7 @@
 /*
  * A service of systemd that is stopped ends with all processes of its control
  * group: also with spawner, broker and jobs, which httpd's own stop leaves
- * alone. Who has not read of that is told, once, at the start.
+ * alone. An administrator who has not read of that is told, once, at the start.
  *
  * Runs in the httpd parent. Must change nothing. The control group is asked and
  * not INVOCATION_ID: that is in the environment of every shell that some

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Whom jobs run as: the accounts of queues and of templates, as httpd's parent
- * has listed them (ACCOUNT of CONFIGURE). Runs in the spawner only.
+ * The accounts that jobs run as: those of queues and of templates, as httpd's
+ * parent has listed them (ACCOUNT of CONFIGURE). Runs in the spawner only.
  *
  * An order of the broker names a queue, and here stands which account that
  * queue has. The broker cannot say it: a broker that was taken over gets no
@@ -171,7 +171,7 @@ void accounts_use(accounts *list)
     listed = list;
 }
 
-/* ---- whom ---- */
+/* ---- the account of an order ---- */
 
 static uint32_t find(const entry *entries, uint32_t count, const char *name)
 {

@@ -59,7 +59,7 @@ void allowed_configured(void)
         listed = a.id == SPAWN_A_QUEUE_ALLOW;
 }
 
-/* What the queue of an order allows; NULL: httpd has no such queue. */
+/* The list of an order's queue; NULL: httpd has no such queue. */
 static const spawn_attr *find(const spawn_message *order)
 {
     const char *queue = spawn_str_or(order, SPAWN_A_QUEUE, "");
@@ -229,9 +229,9 @@ const spawn_attr *allowed_list(const spawn_message *order)
 
 /* ---- in the job's process ---- */
 
-/* What is open is executed. The interpreter of a script (or of another file
- * that the kernel gives to one) opens it again, by a name: so it gets the name
- * that was judged, without links. */
+/* The file that is open is executed. The interpreter of a script (or of another
+ * file that the kernel gives to one) opens it again, by a name: so it gets the
+ * name that was judged, without links. */
 static spawn_step execute_open(int fd, const char *path, char **argv,
                                char **envp, int *ret_error)
 {

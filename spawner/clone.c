@@ -11,9 +11,9 @@
  * ended; a child that hangs before that holds one room.
  *
  * So a job needs no start pipe: that mark is looked at in each turn, and after
- * some ms without a turn. What could not be done is told through one pipe of
- * all jobs, which a process that executes nothing writes to before it ends. For
- * who waits for a start that is too late: such a job has a start pipe.
+ * some ms without a turn. A failed step is told through one pipe of all jobs,
+ * which a process that executes nothing writes to before it ends. For a caller
+ * that waits for a start that is too late: such a job has a start pipe.
  *
  * While the two share their memory, the child has the account of the job. The
  * right to look into a process's memory (ptrace, /proc/PID/mem) depends on a

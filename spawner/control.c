@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What the spawner says to httpd's parent, and the end of their link. Runs in
- * the spawner only. Must not wait for the parent: a message that cannot be sent
- * is in the log.
+ * Messages to httpd's parent, and the end of their link. Runs in the spawner
+ * only. Must not wait for the parent: a message that cannot be sent is in the
+ * log.
  */
 #include <poll.h>
 #include <string.h>

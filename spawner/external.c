@@ -90,7 +90,7 @@ bool external_stop(void)
         return false;
     stopping = true;
     notify_status("STOPPING=1\n", "stores what it has; jobs run on");
-    /* who connects from now on waits for the next one */
+    /* a process that connects from now on waits for the next one */
     rewatch(spawner.fds[SPAWN_FD_CONTROL], ON_LISTEN, 0);
     unwatch(&spawner.adopter);
     unwatch_passed(&spawner.control);

@@ -5,8 +5,8 @@
  * long as a template does not reap them their numbers are theirs; but it may go
  * on at any moment. Runs in the spawner only.
  *
- * What process a job is was told by code that is not trusted. Must signal only
- * a child of that template, and what belongs to it; by pidfd, never by number.
+ * Code that is not trusted said which process a job is. Must signal only a
+ * child of that template, and what belongs to it; by pidfd, never by number.
  */
 #include <errno.h>
 #include <signal.h>

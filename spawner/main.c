@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The spawner: begins jobs, is their parent, reaps them, keeps a broker alive.
- * Runs as a process of its own. What it must never do is in spawner.h.
+ * Runs as a process of its own. spawner.h says what it must never do.
  *
  * It is a program of its own, executed by the httpd parent, because fork costs
  * what the forking process weighs: from a mod_perl child of 200 MB it takes
@@ -120,7 +120,7 @@ static void no_descriptors(void)
 }
 
 /* All but SIGCHLD are strays, and SIGTERM is systemd's to a service of its own.
- * Some at a time: who may signal us could send them without end. */
+ * Some at a time: a process that may signal us could send them without end. */
 static void signals_input(void)
 {
     static struct signalfd_siginfo some[64];

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What systemd is told of a spawner that is a service of its own: that it is
+ * Messages to systemd from a spawner that is a service of its own: that it is
  * ready, that it lives, and, for people, whom it serves. A datagram to the
  * socket that NOTIFY_SOCKET names, as sd_notify(3) sends it: no library, since
  * the spawner has libc only. Runs in the spawner only. Must never block, and

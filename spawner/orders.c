@@ -18,8 +18,8 @@
 
 static uint8_t input[SPAWN_WIRE_HEADER + SPAWN_INLINE_MAX];
 
-/* What ends a job ends all that it has started; other signals are for its
- * group. */
+/* A signal that ends a job ends all that it has started; other signals are for
+ * its group. */
 static bool is_for_the_tree(int signo, uint64_t left)
 {
     return left != SPAWN_LEFT_ALONE || signo == SIGTERM || signo == SIGKILL;

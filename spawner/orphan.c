@@ -5,9 +5,9 @@
  * account is not its own. Runs in the spawner only.
  *
  * They are not in the table, so the order says which process it is, and that is
- * not believed: a broker that was taken over could name any. Must signal only
- * who leads a session, began when the order says, and has an account that httpd
- * has listed for jobs; by pidfd, never by number.
+ * not believed: a broker that was taken over could name any. Must signal only a
+ * process that leads a session, began when the order says, and has an account
+ * that httpd has listed for jobs; by pidfd, never by number.
  */
 #include <errno.h>
 #include <unistd.h>

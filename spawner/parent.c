@@ -33,9 +33,10 @@
 
 static uint8_t input[SPAWN_WIRE_HEADER + SPAWN_INLINE_MAX];
 static int64_t muted_until; /* mono ms; the control socket is not looked at */
-static int64_t answered_at; /* mono ms; who adopts us was */
+static int64_t
+    answered_at; /* mono ms of the answer to the process that adopts us */
 
-/* ---- who sent it ---- */
+/* ---- the sender ---- */
 
 static void dropped(const spawn_packet *p, pid_t owner)
 {
@@ -179,7 +180,7 @@ static void obey(const spawn_message *m, spawn_packet *p)
     }
 }
 
-/* What it has is kept: httpd says that it goes on with that. */
+/* It keeps its old descriptors: httpd says that it goes on with those. */
 static void no_room_for_it(void)
 {
     static const char text[] =
@@ -274,8 +275,8 @@ void parent_accept(void)
         (void)close(sock);
         return;
     }
-    /* who came before the socket was ours: since Linux 6.16 a connection has
-     * what the socket passed when it was made */
+    /* a process may have connected before the socket was ours: since Linux 6.16
+     * a connection has what the socket passed when it was made */
     (void)spawn_os_pass_credentials(sock);
     spawner.adopter = sock;
     spawner.adopter_since = spawn_mono_ms();

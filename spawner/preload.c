@@ -40,7 +40,7 @@ static void look_at(const job *template, template_note *n, int64_t now)
     n->looked_at = now;
 }
 
-/* What can be done about it; one of httpd's loads nothing. */
+/* Advice for the log; a template of httpd's loads nothing. */
 static const char *advice(const job *template, bool waits)
 {
     if (template->flags & JOB_FOREIGN)

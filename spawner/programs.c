@@ -3,8 +3,9 @@
  * Are the programs that run those that are installed? Another build may have
  * the same release: a package with a correction, or what a developer has built.
  * So files are compared: installing makes a new one, and the one that is
- * executed keeps its number as long as it is. Runs in the spawner only. What
- * cannot be known counts as the same: then the release decides (parent.c).
+ * executed keeps its number as long as it is. Runs in the spawner only. A file
+ * that cannot be compared counts as the same: then the release decides
+ * (parent.c).
  */
 #include <sys/stat.h>
 

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /**
  * @file saved.h
- * @brief What an upgrade writes down, and the new release reads: upgrade.c and
- * resume.c. A number that was used once means the same for ever.
+ * @brief The format of the memfd that an upgrade writes, and the new release
+ * reads: upgrade.c and resume.c. A number that was used once means the same for
+ * ever.
  */
 #ifndef SPAWNER_SAVED_H
 #define SPAWNER_SAVED_H

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /**
  * @file spawner.h
- * @brief What the files of the spawner share: its state, and which file does
+ * @brief The state that the files of the spawner share, and which file does
  * what.
  *
  * Runs in the spawner only: one thread, one epoll loop. Ground rules: the
@@ -83,7 +83,7 @@ typedef struct {
 
 extern spawner_state spawner;
 
-/* What an epoll event is about; the low 32 bits are a table index. */
+/* The subject of an epoll event; the low 32 bits are a table index. */
 #define ON_SIGNAL   (1ull << 32)
 #define ON_CONTROL  (2ull << 32)
 #define ON_ADOPT    (3ull << 32)
@@ -205,7 +205,7 @@ void launch_refused(const spawn_id *id, const spawn_message *order,
 /** An order that came without its descriptors, for want of room for them: its
  * job ends without having started. */
 void launch_impossible(const spawn_id *id, int error);
-/* accounts.c: whom jobs run as */
+/* accounts.c: the accounts of jobs */
 typedef struct accounts accounts;
 /** The accounts of a CONFIGURE, heap, with pointers into its body; NULL: it
  * lists none. 0 or a negative errno. */
@@ -302,8 +302,8 @@ void template_tell_left(const job *j);
 void templates_resume(void);
 /* template.c: what they tell, and their end */
 void template_input(job *template);
-/** Its process, which is no child of ours, has ended: who it forked may still
- * have its end of the link. */
+/** Its process, which is no child of ours, has ended: processes that it forked
+ * may still have its end of the link. */
 void template_gone(job *template);
 /** An event of its pidfd came, in a turn in which its place in the table may
  * have become another's. */
@@ -412,7 +412,7 @@ void external_resume(void);
 bool external_is_empty(void);
 /** Tell that to one that adopts it. */
 void external_send_empty(int sock);
-/** Tell people whom it serves. */
+/** Tell people which httpd it serves. */
 void external_tell(void);
 /** It was told to end: jobs run on. Of one that httpd has started nobody can
  * ask that. True: its broker has to be told now (broker_stop). */

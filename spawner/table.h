@@ -47,7 +47,7 @@ typedef enum {
 #define JOB_GIVEN_UP     0x4000 /* forgotten by the broker while it hangs */
 #define JOB_SPARE        0x8000 /* its process has not told that it has it */
 
-/* What a template said of its preloading. */
+/* A template's report on its preloading. */
 #define SAID_NOTHING 0
 #define SAID_READY   1
 #define SAID_FAILED  2
@@ -119,7 +119,7 @@ job *table_at(uint32_t index);
 /** One past the highest index ever used. */
 uint32_t table_end(void);
 
-/** What all processes of a job have used, by its cgroup: the numbers of RUSAGE
+/** The usage of all processes of a job, by its cgroup: the numbers of RUSAGE
  * from SPAWN_RU_COUNT on. Memory that exists only where jobs have cgroups. */
 uint64_t *table_tree(const job *j);
 

@@ -3,8 +3,8 @@
  * Messages to the broker: the configuration, and what lives, starts and exits.
  * Runs in the spawner only.
  *
- * What has to be told is kept as flags here and in the table, and sent as far
- * as the link takes it, in a fixed order: ALIVE, configuration, the table up to
+ * Things to tell are kept as flags here and in the table, and sent as far as
+ * the link takes them, in a fixed order: ALIVE, configuration, the table up to
  * TABLE_END, GO, LINGER, then starts and exits. Must queue nothing in memory.
  */
 #include <errno.h>
@@ -147,7 +147,7 @@ static int send_started(const job *j, bool with_state)
     return send_small(&w, NULL, 0);
 }
 
-/* Of who could not be set up. */
+/* Of one that could not be set up. */
 static void put_step(spawn_writer *w, const job *j)
 {
     if (!j->step)
@@ -282,7 +282,7 @@ static int sync_next(void)
     return 1;
 }
 
-/* What a template said of its preloading; the text is told once. */
+/* A template's report on its preloading; the text is told once. */
 static int send_said(const job *j)
 {
     uint8_t buffer[8192];

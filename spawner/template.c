@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What templates tell, and their end: processes that run Perl and fork Perl
+ * Messages and the end of templates: processes that run Perl and fork Perl
  * jobs, which the kernel gives to us as the subreaper. Runs in the spawner
  * only.
  *
@@ -236,8 +236,8 @@ static void exited(const job *template, const spawn_message *m)
 }
 
 /* A child of httpd's template: it was told by code that is not trusted which
- * process that is. But the kernel tells who speaks, and it has the job's
- * mark. */
+ * process that is. But the kernel tells which process speaks, and it has the
+ * job's mark. */
 static void enter_foreign(job *j, const spawn_packet *p)
 {
     bool is_it =
@@ -250,8 +250,8 @@ static void enter_foreign(job *j, const spawn_packet *p)
         not_entered(j, j->pid, -EPERM);
 }
 
-/* What its function forks is to have its limits: it waits for this, see
- * perl/xs/template/become.c. */
+/* Processes that its function forks are to have its limits: it waits for this,
+ * see perl/xs/template/become.c. */
 static void lets_begin(const job *j)
 {
     if (j->limited && j->in_cgroup)
@@ -340,7 +340,8 @@ static bool is_passed_over(int error)
 }
 
 /* One message. 1: taken; 0: none is there; negative: none will come any more.
- * What is no message is passed over: there may be news of jobs behind it. */
+ * Bytes that are no message are passed over: there may be news of jobs behind
+ * them. */
 static int take(job *template)
 {
     static uint8_t buffer[SPAWN_WIRE_HEADER + SPAWN_INLINE_MAX];

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What the spawner knows of a template beside its entry in the table: its name,
- * what it said of its preloading, a pidfd when it is no child of ours, and the
- * messages that it could not be sent yet. Runs in the spawner only.
+ * The note on a template beside its entry in the table: its name, its report on
+ * its preloading, a pidfd when it is no child of ours, and the messages that it
+ * could not be sent yet. Runs in the spawner only.
  *
  * There is one note for each template that lives, or whose end no broker knows
  * yet. Must be freed then: any number of generations of httpd's own template

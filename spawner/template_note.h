@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /**
  * @file template_note.h
- * @brief What is known of a template beside its entry in the table.
+ * @brief The note on a template beside its entry in the table.
  *
  * Runs in the spawner only. One small piece of heap for each template.
  */
@@ -12,7 +12,7 @@
 #include "common/spawn_packet.h"
 #include "spawner/table.h"
 
-/** What a template told of a process whose account is not shown. */
+/** A template's claim about a process whose account is not shown. */
 typedef struct {
     spawn_id job;
     pid_t pid;

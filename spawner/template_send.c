@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What templates are sent: orders for Perl jobs, unchanged, the dismissal, and
+ * Messages to templates: orders for Perl jobs, unchanged, the dismissal, and
  * signals for jobs that only the template may signal. Runs in the spawner only.
  * Must wait for no template: a link may be full. The broker sends an order
  * again that found it so; the others wait here for room.

@@ -56,8 +56,8 @@ static bool has_account(const job *template, template_note *n, uid_t uid)
     return true;
 }
 
-/* The same of a template of httpd's. Its jobs are its own children. What it
- * says of them may become an order to signal one (orphan.c), for which we have
+/* The same of a template of httpd's. Its jobs are its own children. Its words
+ * about them may become an order to signal one (orphan.c), for which we have
  * root's right. So the kernel has to confirm it: that a process speaks of
  * itself, or which account it has. A process whose account we cannot see is one
  * that we cannot signal. */

@@ -6,16 +6,16 @@
  * and the sockets outlive it.
  *
  * Any order is a sign of life; only a broker that has been silent is asked for
- * one. What counts is how often we looked, a second apart, and not the time
- * that has passed: a machine that was stopped, or a spawner that had no CPU,
- * looks once when it goes on, and the broker answers before the next look.
+ * one. The number of looks counts, a second apart, and not the time that has
+ * passed: a machine that was stopped, or a spawner that had no CPU, looks once
+ * when it goes on, and the broker answers before the next look.
  *
  * Runs in the spawner only. Must not kill a broker that waits for a disk (the
  * next one would wait, too), that is being debugged, that has no CPU, or that
- * opens its store, which may take long. What waits for a file system in user
- * space (FUSE) looks like any sleep, since nothing shows us of another account
- * in which call that is, and a store that has become usable again may be big:
- * hence the patience with all but a stopped one.
+ * opens its store, which may take long. A broker that waits for a file system
+ * in user space (FUSE) looks like any sleeper, since nothing shows us of
+ * another account in which call that is, and a store that has become usable
+ * again may be big: hence the patience with all but a stopped one.
  */
 #include <signal.h>
 
@@ -77,7 +77,7 @@ static void waits_for_disk(void)
               (int)spawner.broker_pid, dog.disk_looks);
 }
 
-/* What one does that is neither stopped nor waits for a disk. */
+/* The words for a broker that is neither stopped nor waits for a disk. */
 static const char *is_silent(char state, int64_t cpu)
 {
     if (!spawner.broker_ready && !spawner.broker_refused)
@@ -91,7 +91,8 @@ static const char *is_silent(char state, int64_t cpu)
     return cpu - dog.cpu_ms >= LOOPS_MS ? "it uses the CPU" : NULL;
 }
 
-/* What it does, for the log; NULL: it does not hang, or nobody knows yet. */
+/* The words for what hangs, for the log; NULL: it does not hang, or nobody
+ * knows yet. */
 static const char *hangs(void)
 {
     int64_t cpu = 0;

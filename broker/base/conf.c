@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What CONFIGURE told, and which accounts httpd's processes can have by that.
- * Runs in the broker. Asks no name service: accounts are numbers.
+ * The settings that CONFIGURE brought, and which accounts httpd's processes can
+ * have by them. Runs in the broker. Asks no name service: accounts are numbers.
  */
 #include "broker/base/conf.h"
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /**
  * @file conf.h
- * @brief What the httpd parent told by CONFIGURE, as data. Rules of queues and
- * of templates are in broker/job/.
+ * @brief The settings that the httpd parent sent with CONFIGURE, as data. Rules
+ * of queues and of templates are in broker/job/.
  *
  * Written by broker/configure.c alone.
  */

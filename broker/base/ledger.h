@@ -44,7 +44,7 @@ typedef enum {
                             * the one before it: a text, or it was damaged */
 } spawn_ledger_type;
 
-/** What the ledger says of a job. The numbers are stored. */
+/** The ledger's state of a job. The numbers are stored. */
 typedef enum {
     SPAWN_LEDGER_IS_WAITING = 1,
     SPAWN_LEDGER_IS_ORDERED = 2,

@@ -107,7 +107,7 @@ const char *spawn_logs_what(const spawn_message *order)
                : "no program";
 }
 
-/* Who sends a request may have chosen its id. */
+/* The caller may have chosen the id of its request. */
 static void copy_request(const char *id, char *to)
 {
     size_t i;

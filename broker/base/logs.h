@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /**
  * @file logs.h
- * @brief What the broker's log lines say of jobs, and where: in the log of the
- * virtual host that a job's request came to.
+ * @brief Log lines of the broker about jobs, and the log they go to: that of
+ * the virtual host that a job's request came to.
  */
 #ifndef SPAWN_BROKER_BASE_LOGS_H
 #define SPAWN_BROKER_BASE_LOGS_H

@@ -42,7 +42,7 @@ typedef struct {
     spawn_minutes minutes;
 } spawn_meter;
 
-/** What is told of the pair, too. */
+/** Numbers of the pair that are told with those of jobs. */
 typedef struct {
     uint64_t brokers;      /* that have begun, this one too */
     uint64_t spawners;     /* the same of spawners */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * One inotify, and who is told of which directory. Runs in the broker. Says
- * only that a look is worth while: names and order of events are not kept.
+ * One inotify, and which file is told of which directory. Runs in the broker.
+ * Says only that a look is worth while: names and order of events are not kept.
  *
  * It may hold events, and watches, of a broker before this one. An event for
  * nobody is dropped; to watch a directory again gives the same number again.

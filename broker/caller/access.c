@@ -28,7 +28,7 @@
 
 #define NAME_MAX_TOLD 64
 
-/* What a child of httpd may that only the secret lets in. */
+/* Rights of a child of httpd that only the secret lets in. */
 #define OF_A_CHILD (SPAWN_MAY_SUBMIT | SPAWN_MAY_SEE | SPAWN_MAY_KILL)
 
 typedef enum {
@@ -261,7 +261,7 @@ bool spawn_access_sees(const void *peer, const char *queue)
     return spawn_access_has(peer, queue, SPAWN_MAY_SEE);
 }
 
-/* ---- who may not is told ---- */
+/* ---- a refused account is told ---- */
 
 /* Of one that only a group lets in, no name is known. */
 static const char *name_of(const spawn_peer *peer)

@@ -43,7 +43,8 @@ bool spawn_access_sees(const void *peer, const char *queue);
 /**
  * The same as spawn_access_has.
  * @param queue NULL: any queue.
- * @return 0; -1: why says who may not do what; the log says it, too.
+ * @return 0; -1: why names the account and what it may not do; the log does,
+ * too.
  */
 int spawn_access_check(const spawn_peer *peer, const char *queue,
                        unsigned right, spawn_failure *why);

@@ -125,7 +125,7 @@ static int check_after(spawn_store *store, const spawn_message *m,
 
 /* ---- unique keys ---- */
 
-/* The id of the other one only to who may know of it. */
+/* The id of the other one only to a caller that may know of it. */
 static int refuse_unique(const char *name, const char *queue,
                          const spawn_peer *peer, const spawn_admit_other *other,
                          spawn_failure *why)

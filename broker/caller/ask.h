@@ -16,7 +16,7 @@
 #define SPAWN_OUTPUT_WANTED 1
 #define SPAWN_OUTPUT_RUN    2
 
-/** What is waited for. */
+/** The event that a caller waits for. */
 typedef struct {
     uint8_t want;   /* SPAWN_REPLY_STARTED or SPAWN_REPLY_FINISHED, or
                      * SPAWN_WAIT_RETURNED (waiter.h) */
@@ -30,7 +30,7 @@ struct spawn_ask {
     uint32_t seq;
     bool list;
     bool rows_there; /* in told */
-    bool to_see;     /* it is answered to who may see the job then */
+    bool to_see;     /* it is answered to a caller that may see the job */
     bool so_far;     /* the output of a job that runs, behind `from` */
     uint8_t output;  /* SPAWN_OUTPUT_ */
     uint64_t from[2];

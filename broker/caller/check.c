@@ -51,8 +51,8 @@ static int check_time(const spawn_incoming *in, spawn_failure *why)
     return in->peer ? spawn_check_time(in->batch->store, &in->id, why) : 0;
 }
 
-/* What was taken once may have been told to somebody: it is not refused because
- * the queue has become full, or smaller, since. */
+/* A job that was taken once may have been told to somebody: it is not refused
+ * because the queue has become full, or smaller, since. */
 static int check_queue(const spawn_incoming *in, spawn_failure *why)
 {
     const char *name = spawn_incoming_queue(in);
@@ -90,7 +90,7 @@ int spawn_incoming_drained(const spawn_incoming *in, spawn_failure *why)
     return 0;
 }
 
-/* What was taken once gets what its queue lets it have when it starts. */
+/* A job that was taken once gets what its queue lets it have when it starts. */
 static int check_limits(const spawn_incoming *in, spawn_failure *why)
 {
     return in->left ? 0
@@ -111,8 +111,8 @@ static int check_account(const spawn_queue *q, const spawn_template *t,
            spawn_account_of_template(t).user);
 }
 
-/* What was taken once is looked at when it starts. A refused post is told in
- * the log anyway. */
+/* A job that was taken once is looked at when it starts. A refused post is told
+ * in the log anyway. */
 static int check_allowed(const spawn_incoming *in, spawn_failure *why)
 {
     const spawn_queue *q = spawn_queue_find(spawn_incoming_queue(in));
@@ -126,7 +126,7 @@ static int check_allowed(const spawn_incoming *in, spawn_failure *why)
     return -1;
 }
 
-/* Who posts or spools is httpd's own. */
+/* A process that posts or spools is one of httpd's. */
 static bool is_shown(const void *peer, const spawn_template *t)
 {
     return !peer || spawn_template_is_seen(peer, t);

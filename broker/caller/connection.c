@@ -41,8 +41,9 @@ struct spawn_answer_out {
 static const spawn_peer_events *events;
 static spawn_peer *peers; /* that are watched */
 
-/* What a turn reads is in memory until its end. When that is enough, the other
- * callers are read in the next turns, in the order in which they came. */
+/* The messages that a turn reads stay in memory until its end. When that is
+ * enough, the other callers are read in the next turns, in the order in which
+ * they came. */
 static struct {
     size_t bytes; /* in this turn */
     spawn_peer *first, *last;

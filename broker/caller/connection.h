@@ -64,7 +64,7 @@ struct spawn_peer {
  * broker's. Ours have one. */
 #define SPAWN_WAITERS_MAX 1024
 
-/** What happens to a connection, for caller/accept.c. */
+/** Events of a connection, for caller/accept.c. */
 typedef struct {
     /** A packet has come. A descriptor that is taken out of it is -1
      * afterwards. */

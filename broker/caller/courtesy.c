@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Callers on the broker's CPU go on first: who was told that a job is accepted,
- * or has posted one, needs the CPU for some microseconds, and the broker for a
- * hundred, with the start of the job after it. Runs in the broker.
+ * Callers on the broker's CPU go on first: a caller that was told that its job
+ * is accepted, or has posted one, needs the CPU for some microseconds, and the
+ * broker for a hundred, with the start of the job after it. Runs in the broker.
  *
  * sched_yield is not enough: the caller has just run, the broker has slept, and
  * the scheduler mostly goes on with the broker. So the broker sleeps for a

@@ -283,8 +283,8 @@ static bool set_back(spawn_batch *batch, spawn_cron_entry *e, int64_t now)
 
 /* A clock that was wrong for a while, as one that a machine starts with, is
  * right again: what was planned until it went wrong was dealt with then, and is
- * not missed. What comes at its time does count: then the clock is another one.
- */
+ * not missed. A run that comes at its time does count: then the clock is
+ * another one. */
 static bool come_back(spawn_batch *batch, spawn_cron_entry *e, int64_t now)
 {
     int64_t shown = sooner(e->row.shown, now - ON_TIME - 1);
@@ -467,8 +467,9 @@ static void submit(spawn_batch *batch, spawn_cron_entry *e, int64_t planned)
         e->row = before;
 }
 
-/* One step; true when there may be another one. The clock is read once: set back
- * between two readings, it would be seen as one that has come to the next run. */
+/* One step; true when there may be another one. The clock is read once: set
+ * back between two readings, it would be seen as one that has come to the next
+ * run. */
 static bool step(spawn_batch *batch, spawn_cron_entry *e)
 {
     int64_t now = now_s(), first, last;

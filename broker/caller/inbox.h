@@ -46,7 +46,7 @@ typedef void (*spawn_inbox_take_fn)(spawn_batch *batch, unsigned slot,
                                     unsigned fds, const spawn_sender *from,
                                     bool left);
 
-/** What a slot says of a launched job. When this changes, so does LAYOUT in
+/** The note of a launched job in its slot. When this changes, so does LAYOUT in
  * inbox.c. */
 typedef struct {
     spawn_id id;
@@ -81,8 +81,8 @@ typedef struct {
 typedef int (*spawn_inbox_found_fn)(spawn_batch *batch,
                                     const spawn_inbox_found *found);
 
-/** What a killed broker had launched, and what has handles, which the spawner
- * tells of now. In the recovery. 0, or what found has returned. */
+/** Jobs that a killed broker had launched, and jobs with handles, which the
+ * spawner tells of now. In the recovery. 0, or what found has returned. */
 int spawn_inbox_recover(spawn_inbox_found_fn found, spawn_batch *batch);
 
 /** Read what lies in a slot. own: a broker put it there, so that it may have

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What a job that has come says of itself, and the job that is made of it. Runs
- * in the broker. Must check nothing, and let nobody know of the job.
+ * The values that a new job brings, and the job that is made of them. Runs in
+ * the broker. Must check nothing, and let nobody know of the job.
  */
 #include "broker/caller/incoming.h"
 
@@ -35,8 +35,8 @@ bool spawn_incoming_is(const spawn_message *m, const spawn_id *id)
     return spawn_id_equal(&its, id);
 }
 
-/* Since when it is submitted: who posted it made its id then. Its rules count
- * from there. */
+/* Since when it is submitted: the process that posted it made its id then. Its
+ * rules count from there. */
 int64_t spawn_incoming_since(const spawn_incoming *in)
 {
     int64_t now = spawn_wall_ms(), made = (int64_t)spawn_id_time(&in->id);

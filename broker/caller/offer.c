@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Workers are lent. Runs in the broker. Must lend none to a caller that has not
- * proved to be a child of httpd: whoever has a worker's socket can have any
- * function called there.
+ * proved to be a child of httpd: a process that has a worker's socket can have
+ * any function called there.
  */
 #include "broker/caller/offer.h"
 

@@ -35,8 +35,8 @@ static int64_t waits_since(const spawn_job *job)
     return due > job->submitted_at ? due : job->submitted_at;
 }
 
-/* Since when the one waits that waits longest, of each queue: in one walk,
- * since there may be a million jobs, and then not for each who asks. */
+/* The submit of the job that waits longest, of each queue: in one walk, since
+ * there may be a million jobs, and then not for each caller that asks. */
 void spawn_queues_find_oldest(void)
 {
     static int64_t walked_at;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /**
  * @file queue_request.h
- * @brief What callers ask about queues, and change of them.
+ * @brief Questions of callers about queues, and changes of them.
  */
 #ifndef SPAWN_BROKER_CALLER_QUEUE_REQUEST_H
 #define SPAWN_BROKER_CALLER_QUEUE_REQUEST_H

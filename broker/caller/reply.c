@@ -81,8 +81,8 @@ bool spawn_reply_waits_for_ledger(const spawn_job *job)
     return job->ledger && !job->in_store && !job->promised;
 }
 
-/* What was not stored is the end of a job that is there: another one replaces
- * it, and had it stored. */
+/* Only the end of a job was not stored, and the job is there: another end
+ * replaces it, and had it stored. */
 static bool waits_for_its_end(const spawn_owed *r)
 {
     const spawn_job *job = r->job;

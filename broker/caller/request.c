@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What callers ask for: the table of requests, with the right that each of them
- * needs (access.h), and WAIT, GET, KILL, TEMPLATES; the others have files
- * of their own. Runs in the broker, on checked messages. Must not answer of a
- * change before it is stored.
+ * The requests of callers: their table, with the right that each of them needs
+ * (access.h), and WAIT, GET, KILL, TEMPLATES; the others have files of their
+ * own. Runs in the broker, on checked messages. Must not answer of a change
+ * before it is stored.
  */
 #include "broker/caller/request.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /**
  * @file request.h
- * @brief What callers ask for, once they are let in.
+ * @brief Requests of callers that were let in.
  */
 #ifndef SPAWN_BROKER_CALLER_REQUEST_H
 #define SPAWN_BROKER_CALLER_REQUEST_H

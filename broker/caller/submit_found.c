@@ -69,7 +69,7 @@ static spawn_job *found_job(const spawn_incoming *in,
     return job;
 }
 
-/* What it was, the spawner tells when it runs or has ended. */
+/* The spawner tells which job it was, when it runs or has ended. */
 static void tell_unreadable(const spawn_inbox_note *note, const char *why)
 {
     char id[SPAWN_ID_TEXT] = "of an unknown id";

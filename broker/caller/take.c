@@ -56,7 +56,7 @@ static void wait_for(const spawn_incoming *in, spawn_job *job, uint8_t want)
 
     if (job && !spawn_wait_is_over(job, want)) {
         if (spawn_u64_or(in->m, SPAWN_A_WANT, 0) & SPAWN_WANT_EARLY
-            && !job->claim) /* who is told may come again */
+            && !job->claim) /* a caller that is told may come again */
             wait.want = SPAWN_WAIT_RETURNED;
         spawn_waiter_add(in->peer, in->m->header.seq, job, &wait);
         return;

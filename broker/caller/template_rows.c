@@ -4,8 +4,8 @@
  * nothing: it only looks. It does not say how much memory a process has: the
  * broker may not read that, spawnctl may.
  *
- * What belongs to a template as a whole (its running jobs, the faults of those
- * that have ended, why it cannot be loaded) stands in its first row, so that a
+ * The values of a template as a whole (its running jobs, the faults of those
+ * that have ended, why it cannot be loaded) stand in its first row, so that a
  * sum over all rows counts nothing twice.
  */
 #include "broker/caller/template_rows.h"

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /**
  * @file template_rows.h
- * @brief What TEMPLATES is answered with: a row for each process of a template
- * and for each worker.
+ * @brief The answer to TEMPLATES: a row for each process of a template and for
+ * each worker.
  */
 #ifndef SPAWN_BROKER_CALLER_TEMPLATE_ROWS_H
 #define SPAWN_BROKER_CALLER_TEMPLATE_ROWS_H

@@ -6,8 +6,8 @@
  * The kernel tells of a socket how much of its memory has what was sent and is
  * not read yet, and that is nothing, too, when the other end has closed. Small
  * answers may lie there behind the big one: what they take is not its own, and
- * what comes first is read first. What a caller has read is its own: the kernel
- * does not tell how long it keeps the memfd.
+ * what comes first is read first. An answer that a caller has read is its own:
+ * the kernel does not tell how long it keeps the memfd.
  */
 #include "broker/caller/unread.h"
 

@@ -13,8 +13,8 @@
 
 #define SPAWN_WAIT_MAX_MS SPAWN_DURATION_MAX_MS
 
-/** What a caller can wait for beside SPAWN_REPLY_: a function has returned, or
- * its job has ended. */
+/** Events that a caller can wait for beside SPAWN_REPLY_: a function has
+ * returned, or its job has ended. */
 #define SPAWN_WAIT_RETURNED 16
 
 /** Is what a caller waits for in the store, which answers then? Not while the

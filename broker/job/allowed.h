@@ -27,8 +27,8 @@ int spawn_allowed_rule(const spawn_attr *nest, spawn_failure *why);
 /**
  * May this job run in the queue? A program is looked up as far as that can be
  * done without waiting for a file system: its process looks again.
- * @param uid who asks, for the text.
- * @return 0, or -1: why names queue, rule and who asked.
+ * @param uid of the caller, for the text.
+ * @return 0, or -1: why names queue, rule and caller.
  */
 int spawn_allowed_check(const spawn_queue *q, const spawn_message *order,
                         long uid, spawn_failure *why);
@@ -37,7 +37,8 @@ int spawn_allowed_check(const spawn_queue *q, const spawn_message *order,
 void spawn_allowed_log(const spawn_queue *q, const spawn_id *id,
                        const spawn_message *order, const char *text);
 
-/** Who asked for a job: virtual host, request and client, or the account. */
+/** The one that asked for a job: virtual host, request and client, or the
+ * account. */
 void spawn_allowed_who(const spawn_message *order, long uid, char *text,
                        size_t room);
 

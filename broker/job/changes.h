@@ -23,14 +23,14 @@
  * (store/launches.h), and stored later in the same way.
  *
  * A call of a worker whose caller waits for the end has a slot only from when
- * it is sent until its end is told. What the spawner has of it is the worker's
- * ticket (process/ticket.h). When there is no slot it is stored first.
+ * it is sent until its end is told. The spawner has the worker's ticket of it
+ * (process/ticket.h). When there is no slot it is stored first.
  *
  * The slot is freed when the store has the job, and the spawner forgets an end
  * after that. So at any moment one of the two has the job, and a job that was
- * ordered is never taken for one that waits. Who waits for the end was promised
- * nothing: while such a job waits, its slot does not count as full, and when
- * the store does not take it, it is refused.
+ * ordered is never taken for one that waits. A caller that waits for the end
+ * was promised nothing: while such a job waits, its slot does not count as
+ * full, and when the store does not take it, it is refused.
  */
 #ifndef SPAWN_BROKER_JOB_CHANGES_H
 #define SPAWN_BROKER_JOB_CHANGES_H
@@ -73,9 +73,9 @@ typedef struct {
 } spawn_later;
 
 /**
- * What is written to one store in one transaction, and what depends on that.
- * The broker has one (broker.h). Each job, and each connection of a caller,
- * points at its batch.
+ * The changes that go to one store in one transaction, and all that depends on
+ * them. The broker has one (broker.h). Each job, and each connection of a
+ * caller, points at its batch.
  */
 struct spawn_batch {
     spawn_store *store; /* owned by broker.h's spawn_broker */

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /**
  * @file cron.h
- * @brief What is remembered of a recurring job from one broker to the next:
- * caller/cron.c.
+ * @brief Notes on a recurring job, from one broker to the next: caller/cron.c.
  */
 #ifndef SPAWN_BROKER_JOB_CRON_H
 #define SPAWN_BROKER_JOB_CRON_H

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What queues give to their jobs. Runs in the broker. Must not change an order
- * that is stored: the next start of its job may be under other rules.
+ * The values that queues give to their jobs. Runs in the broker. Must not
+ * change an order that is stored: the next start of its job may be under other
+ * rules.
  */
 #include "broker/job/defaults.h"
 
@@ -167,8 +168,8 @@ static void read_both(const spawn_queue *q, const spawn_message *order,
     read_limits(order ? &order->attr[SPAWN_A_LIMITS] : NULL, asked);
 }
 
-/* What a job may have. A share is taken from other jobs: where the queue says
- * nothing, nobody has more than each has by itself. */
+/* The most that a job may have. A share is taken from other jobs: where the
+ * queue says nothing, nobody has more than each has by itself. */
 static uint64_t most_of(const limits *most, uint64_t i)
 {
     if (most->set[i])

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /**
  * @file defaults.h
- * @brief What a queue gives to jobs that do not say it themselves, and the most
+ * @brief The values that a queue gives to jobs that bring none, and the most
  * that a job may ask for: SpawnGrace, SpawnNice, SpawnLimit and their like.
  * docs/queues.md says what each means.
  *
@@ -34,7 +34,7 @@ const spawn_attr *spawn_defaults_env(const spawn_queue *q);
  */
 void spawn_defaults_fill(const spawn_queue *q, spawn_message *order);
 
-/** What a function's output is unless it says otherwise: SPAWN_STDIO_NULL, _LOG
+/** The output of a function, unless it says otherwise: SPAWN_STDIO_NULL, _LOG
  * or _PATH. */
 spawn_stdio_how spawn_defaults_output(const spawn_queue *q, unsigned attr);
 

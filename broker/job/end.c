@@ -48,8 +48,8 @@ uint64_t spawn_end_oom_kills(const spawn_message *m)
     return kills == SPAWN_RU_UNKNOWN ? 0 : kills;
 }
 
-/* The kernel does not tell whom it has killed: one that got SIGKILL, and was in
- * a cgroup where it has killed, was. */
+/* The kernel does not tell which processes it has killed: one that got SIGKILL,
+ * and was in a cgroup where the kernel has killed, was one of them. */
 void spawn_end_status(const spawn_job *job, spawn_end *end, int status,
                       uint64_t oom_kills)
 {

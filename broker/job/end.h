@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /**
  * @file end.h
- * @brief What is known of a job's end, and how it is said.
+ * @brief A job's end as data, and the words for it.
  */
 #ifndef SPAWN_BROKER_JOB_END_H
 #define SPAWN_BROKER_JOB_END_H
@@ -28,8 +28,8 @@ uint64_t spawn_end_oom_kills(const spawn_message *m);
 /** It has not ended after all. */
 void spawn_end_drop(spawn_job *job);
 
-/** What EXITED says in words, for the log. certain: whoever the kernel has
- * killed for want of memory, it can be only the end that is told. */
+/** The words of EXITED, for the log. certain: whoever the kernel has killed for
+ * want of memory, it can be only the end that is told. */
 void spawn_end_describe(const spawn_message *m, bool certain, char *text,
                         size_t room);
 

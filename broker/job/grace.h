@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /**
  * @file grace.h
- * @brief Who was sent TERM, and when the rest of its group gets KILL: what has
- * to be known of it when nobody of today is there any more.
+ * @brief Processes that were sent TERM, and when the rest of their groups gets
+ * KILL: all that a later broker needs to go on with it.
  */
 #ifndef SPAWN_BROKER_JOB_GRACE_H
 #define SPAWN_BROKER_JOB_GRACE_H

@@ -14,7 +14,7 @@
 #include "common/spawn_packet.h"
 #include "broker/base/alloc.h"
 
-#define MANY       1000 /* jobs, to be walked through for each who asks */
+#define MANY       1000 /* jobs, to be walked through for each question */
 #define WALK_AGAIN 1000 /* ms */
 
 static spawn_job **table;

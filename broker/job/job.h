@@ -133,7 +133,7 @@ struct spawn_job {
     uint16_t attempt;     /* counted from 1: run/retry.h */
     uint8_t retries;      /* attempts that are left after this one */
     uint8_t blocked;      /* SPAWN_BLOCKED_: bits; queue.c alone writes it */
-    int8_t priority;      /* its caller's: who goes first in its queue */
+    int8_t priority;      /* its caller's: the highest goes first */
     uint8_t store_error;  /* SQLite's, of its last writing; 0: none; commit.c */
     bool in_store : 1;
     bool input_stored : 1;     /* the store may have its arguments, too */
@@ -157,7 +157,7 @@ struct spawn_job {
     bool revived : 1;          /* it was dead; caller/revive.h */
     bool dead : 1;             /* it ended badly, and is not tried again */
     bool unkillable : 1;       /* its process may live */
-    bool delivered : 1;        /* who ran it has its output: not kept whole */
+    bool delivered : 1;        /* its caller has its output: not kept whole */
     bool ask_again : 1;        /* run/durable.c: the ledger is to have it */
     bool promised : 1;         /* only the ledger has it: it must not go */
     bool forgets_first : 1;    /* it goes: the ledger has to forget it first */
@@ -189,8 +189,7 @@ spawn_job *spawn_job_find(const spawn_id *id);
 /** A new job in this batch, state none, findable by its id. */
 spawn_job *spawn_job_new(spawn_batch *batch, const spawn_id *id);
 
-/** Forget a job. What others have of it must be taken apart before:
- * turn_undo.c. */
+/** Forget a job. turn_undo.c takes apart before all that others have of it. */
 void spawn_job_free(spawn_job *job);
 
 /** How many there are, and all one after another (NULL: the first). The

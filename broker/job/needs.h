@@ -4,8 +4,8 @@
  * @brief Jobs that come after others: which, and which of these have not ended
  * yet.
  *
- * A job that has needs is blocked (queue.h) until none is open. What they do
- * when a needed job has not ended well, run/order.h decides. The store keeps
+ * A job that has needs is blocked (queue.h) until none is open. run/order.h
+ * decides what they do when a needed job has not ended well. The store keeps
  * those that are open.
  */
 #ifndef SPAWN_BROKER_JOB_NEEDS_H

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /**
  * @file perl.h
- * @brief What a job has more when it is a Perl function, as data.
- * process/perl.h works on it, and run/pool.h where a worker serves it.
+ * @brief The data that only a Perl function's job has. process/perl.h works on
+ * it, and run/pool.h where a worker serves it.
  */
 #ifndef SPAWN_BROKER_JOB_PERL_H
 #define SPAWN_BROKER_JOB_PERL_H
@@ -11,7 +11,7 @@
 #include "broker/job/job.h"
 #include "broker/job/template.h"
 
-/** What came of a call in a worker, whose board goes on to the next one. */
+/** The result of a call in a worker, whose board goes on to the next one. */
 typedef struct {
     int kind; /* SPAWN_RESULT_, or a negative errno */
     void *data;

@@ -41,8 +41,8 @@ spawn_queue *spawn_queue_next(const spawn_queue *q)
     return q ? q->next : queues;
 }
 
-/* First those that have numbers already: what is new may take a place. Who
- * posts to a queue that is not configured gets none. */
+/* First those that have numbers already: what is new may take a place. A queue
+ * that is not configured gets none, though jobs are posted to it. */
 void spawn_queues_count_from_now(void)
 {
     spawn_queue *q;

@@ -33,13 +33,13 @@ typedef struct spawn_allowed spawn_allowed;   /* allowed.h */
 /** Most jobs at once of all queues: the spawner has room for some more. */
 #define SPAWN_QUEUE_SCALE_MAX 100000
 
-/** What somebody has changed by hand (spawnctl), until it is undone: it
- * outlives brokers in the store. */
+/** Changes that somebody made by hand (spawnctl), until they are undone: they
+ * outlive brokers in the store. */
 typedef struct {
     uint8_t mode;    /* SPAWN_QUEUE_PAUSED, _DRAINING: bits */
     uint64_t scale;  /* in the place of SpawnMaxJobs; 0: not */
     int64_t changed; /* wall ms of the last change */
-    int64_t uid;     /* of who made it */
+    int64_t uid;     /* of the caller that made it */
 } spawn_queue_control;
 
 struct spawn_queue {
@@ -73,7 +73,8 @@ struct spawn_queue {
     spawn_meter *meter; /* its numbers; NULL: it has none */
 };
 
-/** What SpawnWorkers and its like say. max 0: the queue has no workers. */
+/** The rules of SpawnWorkers and its companions. max 0: the queue has no
+ * workers. */
 typedef struct {
     unsigned min, max;
     uint64_t calls;  /* after so many a worker is replaced; 0: no limit */
@@ -130,8 +131,8 @@ void spawn_queues_count_from_now(void);
 /** A submit was refused. name: of any queue, known or not. */
 void spawn_queue_refused(const char *name, spawn_error reason);
 /** For how long it has waited for its turn: since its submit, the time for
- * which it had to wait, or the end of the attempt before. What it waited for
- * before a broker found it in the store is added by that broker. */
+ * which it had to wait, or the end of the attempt before. A broker that finds
+ * it in the store adds the time that it had waited before. */
 int64_t spawn_queue_waited_ms(const spawn_job *job);
 void spawn_queue_has_waited(spawn_job *job, int64_t ms);
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What a job brings of rules. Runs in the broker, on checked orders. Waits for
+ * The rules that a job brings. Runs in the broker, on checked orders. Waits for
  * nothing: queue.c says when a moment is waited for.
  */
 #include "broker/job/rules.h"

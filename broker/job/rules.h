@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /**
  * @file rules.h
- * @brief What a job brings of rules for its start, beyond its queue's. Most
+ * @brief The rules that a job brings for its start, beyond its queue's. Most
  * jobs bring none.
  */
 #ifndef SPAWN_BROKER_JOB_RULES_H

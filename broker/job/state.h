@@ -9,7 +9,7 @@
 
 #include "broker/job/job.h"
 
-/** What happens to a job. */
+/** The events of a job's life. */
 typedef enum {
     SPAWN_JOB_SUBMITTED,      /* it waits, behind all others */
     SPAWN_JOB_ORDERED,        /* it is chosen to start in this turn */
@@ -25,14 +25,14 @@ typedef enum {
     SPAWN_JOB_EVENTS
 } spawn_job_event;
 
-/** What the table says: a spawn_state, or -1: this cannot happen. */
+/** The table's entry: a spawn_state, or -1: this cannot happen. */
 int spawn_job_next_state(spawn_job_event event, unsigned state);
 
 /**
  * It happens. Nothing else changes job->state: the counts of its queue and its
- * place among those that wait follow from it. What cannot happen is a fault of
- * ours: it is logged, and the broker ends. Nothing is lost by that, and the
- * next broker begins with what the store and the spawner say.
+ * place among those that wait follow from it. An event that cannot happen is a
+ * fault of ours: it is logged, and the broker ends. Nothing is lost by that,
+ * and the next broker begins with what the store and the spawner say.
  */
 void spawn_job_on(spawn_job *job, spawn_job_event event);
 

@@ -135,7 +135,7 @@ static void let_go(spawn_key *key)
     key->held = false;
 }
 
-/* ---- who has it ---- */
+/* ---- the owner of a key ---- */
 
 /* Does nothing else keep it from starting? */
 static bool is_free(const spawn_job *job)
@@ -278,8 +278,8 @@ static bool came_before(const spawn_claim *c, const spawn_claim *by)
     return c->number < by->number;
 }
 
-/* A durable job replaces others when it is on the disk. What was submitted
- * meanwhile comes after it. */
+/* A durable job replaces others when it is on the disk. A job that was
+ * submitted meanwhile comes after it. */
 static void mark(spawn_claim *c, const spawn_claim *by)
 {
     if (!came_before(c, by) || c->replaced

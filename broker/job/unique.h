@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /**
  * @file unique.h
- * @brief Unique keys of a queue's jobs: who has one, and who waits for it.
+ * @brief Unique keys of a queue's jobs: which job has one, and which jobs wait
+ * for it.
  *
  * A key is had by one job at a time, from its submit until it starts, or has
  * ended, or a time is over, as its `unique_for` says. Jobs that are to come
@@ -18,7 +19,7 @@
 
 typedef struct spawn_key spawn_key;
 
-/** What a job has to do with its key. */
+/** A job's claim to its key. */
 struct spawn_claim {
     spawn_job *job;
     spawn_key *key;
@@ -51,7 +52,7 @@ void spawn_claim_make(spawn_job *job, const char *name, uint64_t unique_for);
  * has the key; else it may have waited for it. */
 void spawn_claim_found(spawn_job *job, const char *name,
                        const spawn_moment *until, bool begun);
-/** What the store keeps of it. */
+/** The moment that the store keeps of it. */
 void spawn_claim_until(const spawn_claim *claim, spawn_moment *ret);
 
 /** Those of the key that have not started are to end when the store has this
@@ -62,7 +63,7 @@ void spawn_claim_replaces(spawn_job *job);
 /** The same of a job that was found, and that the store never had: those that
  * were submitted before it, when all are known. */
 void spawn_claim_replaces_late(spawn_job *job);
-/** What is said of such a job, with the id of this one. */
+/** The text for a job that is replaced, with the id of this one. */
 #define SPAWN_REPLACED_BY "job %s, which has the same unique key, replaces it"
 
 /** One of those that this job replaces; NULL: there are no more. after: the

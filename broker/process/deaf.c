@@ -55,7 +55,7 @@ static bool has_ended(const spawn_instance *i, pid_t pid)
     return pid > 0 && spawn_os_unreaped(pid) && is_child(i, pid);
 }
 
-/* What cannot be seen may be a child. */
+/* A process that cannot be seen may be a child. */
 static void look_at(children *c, pid_t pid)
 {
     pid_t parent;

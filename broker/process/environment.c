@@ -103,7 +103,7 @@ static void add(variable *list, uint32_t at, const char *text)
     list[at].order = at;
 }
 
-/* What is put together: later ones win. */
+/* The variables, put together: later ones win. */
 typedef struct {
     variable *list;
     uint32_t count;

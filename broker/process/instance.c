@@ -419,9 +419,8 @@ static void ready(spawn_instance *instance)
         spawn_timer_set(&instance->age, instance->mono_started + t->max_age);
 }
 
-/* What could not be done with its memory: the second line of what it said. Told
- * when it is another one than it was told last, by whichever of its processes.
- */
+/* The failure with its memory: the second line of its text. Told when it is
+ * another one than it was told last, by whichever of its processes. */
 static void tell_memory(const spawn_instance *instance, const spawn_message *m)
 {
     const char *text = strchr(spawn_str_or(m, SPAWN_A_TEXT, ""), '\n');

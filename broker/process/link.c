@@ -97,8 +97,8 @@ static bool for_later(int rv)
     return false;
 }
 
-/* The end of file follows, and with it our end. What was not sent is told then.
- */
+/* The end of file follows, and with it our end. Messages that were not sent are
+ * told then. */
 static bool has_gone(int rv)
 {
     return rv == -EPIPE || rv == -ECONNRESET;

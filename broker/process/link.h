@@ -10,7 +10,7 @@
 
 #define SPAWN_LINK_FD 3
 
-/** What comes over the link, for broker/spawner_says.c. */
+/** Messages that come over the link, for broker/spawner_says.c. */
 typedef struct {
     /** A message that passed the checks. Descriptors that are taken are -1 in
      * the packet afterwards. */

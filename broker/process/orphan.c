@@ -49,7 +49,7 @@ struct spawn_orphan {
     int64_t elapsed_us;
 };
 
-/* What is left of a group whose leader obeyed TERM has its grace, too. */
+/* The rest of a group whose leader obeyed TERM has its grace, too. */
 typedef struct rest {
     spawn_timer timer;
     struct rest *next;

@@ -202,7 +202,7 @@ static ssize_t read_some(spawn_stream *s, size_t most)
         log_bytes(s, (const char *)chunk, (size_t)n);
     }
     else if (n == 0 || errno != EINTR) {
-        s->owed = 0; /* whoever has read it */
+        s->owed = 0; /* another process has read it */
     }
     return n;
 }
@@ -342,7 +342,7 @@ int spawn_output_make(spawn_stream **streams, const char *who, int which,
         goto fail;
     }
     /* A job opens it anew as /dev/stdout, with an account that may be another
-     * one. Only who has one end can do that. */
+     * one. Only a process that has one end can do that. */
     (void)fchmod(ends[1], 0666);
     if (fcntl(ends[0], F_SETFL, O_NONBLOCK) < 0) {
         rv = -errno;
@@ -371,8 +371,8 @@ char *spawn_output_who(const spawn_id *id, char *who)
     return who;
 }
 
-/* It may have been captured under another limit: one whose order is lost has
- * 0, since nobody knows who may read that. */
+/* It may have been captured under another limit: one whose order is lost has 0,
+ * since nobody knows which callers may read that. */
 static void has_captured(spawn_stream *s, uint64_t size)
 {
     s->size = size < s->limit ? size : s->limit;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /**
  * @file output.h
- * @brief What jobs write to stdout and stderr when that is logged or captured:
- * pipes that the broker reads, and memory files that captured bytes go to.
+ * @brief The stdout and stderr of jobs, where that is logged or captured: pipes
+ * that the broker reads, and memory files that captured bytes go to.
  *
  * The spawner keeps duplicates of the read ends and the files, so that a killed
  * broker breaks no pipe and the next one goes on.
@@ -29,7 +29,7 @@ int spawn_output_make(spawn_stream **streams, const char *who, int which,
 void spawn_output_adopt(spawn_stream **streams, const char *who, int which,
                         int pipe, int file, uint64_t limit);
 
-/** How a job is called in the log, into who[SPAWN_WHO]. Returns who. */
+/** The name of a job in the log, into who[SPAWN_WHO]. Returns who. */
 #define SPAWN_WHO 48
 char *spawn_output_who(const spawn_id *id, char *who);
 
@@ -66,7 +66,7 @@ typedef struct {
     uint64_t lost;
 } spawn_captured;
 
-/** What it captures, as its order says, went with its spawner. */
+/** The bytes that its order has captured went with its spawner. */
 void spawn_output_lost(spawn_job *job, const spawn_message *order);
 
 /** Bytes that were captured. */

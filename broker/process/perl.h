@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /**
  * @file perl.h
- * @brief What a job has more when it is a Perl function: its template, the
- * order that flies to it, and its board.
+ * @brief A Perl function's job beside its data: its template, the order that
+ * flies to it, and its board.
  */
 #ifndef SPAWN_BROKER_PROCESS_PERL_H
 #define SPAWN_BROKER_PROCESS_PERL_H
@@ -15,7 +15,8 @@
  * template that it named itself, or NULL. */
 void spawn_perl_make(spawn_job *job, const char *named);
 
-/** What an attempt at it has left is gone. It is settled and has no worker. */
+/** All that an attempt at it has left is gone. It is settled and has no worker.
+ */
 void spawn_perl_renew(spawn_job *job);
 
 /** Called before a job is freed, which is settled and has no worker. */
@@ -28,7 +29,7 @@ void spawn_perl_ordered(spawn_job *job, const spawn_id *instance);
 /** Its order is answered. Does nothing for a program. */
 void spawn_perl_settled(spawn_job *job, bool forked);
 
-/** What stands on a board, checked and taken from it. Heap, never NULL; free
+/** The contents of a board, checked and taken from it. Heap, never NULL; free
  * its data, too. */
 spawn_returned *spawn_returned_take(int board);
 
@@ -55,8 +56,8 @@ bool spawn_perl_has_returned(const spawn_job *job);
 
 /** Tell the job that it is to end. */
 void spawn_perl_cancelled(const spawn_job *job);
-/** What it said last; false: nothing. Nothing is told of a job before its start
- * is known, and its pid with it: a job can write to its board sooner. */
+/** Its last progress; false: it told none. Nothing is told of a job before its
+ * start is known, and its pid with it: a job can write to its board sooner. */
 bool spawn_perl_progress(const spawn_job *job, spawn_progress *ret);
 
 #endif

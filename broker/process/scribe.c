@@ -185,8 +185,7 @@ size_t spawn_scribe_backlog(void)
     return backlog;
 }
 
-/* What is not written when a scribe dies the next one writes, if there can be
- * one. */
+/* The next scribe, if there can be one, writes what a dying one has not. */
 bool spawn_scribe_idle(void)
 {
     return !first || disk_bad || deaths >= DEATHS_MOST;

@@ -14,7 +14,7 @@
 
 /** None may end the scribe, or send to it more than once for each call. */
 typedef struct {
-    /** What the ledger had, once in a broker's life. */
+    /** The rows of the ledger, once in a broker's life. */
     void (*row)(const spawn_ledger_record *r, const void *message,
                 const char *text);
     void (*rows_end)(bool other_boot);

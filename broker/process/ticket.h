@@ -51,8 +51,8 @@ spawn_ticket *spawn_ticket_make(const spawn_ticket_owner *owner, uint32_t rules,
 /** One that the spawner kept; owns fd, also on failure. NULL: it is none. */
 spawn_ticket *spawn_ticket_adopt(int fd, spawn_ticket_owner *ret);
 void spawn_ticket_close(spawn_ticket *ticket);
-/** What the worker was started by; 0: by an older release, which did not say.
- */
+/** The rules that the worker was started by; 0: by an older release, which did
+ * not say. */
 uint32_t spawn_ticket_rules(const spawn_ticket *ticket);
 /** The worker has said that it is ready; lendable: with our form of slate. */
 void spawn_ticket_ready(spawn_ticket *ticket, bool lendable);

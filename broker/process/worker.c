@@ -223,7 +223,8 @@ static void not_understood(spawn_worker *w)
     w->babbled = true;
 }
 
-/* What has come, up to a bound. False when its end of the link is closed. */
+/* Take the messages that have come, up to a bound. False when its end of the
+ * link is closed. */
 static bool receive(spawn_worker *w)
 {
     static uint8_t buffer[SPAWN_WIRE_HEADER + SPAWN_INLINE_MAX];
@@ -299,7 +300,7 @@ static int prepare(spawn_worker *w, int *fds)
     return w->ticket ? 0 : -errno;
 }
 
-/* What the queue gives to it. */
+/* The rules of its queue. */
 static void put_rules(const spawn_pool *pool, spawn_writer *order)
 {
     if (pool->calls)

@@ -58,7 +58,7 @@ struct spawn_worker {
     spawn_lent lent;   /* spawn_worker_set_lent */
     bool lent_counted; /* in its pool's lent */
     int direct;        /* its end of the socket to that caller, or -1 */
-    uid_t caller_uid;  /* to whom it is, or was, lent */
+    uid_t caller_uid;  /* the caller it is, or was, lent to */
     pid_t caller_pid;
     uint32_t lease;    /* the number of the last lease, */
     bool unfinished;   /* which is over, and on the slate still */
@@ -81,7 +81,7 @@ struct spawn_worker {
     bool sent_again; /* and was sent once more */
 };
 
-/** What a worker says, and what becomes of it, for run/pool.c. */
+/** The messages and the fate of a worker, for run/pool.c. */
 typedef struct {
     /** RETURNED without a call: it is ready, or cannot be, and why. */
     void (*ready)(spawn_worker *w, const spawn_message *m);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What is counted of a job that has ended. Runs in the broker. Must count after
- * the store has it: a broker that is killed before that leaves it to the next
- * one, and no job is counted twice.
+ * The numbers that are counted of a job that has ended. Runs in the broker.
+ * Must count after the store has it: a broker that is killed before that leaves
+ * it to the next one, and no job is counted twice.
  */
 #include "broker/run/count.h"
 

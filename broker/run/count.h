@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /**
  * @file count.h
- * @brief What is counted of a job that has ended (base/meters.h).
+ * @brief The numbers that are counted of a job that has ended (base/meters.h).
  */
 #ifndef SPAWN_BROKER_RUN_COUNT_H
 #define SPAWN_BROKER_RUN_COUNT_H

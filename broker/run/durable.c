@@ -62,8 +62,8 @@ static spawn_durable_row *rows; /* by id, when all are there */
 static size_t rows_used, rows_room, next_row;
 static size_t *in_turn; /* the same in the order of their submits */
 
-/* What a ledger has that was there when the broker began is still to be taken.
- * Until then it may know a job that a caller submits. */
+/* The rows of a ledger that was there when the broker began are still to be
+ * taken. Until then it may know a job that a caller submits. */
 static bool owed;
 static char trouble[300]; /* as the scribe says; "": none */
 static int64_t complained_at;

@@ -20,7 +20,7 @@ typedef struct {
     bool used;
 } spawn_durable_row;
 
-/** What it tells broker/turn.c and broker/life.c. */
+/** Events of the ledger, for broker/turn.c and broker/life.c. */
 typedef struct {
     /** A new one is on the disk, or one that was revived. */
     void (*accepted)(spawn_job *job);
@@ -72,7 +72,7 @@ bool spawn_durable_lost(const spawn_store *store);
  * been in a ledger which is lost: there is another one from now on. */
 void spawn_durable_recovered(bool some_lost);
 
-/** What was found is stored: the ledger is of this boot now. */
+/** The jobs that were found are stored: the ledger is of this boot now. */
 void spawn_durable_stored(spawn_store *store);
 
 /** May a durable job be taken now? 0, or -1 and why not. */

@@ -80,7 +80,7 @@ static int kind_of(spawn_job *job)
                : SPAWN_RESULT_NONE;
 }
 
-/* What jobs.db has as waiting, and has not begun, has ended when jobs.db knows
+/* A job that waits in jobs.db, and has not begun, has ended when jobs.db knows
  * that: within this boot the ledger tells a broker after us of no end. */
 static bool may_tell_end(const spawn_job *job)
 {
@@ -88,8 +88,8 @@ static bool may_tell_end(const spawn_job *job)
            || job->attempt > 1;
 }
 
-/* What the ledger alone has it says so of, for a broker after us, and once
- * more without that when the store has it. */
+/* The ledger marks an end that it alone has, for a broker after us, and is told
+ * once more, without the mark, when the store has it. */
 static void follow_end(spawn_job *job)
 {
     bool alone = job->due != SPAWN_DUE_NOT;

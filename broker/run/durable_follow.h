@@ -2,7 +2,7 @@
 /**
  * @file durable_follow.h
  * @brief Durable jobs: the ledger follows what happens to them. For
- * run/durable.c, and for who changes a job.
+ * run/durable.c, and for files that change a job.
  */
 #ifndef SPAWN_BROKER_RUN_DURABLE_FOLLOW_H
 #define SPAWN_BROKER_RUN_DURABLE_FOLLOW_H

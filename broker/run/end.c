@@ -38,7 +38,7 @@
 #define TEXT_ROOM       4096 /* of TEXT on the wire */
 #define SLOW_START      250  /* ms from the order to the question for its pid */
 #define LOOK_AFTER_KILL 1000 /* ms */
-#define LOOK_AGAIN      500  /* ms; less than who waits gives on top */
+#define LOOK_AGAIN      500  /* ms; less than a waiting caller gives on top */
 
 /* To be stored with the turn, or with others a moment later: the spawner keeps
  * the exit until it is told to forget it. An end that only we know is told when
@@ -224,7 +224,7 @@ static void still_there(spawn_timer *t)
     if (job->pid == 0)
         ask_for_pid(job); /* killed before that was due */
     else if (job->orphan || (worker && worker->unparented))
-        /* who was to do it may have gone before it did */
+        /* the one that was to do it may have gone before it did */
         spawn_end_signal(job, SIGKILL, SPAWN_LEFT_KILL);
     else if (job->perl
              && spawn_instance_has_child(job->perl->template, job->pid)) {
@@ -264,7 +264,7 @@ static void grace_over(spawn_timer *t)
     spawn_end_kill(SPAWN_OWNER(t, spawn_job, timer));
 }
 
-/* For who comes when we, or the spawner too, have been killed. */
+/* For the broker that comes when we, or the spawner too, have been killed. */
 static void note_grace(spawn_job *job)
 {
     const spawn_worker *w = job->perl ? job->perl->worker : NULL;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Who was sent TERM or KILL by a broker before this one, and when the rest of
- * their groups gets KILL. Runs in the broker, once at its start. Must signal no
- * process that is another one now.
+ * Processes that were sent TERM or KILL by a broker before this one, and when
+ * the rest of their groups gets KILL. Runs in the broker, once at its start.
+ * Must signal no process that is another one now.
  */
 #include "broker/run/graces.h"
 

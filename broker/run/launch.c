@@ -247,8 +247,8 @@ static void put_limits(const spawn_job *job, const spawn_message *m,
             spawn_logs_name(&job->id, m, name), job->queue->name);
 }
 
-/* What a program does not need: template, board, and what a function is told of
- * its own job. */
+/* Attributes that a program does not need: template, board, and what a function
+ * is told of its own job. */
 static int put_perl(spawn_job *job, const spawn_body *body,
                     const spawn_message *m, order_fds *o, spawn_writer *w,
                     spawn_failure *why)

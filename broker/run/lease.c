@@ -44,8 +44,8 @@
 static spawn_batch *batch;
 static spawn_timer look_timer;
 
-/* Workers that could be lent, and have gone: what they had run is known.
- * Whoever was lent one sees its end at once, and asks. */
+/* Workers that could be lent, and have gone: what they had run is known. A
+ * caller that was lent one sees its end at once, and asks. */
 static spawn_id gone[GONE_NOTED];
 static unsigned gone_count;
 
@@ -225,8 +225,8 @@ static void count_no_more(spawn_worker *w)
     w->lent_counted = false;
 }
 
-/* From now on it is a job like others: who asks for it finds it, its time runs
- * out, it can be killed; its lines are read. */
+/* From now on it is a job like others: a caller that asks for it finds it, its
+ * time runs out, it can be killed; its lines are read. */
 static void take_up(spawn_worker *w, const spawn_slate *slate)
 {
     spawn_slate_call call;
@@ -323,7 +323,7 @@ void spawn_lease_end(spawn_worker *w)
     keep_looking();
 }
 
-/* What it runs is a job when this returns, or has not begun. */
+/* Its call is a job when this returns, or has not begun. */
 static void settle(spawn_worker *w)
 {
     spawn_slate slate;
@@ -409,8 +409,8 @@ bool spawn_lease_gone(spawn_worker *w)
 
 /* ---- looks ---- */
 
-/* A call has its time-out. What runs none gives itself back at once, or is
- * stopped, or does not want to: its callers would wait for ever. */
+/* A call has its time-out. A worker that runs none gives itself back at once,
+ * or is stopped, or does not want to: its callers would wait for ever. */
 static void must_come(spawn_worker *w)
 {
     if (w->lent == SPAWN_LENT_ENDING && !w->job && !w->deadline.place)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What follows for other jobs from one job's end. Runs in the broker. Must act
- * on an end only when the store has it: a broker that comes anew would find
+ * The effects of one job's end on other jobs. Runs in the broker. Must act on
+ * an end only when the store has it: a broker that comes anew would find
  * another one.
  */
 #include "broker/run/order.h"
@@ -22,7 +22,7 @@
 #include "broker/run/durable.h"
 #include "broker/run/end.h"
 
-/* What happened to a job of which something follows. */
+/* The event of a job that has effects on others. */
 typedef enum {
     STORED,   /* its needs are looked at */
     REPLACED, /* by another one, which is stored */

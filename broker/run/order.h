@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /**
  * @file order.h
- * @brief What follows for other jobs when one is stored, or has ended: those
- * that it replaces end, those that come after it go on or are cancelled, and
- * its unique key goes to the next one.
+ * @brief The effects on other jobs when one is stored, or has ended: those that
+ * it replaces end, those that come after it go on or are cancelled, and its
+ * unique key goes to the next one.
  */
 #ifndef SPAWN_BROKER_RUN_ORDER_H
 #define SPAWN_BROKER_RUN_ORDER_H

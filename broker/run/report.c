@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What the error log says of jobs. Runs in the broker. Must not name arguments
- * of a job: a password may be among them.
+ * The lines of the error log about jobs. Runs in the broker. Must not name
+ * arguments of a job: a password may be among them.
  *
  * A failure that a caller waited for is the caller's business: it has the
  * outcome. All other failures would be seen by nobody. When thousands fail

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /**
  * @file report.h
- * @brief What the error log says of jobs: one line for a failure that no caller
- * was told of, and, at LogLevel debug, one for each start and end.
+ * @brief The lines of the error log about jobs: one for a failure that no
+ * caller was told of, and, at LogLevel debug, one for each start and end.
  */
 #ifndef SPAWN_BROKER_RUN_REPORT_H
 #define SPAWN_BROKER_RUN_REPORT_H

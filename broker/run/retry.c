@@ -91,7 +91,8 @@ static void decide(spawn_job *job, const spawn_message *order,
     wait_before(job, (int64_t)delay_of(job, order));
 }
 
-/* What cannot be read is no reason to lose what it was given. */
+/* An order whose rules cannot be read is no reason to lose what the job was
+ * given. */
 static void cannot_decide(spawn_job *job)
 {
     job->dead = true;

@@ -38,7 +38,7 @@ static const char *path_of(const spawn_message *m, spawn_step step)
     return s.how == SPAWN_STDIO_PATH ? s.path : NULL;
 }
 
-/* What the user may have meant by a program that is not there. */
+/* A guess at what the user meant by a program that is not there. */
 static void not_there(const spawn_message *m, char *text, size_t room)
 {
     const spawn_attr *argv = &m->attr[SPAWN_A_ARGV];

@@ -4,9 +4,9 @@
  * one takes their place. To wait until somebody does that by hand would keep
  * httpd from starting, for the sake of a history.
  *
- * Must delete nothing: who knows what can be read of it. Must not fill the disk
- * either when it damages one store after the other, nor take a file for damaged
- * that cannot be read now.
+ * Must delete nothing: somebody may still read some of it. Must not fill the
+ * disk either when it damages one store after the other, nor take a file for
+ * damaged that cannot be read now.
  */
 #include <dirent.h>
 #include <errno.h>

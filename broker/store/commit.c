@@ -182,7 +182,7 @@ static void is_good(spawn_store *store)
 {
     spawn_log(SPAWN_LOG_NOTICE, MSNO(0531) "the store is written again");
     store->commit.failing = false;
-    spawn_loop_again(); /* for who has waited for it */
+    spawn_loop_again(); /* for those that have waited for it */
 }
 
 /* Not before it could have been good for long enough. */

@@ -20,7 +20,7 @@ typedef struct {
 /**
  * Write the jobs of a batch that are due: all of them, or as many as the disk
  * has room for at once. Jobs that the store does not take are put behind those
- * that it took. What goes wrong is in the log.
+ * that it took. Failures are logged.
  * @return false: some have failed, and a turn comes soon to try again.
  */
 bool spawn_commit(spawn_batch *batch, spawn_committed *ret);

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What was changed of queues by hand, so that it outlives brokers and restarts.
- * Runs in the broker. Each change is written in a transaction of its own,
- * before its caller is answered. A release that does not know this table leaves
- * it alone.
+ * Changes of queues that were made by hand, kept so that they outlive brokers
+ * and restarts. Runs in the broker. Each change is written in a transaction of
+ * its own, before its caller is answered. A release that does not know this
+ * table leaves it alone.
  */
 #include <string.h>
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What is remembered of recurring jobs. Runs in the broker. Each row is written
- * in a transaction of its own, between two turns: never before the run that it
- * tells of is stored.
+ * Notes on recurring jobs. Runs in the broker. Each row is written in a
+ * transaction of its own, between two turns: never before the run that it tells
+ * of is stored.
  *
  * The end of the last run is copied into the row, since the history forgets
  * jobs sooner than a yearly one comes again.

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * How many jobs are dead, of each queue. Runs in the broker. Must not look at
- * all of them for each who asks: when there are many, it does so once a second.
+ * all of them for each question: when there are many, it does so once a second.
  */
 #include <stdio.h>
 #include <stdlib.h>

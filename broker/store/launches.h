@@ -13,10 +13,10 @@
 
 #include "broker/job/job.h"
 
-/** The store was opened. What a broker before this one noted is read; when it
- * was open before, what stands is written to its new place. Without the file
- * nothing can be noted. 0, or -1 with why when there is one that cannot be
- * read: jobs might run twice. */
+/** The store was opened. Read the notes of a broker before this one; when the
+ * store was open before, the notes that stand are written to their new places.
+ * Without the file nothing can be noted. 0, or -1 with why when there is one
+ * that cannot be read: jobs might run twice. */
 int spawn_launches_open(spawn_store *store, spawn_failure *why);
 void spawn_launches_close(spawn_store *store);
 

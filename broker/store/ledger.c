@@ -93,7 +93,7 @@ static void finish(spawn_ledger *l)
     }
 }
 
-/* What it had may be unfinished: its log stays as it is. */
+/* It may hold an unfinished transaction: its log stays as it is. */
 static void leave(spawn_ledger *l)
 {
     if (!l->db)
@@ -158,7 +158,7 @@ static int check_identity(spawn_ledger *l)
     return 0;
 }
 
-/* A file of an older release. What it has of a job stays as it is. */
+/* A file of an older release. Its rows of jobs stay as they are. */
 static int add_columns(spawn_ledger *l)
 {
     char sql[80];
@@ -226,7 +226,8 @@ static int take_lock(spawn_ledger *l)
     return 0;
 }
 
-/* Who had it closed it, so that all of it is in the file and synced. */
+/* The process that had it closed it, so that all of it is in the file and
+ * synced. */
 static bool was_closed(const spawn_ledger *l)
 {
     char path[PATH_MAX];
@@ -319,7 +320,7 @@ int spawn_ledger_begin(spawn_ledger *l)
     return step(l, BEGIN);
 }
 
-/* What was removed is not found by the next one, whatever was synced. */
+/* The next one does not find a removed row, whatever was synced. */
 int spawn_ledger_commit(spawn_ledger *l)
 {
     if (step(l, COMMIT))

@@ -13,8 +13,8 @@
 /** A closed one of this directory. */
 void spawn_ledger_init(spawn_ledger *l, const char *directory);
 
-/** Open it, or make a new one. Waits for the scribe before this one. What was
- * left unfinished, or is damaged, is copied first. 0 or -1: why. */
+/** Open it, or make a new one. Waits for the scribe before this one. A ledger
+ * that was left unfinished, or is damaged, is copied first. 0 or -1: why. */
 int spawn_ledger_open(spawn_ledger *l);
 
 /** After an error of the disk: go on with a copy, in a file that was never

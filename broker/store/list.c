@@ -24,12 +24,12 @@
 /* The type of the pointer ?10, for SQLite. */
 #define FILTER_POINTER "spawn_list_filter"
 
-/* What the index job_failed has: open.c. */
+/* The condition of the index job_failed: open.c. */
 #define FAILED "state = 4 AND outcome <> 4 AND (outcome <> 1 OR exit_code <> 0)"
 
-/* ?1: behind which row; ?4: up to which; ?2 states; ?3 queue; ?6 ended as;
- * ?11, ?12 submitted from and before; ?7 not all may be seen; ?5 the order is
- * to be read. What costs most comes last. */
+/* ?1: behind which row; ?4: up to which; ?2 states; ?3 queue; ?6 ended as; ?11,
+ * ?12 submitted from and before; ?7 not all may be seen; ?5 the order is to be
+ * read. The condition that costs most comes last. */
 #define CHOSEN                                                                 \
     " AND (?2 = 0 OR ?2 & (1 << " SPAWN_ROW_TOLD ")"                           \
     " OR (?2 & 64 AND dead = 1)) AND (?3 = '' OR queue = ?3)"                  \

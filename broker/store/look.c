@@ -51,7 +51,7 @@ void spawn_store_finish_look(spawn_store *store)
     spawn_sql_finish(store, all, STATEMENTS);
 }
 
-/* What was found. A disk or memory that fails is not damage. */
+/* The result of a look. A disk or memory that fails is not damage. */
 typedef enum {
     GOOD,
     NO_MORE,
@@ -64,7 +64,8 @@ static finding of_error(int rv)
     return rv == SQLITE_CORRUPT || rv == SQLITE_NOTADB ? DAMAGE : TROUBLE;
 }
 
-/* What the index has as open is open. (What it lacks is found later.) */
+/* A job that the index has as open is open. (A job that the index lacks is
+ * found later.) */
 static finding check_open(spawn_part_look *l)
 {
     finding is = GOOD;

@@ -31,8 +31,8 @@
 #define WHOLE_UP_TO_MB 256  /* some seconds of a slow disk */
 #define VACUUM_UP_TO   2048 /* pages */
 
-/* What jobs bring of rules: job/rules.h. Times of the wall clock, in ms; _boot:
- * the same moment as spawn_boot_ms, where that one counts. attempt: the
+/* The rules that jobs bring: job/rules.h. Times of the wall clock, in ms;
+ * _boot: the same moment as spawn_boot_ms, where that one counts. attempt: the
  * number of the present one; round: of the first one since the job came, or was
  * revived; retries: how many may follow it, -1: as many as the order says. */
 #define RULE(ADD)                                                              \
@@ -110,7 +110,8 @@ static const char schema_sql[] =
     "ROWID;"
     "INSERT INTO meta VALUES('" SPAWN_UNSALVAGED "', 1);" RULE_TABLES;
 
-/* Who was sent TERM: grace.c. Other releases of this layout do not have it. */
+/* Processes that were sent TERM: grace.c. Other releases of this layout do not
+ * have it. */
 static const char grace_sql[] =
     "CREATE TABLE IF NOT EXISTS grace (id BLOB PRIMARY KEY,"
     " boot TEXT NOT NULL, pid INTEGER NOT NULL, noted INTEGER NOT NULL,"
@@ -125,7 +126,7 @@ static const char cron_sql[] =
     " outcome INTEGER, exit_code INTEGER, signal INTEGER, started_at INTEGER,"
     " ended_at INTEGER, configured INTEGER NOT NULL) WITHOUT ROWID;";
 
-/* What was changed of queues: control.c. The same. */
+/* Changes of queues by hand: control.c. The same. */
 static const char control_sql[] =
     "CREATE TABLE IF NOT EXISTS queue_control (queue TEXT PRIMARY KEY,"
     " mode INTEGER NOT NULL, scale INTEGER NOT NULL,"

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What the store keeps of the order of jobs among others: which jobs a job
- * still comes after, and which ended job has a unique key. Runs in the broker.
+ * The order of jobs among others, in the store: which jobs a job still comes
+ * after, and which ended job has a unique key. Runs in the broker.
  */
 #include <signal.h>
 #include <stdio.h>

@@ -210,8 +210,8 @@ typedef struct {
 
 /* aside.c */
 #define SPAWN_STORE_ASIDE "jobs.db.damaged-" /* and the time */
-/* Is this the name of one? What SQLite leaves beside it when somebody looks at
- * it, and what somebody made of it, is none. */
+/* Is this the name of one? A file that SQLite leaves beside it when somebody
+ * looks at it, or that somebody made of it, is none. */
 bool spawn_store_is_aside(const char *name);
 /* Give the files of a damaged store other names. False: that was not possible.
  * Before it, the store has to be closed. */

@@ -238,8 +238,8 @@ static void put_progress(sqlite3_stmt *s, const spawn_id *id, spawn_writer *w)
     spawn_answer_progress(&p, w);
 }
 
-/* What came back to its queue waits there, also when that could not be stored:
- * the process of which the row tells has gone. */
+/* A job that came back to its queue waits there, also when that could not be
+ * stored: the process that the row names has gone. */
 static bool waits_again(sqlite3_stmt *s, const spawn_id *id)
 {
     const spawn_job *job = spawn_job_find(id);

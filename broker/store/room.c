@@ -115,9 +115,9 @@ static int checkpoint(spawn_store *store)
                                      NULL, NULL);
 }
 
-/* Replaces SQLite's own hook, which does not report failures. What fails for
- * another reason than room is tried again with the next commit: nothing has to
- * go for that. */
+/* Replaces SQLite's own hook, which does not report failures. A checkpoint that
+ * fails for another reason than room is tried again with the next commit:
+ * nothing has to go for that. */
 static int committed(void *of, sqlite3 *db, const char *name, int frames)
 {
     spawn_store *store = of;

@@ -18,7 +18,7 @@
 #define SPAWN_ROW_TOLD                                                         \
     "CASE WHEN state = 1 AND (due_boot > ?9"                                   \
     " OR (due_boot IS NULL AND due_at > ?8)) THEN 5 ELSE state END"
-/** What spawn_row_put wants; a WHERE may follow. */
+/** The columns that spawn_row_put wants; a WHERE may follow. */
 #define SPAWN_ROW_COLUMNS                                                      \
     "SELECT seq, id, " SPAWN_ROW_TOLD ", queue, body, pid, outcome,"           \
     " exit_code, signal, core, step, errno, text, submitted_at, started_at,"   \

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /**
  * @file salvage.h
- * @brief What can still be read of jobs in a damaged store that was set aside.
+ * @brief The jobs that can still be read in a damaged store that was set aside.
  *
  * Runs in the broker, at its start.
  */
@@ -42,8 +42,9 @@ void spawn_salvage_end(spawn_salvage *s);
 bool spawn_salvage_job(spawn_salvage *s, const spawn_id *id,
                        spawn_salvaged *ret);
 
-/** What was taken in is stored: what ends from now on is in this store, or
- * forgotten. Outside of a transaction; writes once in a broker's life. */
+/** The jobs that were taken in are stored: an end that comes from now on is in
+ * this store, or forgotten. Outside of a transaction; writes once in a broker's
+ * life. */
 void spawn_salvage_stored(spawn_store *store);
 
 #endif

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The scribe: takes records from the broker, writes all that have come in one
- * transaction, and answers when that is on the disk. What comes meanwhile is
- * the next transaction: so callers share a sync, and nobody waits for a timer.
+ * transaction, and answers when that is on the disk. Records that come
+ * meanwhile are the next transaction: so callers share a sync, and nobody waits
+ * for a timer.
  *
  * A process of its own, made of the broker's program, so that only it hangs
  * when a disk does. It ends with code 0 when the broker has closed its end,
@@ -180,7 +181,7 @@ static int write_item(item *it)
     return rv < 0 ? -1 : 0;
 }
 
-/* What was written of a commit that failed nobody knows. */
+/* Nobody knows which records of a failed commit were written. */
 static void note_maybe(void)
 {
     item *it;
@@ -207,7 +208,7 @@ static int write_many(void)
         note_maybe();
         goto bad;
     }
-    tell_good(); /* before: who is refused now may submit again at once */
+    tell_good(); /* before: a refused caller may submit again at once */
     while (first && first->written) {
         answer(first, NULL);
         (void)drop(&first);

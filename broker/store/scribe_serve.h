@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /**
  * @file scribe_serve.h
- * @brief What the scribe does: docs/durable.md.
+ * @brief The work of the scribe: docs/durable.md.
  */
 #ifndef SPAWN_BROKER_STORE_SCRIBE_SERVE_H
 #define SPAWN_BROKER_STORE_SCRIBE_SERVE_H

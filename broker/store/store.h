@@ -103,7 +103,7 @@ typedef struct {
     /* texts that the program or function, the label, anything of the job
      * contains; NULL: any */
     const char *what, *label, *search;
-    /* who may see jobs of this queue; NULL: all */
+    /* an account that may see jobs of this queue; NULL: all */
     bool (*sees)(const void *who, const char *queue);
     const void *who;
     bool oldest_first;
@@ -164,7 +164,7 @@ typedef struct {
     spawn_moment due, expires;
 } spawn_open_row;
 
-/** What is needed to revive a job. */
+/** The columns that are needed to revive a job. */
 typedef struct {
     int64_t seq;
     bool dead;
@@ -231,7 +231,7 @@ int spawn_store_hold_over(spawn_store *store, const spawn_job *job);
 /** Have all of these have their keys: job/unique.h. 0 or -1. */
 int spawn_store_holds(spawn_store *store);
 
-/* ---- who was sent TERM: grace.c ---- */
+/* ---- processes that were sent TERM: grace.c ---- */
 
 /** Each in a transaction of its own. 0 or -1. */
 int spawn_store_grace_note(spawn_store *store, const spawn_grace *g);

@@ -18,7 +18,7 @@
 #include "common/spawn_id.h"
 #include "common/spawn_proto.h"
 
-/** What is kept of a call. */
+/** The parts of a call that are kept. */
 typedef struct {
     spawn_id id;
     uint64_t digest; /* of its message */

@@ -89,7 +89,7 @@ static spawn_job *job_of(request_rec *r, const apr_array_header_t *words)
     return job;
 }
 
-/* What goes wrong is the server's fault; a full queue is nobody's. */
+/* A failure is the server's fault; a full queue is nobody's. */
 static int failed(request_rec *r, apr_status_t rv, const char *what,
                   const spawn_job_failure *why)
 {
@@ -124,7 +124,7 @@ static int handler(request_rec *r)
             return failed(r, rv, "ExampleAfter", &why);
     }
 
-    /* What is wrong in the description is told by submit. */
+    /* submit tells of a fault in the description. */
     job = job_of(r, conf->program);
     spawn.option(job, "timeout", "10s");
     spawn.option(job, "stdout", "capture");

@@ -3,7 +3,7 @@
  * Acts of the status page. Runs in httpd children, in the thread of the
  * request. Must do nothing that a visitor has not confirmed on a page of ours,
  * nothing where SpawnStatusControl is not on, and nothing without a line in the
- * error log that says who it was.
+ * error log that names the visitor.
  */
 #include "module/status/act.h"
 
@@ -218,7 +218,7 @@ int spawn_act_do(spawn_page *page)
     return 0;
 }
 
-/* What has been done comes in the query: only what is known is said. */
+/* The query says what was done: only a known word is shown. */
 void spawn_act_done(spawn_page *page)
 {
     const act *done = find(spawn_page_arg(page, "done"));

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /**
  * @file act.h
- * @brief What can be done from the status page, where SpawnStatusControl is on:
- * a page that asks whether it is meant, and the act itself.
+ * @brief The acts of the status page, where SpawnStatusControl is on: a page
+ * that asks whether one is meant, and the act itself.
  *
  * Runs in httpd children, in the thread of the request.
  */

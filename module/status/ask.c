@@ -10,8 +10,8 @@
 
 #include "module/api_client.h"
 
-/* What the code of a refusal is in HTTP: what the visitor got wrong, what has
- * changed meanwhile, and, for all others, a broker that does not answer. */
+/* The HTTP status for the code of a refusal: a fault of the visitor, a change
+ * meanwhile, and, for all others, a broker that does not answer. */
 static int status_of(spawn_error code)
 {
     switch (code) {

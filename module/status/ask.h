@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /**
  * @file ask.h
- * @brief What the status page asks of the broker.
+ * @brief The status page's questions to the broker.
  *
  * Runs in httpd children, in the thread of the request. Each question ends at
  * SpawnSubmitTimeout. Each returns 0, or -1 with the page's status and why.
@@ -42,7 +42,7 @@ int spawn_ask_templates(spawn_page *page,
                         void (*row)(void *arg, const spawn_message *process),
                         void *arg);
 
-/** What has happened to jobs; *ret is to be freed, also after a failure. */
+/** The numbers of jobs; *ret is to be freed, also after a failure. */
 int spawn_ask_meters(spawn_page *page, spawn_meters_answer *ret);
 
 /** Acts: KILL, REVIVE, QUEUES with a QUEUE_DO. */

@@ -47,8 +47,8 @@ static void put_shown(spawn_gather *g, const char *shown, size_t length,
     }
 }
 
-/* What is no printable character is written as such (\n, \x01), so that a row
- * is one line. */
+/* A character that is not printable is written as an escape (\n, \x01), so that
+ * a row is one line. */
 static void text_cell(spawn_page *page, const char *text)
 {
     size_t left = strlen(text), taken, used;

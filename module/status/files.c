@@ -46,8 +46,8 @@ int spawn_file_put(spawn_page *page, const char *name)
     if (!f)
         return HTTP_NOT_FOUND;
     spawn_page_headers(page, f->type);
-    /* private: who may see the page may see them; its address has the version
-     */
+    /* private: a visitor that may see the page may see them; its address has
+     * the version */
     apr_table_setn(headers, "Cache-Control", "private, max-age=86400");
     apr_table_setn(headers, "ETag",
                    apr_psprintf(page->r->pool, "\"%s\"", f->version));

@@ -17,8 +17,8 @@
 #define FORM_SIZE   4096
 #define FIELD_SIZE  256
 
-/* Who has no name here can be anybody on this machine, or a page whose name
- * points to it. */
+/* A visitor without a name here can be anybody on this machine, or a page whose
+ * name points to it. */
 int spawn_form_no_control(spawn_page *page)
 {
     if (page->switched_on)
@@ -83,8 +83,8 @@ const char *spawn_form_field(spawn_page *page, const apr_array_header_t *pairs,
 }
 
 /* A browser says from where a form comes: in Sec-Fetch-Site, which no page can
- * set, or else in Origin. Who sends none of them is no browser of today, and
- * needs the token all the same. */
+ * set, or else in Origin. A client that sends none of them is no browser of
+ * today, and needs the token all the same. */
 static bool from_elsewhere(const request_rec *r)
 {
     const char *site = apr_table_get(r->headers_in, "Sec-Fetch-Site");

@@ -4,8 +4,8 @@
  * @brief Forms by which something is done: of one job or queue (act.c), of many
  * jobs (many.c).
  *
- * Runs in httpd children, in the thread of the request. What may fail returns
- * 0, or -1 with the page's status and why.
+ * Runs in httpd children, in the thread of the request. A function that may
+ * fail returns 0, or -1 with the page's status and why.
  */
 #ifndef SPAWN_STATUS_FORM_H
 #define SPAWN_STATUS_FORM_H
@@ -21,7 +21,7 @@ int spawn_form_no_control(spawn_page *page);
 int spawn_form_token(spawn_page *page, const char *act, const char *target);
 void spawn_form_signals(spawn_page *page);
 
-/** What was sent, and a field of it, or "". */
+/** The form that was sent, and a field of it, or "". */
 int spawn_form_read(spawn_page *page, apr_array_header_t **ret);
 const char *spawn_form_field(spawn_page *page, const apr_array_header_t *pairs,
                              const char *name);

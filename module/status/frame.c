@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What all pages have around them. Runs in httpd children, in the thread of the
- * request. Must have no script or style in a page: the headers forbid them.
+ * The frame of all pages. Runs in httpd children, in the thread of the request.
+ * Must have no script or style in a page: the headers forbid them.
  */
 #include "module/status/frame.h"
 
@@ -16,8 +16,8 @@ static const char *const known[] = {
     "what",  "label", "request", "user",    "vhost", "since",
     "until", "sort",  "before",  "refresh", "rows"};
 
-/* What was asked for, with another value of one argument. Without JavaScript
- * the choices of the page live in its address. */
+/* The same address with another value of one argument. Without JavaScript the
+ * choices of the page live in its address. */
 static void same_page(spawn_page *page, const char *name, const char *value)
 {
     const char *between = "?";

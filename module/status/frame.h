@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /**
  * @file frame.h
- * @brief What all pages have around them: head, navigation, foot; and
- * the page that says why there is none.
+ * @brief The frame of all pages: head, navigation, foot; and the page that says
+ * why there is none.
  *
  * Runs in httpd children, in the thread of the request.
  */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A job's own page: what was run, who asked, how it went, what it printed. Runs
- * in httpd children, in the thread of the request. Must bound what it shows of
+ * A job's own page: its command, its caller, how it went, its output. Runs in
+ * httpd children, in the thread of the request. Must bound what it shows of
  * output: 16 MB may have been captured.
  */
 #include <stdlib.h>
@@ -224,7 +224,7 @@ static void put_program(spawn_page *page, const spawn_message *m)
     spawn_page_html(page, "</section>\n");
 }
 
-/* ---- who asked, and by which rules ---- */
+/* ---- the caller, and the rules that it brought ---- */
 
 static void put_asked(spawn_page *page, const spawn_message *m)
 {

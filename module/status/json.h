@@ -23,7 +23,7 @@ void spawn_json_base64(spawn_page *page, const char *key, const void *data,
                        size_t length);
 void spawn_json_number(spawn_page *page, const char *key, uint64_t number);
 void spawn_json_signed(spawn_page *page, const char *key, int64_t number);
-/** What is JSON already: a number, true, false, null. */
+/** A value that is JSON already: a number, true, false, null. */
 void spawn_json_word(spawn_page *page, const char *key, const char *word);
 /** A time as text and, as key_ms, as a number. */
 void spawn_json_time(spawn_page *page, const char *key, uint64_t ms);

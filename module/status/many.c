@@ -62,8 +62,8 @@ static const act *find(const char *name)
 
 /* ---- which jobs ---- */
 
-/* Those that are chosen, and that the act is for; false: none can be. Only who
- * has ended has an outcome, and only who has ended is dead. */
+/* Those that are chosen, and that the act is for; false: none can be. Only a
+ * job that has ended has an outcome, and only a job that has ended is dead. */
 static bool narrow(const act *a, spawn_choice *choice)
 {
     const bool of_dead = a->states == SPAWN_STATES_DEAD;
@@ -90,8 +90,8 @@ static int read_wanted(spawn_page *page, const act **ret_act,
     return 0;
 }
 
-/* What the form is for: with another one, or with later jobs, it is not good.
- */
+/* The purpose of the form's token: with another filter, or with later jobs, it
+ * is not good. */
 static const char *target(const spawn_page *page, uint64_t up_to)
 {
     return apr_psprintf(page->r->pool, "%s; before %" APR_UINT64_T_FMT,

@@ -4,8 +4,8 @@
  * @brief Acts on all jobs that are chosen: a page that says how many they are,
  * and the act itself, some at a time.
  *
- * Runs in httpd children, in the thread of the request. What may fail returns
- * 0, or -1 with the page's status and why.
+ * Runs in httpd children, in the thread of the request. A function that may
+ * fail returns 0, or -1 with the page's status and why.
  */
 #ifndef SPAWN_STATUS_MANY_H
 #define SPAWN_STATUS_MANY_H

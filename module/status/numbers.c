@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What the broker has counted of a queue, as cells of a table and as JSON. Runs
- * in httpd children, in the thread of the request. Must say with each picture
- * what it shows, for people who do not see it, and must show no number more
- * exactly than it is known.
+ * The broker's numbers of a queue, as cells of a table and as JSON. Runs in
+ * httpd children, in the thread of the request. Must say with each picture what
+ * it shows, for people who do not see it, and must show no number more exactly
+ * than it is known.
  */
 #include "module/status/numbers.h"
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /**
  * @file numbers.h
- * @brief What the broker has counted of a queue, as cells of a table and as
- * JSON: the last hour by minutes, and how long jobs waited and ran.
+ * @brief The broker's numbers of a queue, as cells of a table and as JSON: the
+ * last hour by minutes, and how long jobs waited and ran.
  *
  * Runs in httpd children, in the thread of the request.
  */
@@ -20,7 +20,8 @@ const spawn_meter_row *spawn_numbers_of(const spawn_meters_answer *all,
 void spawn_numbers_hour(const spawn_meters_answer *all, uint64_t *ret_ended,
                         uint64_t *ret_failed);
 
-/** What a cell has: a picture of the last hour, which is told in words, too. */
+/** The content of a cell: a picture of the last hour, which is told in words,
+ * too. */
 void spawn_numbers_put_hour(spawn_page *page, const spawn_meter_row *row);
 /** Half and 95 of 100 lasted at most so long. */
 void spawn_numbers_put_times(spawn_page *page, const spawn_times *times);

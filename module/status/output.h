@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /**
  * @file output.h
- * @brief What was captured of a job's stdout and stderr.
+ * @brief The captured stdout and stderr of a job.
  *
  * Runs in httpd children, in the thread of the request.
  */

@@ -24,7 +24,7 @@ static uint64_t number(const spawn_message *m, unsigned attr)
 
 /* ---- the sums ---- */
 
-/* What the queues are asked for once, and told twice of. */
+/* The queues are asked for these once, and the page tells them twice. */
 typedef struct {
     spawn_page *page;
     const spawn_meters_answer *numbers;

@@ -2,8 +2,8 @@
 /*
  * Text of anybody in HTML, and the small parts that all views have. Runs in
  * httpd children, in the thread of the request. Must write nothing of a job or
- * of a visitor but through an escape: a job's label is chosen by who may be the
- * one to fear.
+ * of a visitor but through an escape: a job's label may be chosen by an
+ * attacker.
  */
 #include "module/status/page.h"
 

@@ -17,7 +17,8 @@ void spawn_rows_badge(spawn_page *page, const spawn_message *job);
 /** A value of its context, or NULL. */
 const char *spawn_rows_context(const spawn_message *job, const char *name);
 
-/** Head and end of the table. caption: for who does not see what is above. */
+/** Head and end of the table. caption: for a reader that does not see the text
+ * above. */
 void spawn_rows_begin(spawn_page *page, const char *caption);
 void spawn_rows_end(spawn_page *page);
 

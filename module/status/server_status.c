@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * mod_status's page has a part about jobs: how many run, wait and have failed,
- * of each queue; and who does that, or why nobody does. Without mod_status
- * nobody calls it. Runs in httpd children, in the thread of the request. Must
- * not hold the page when the broker does not answer.
+ * of each queue; and which spawner and broker do that, or why there are none.
+ * Without mod_status nobody calls it. Runs in httpd children, in the thread of
+ * the request. Must not hold the page when the broker does not answer.
  */
 #include "module/status/server_status.h"
 

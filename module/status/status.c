@@ -3,7 +3,7 @@
  * SetHandler spawn-status: what was asked for, and in which form. All of it is
  * in the query, so that the page may stand at any address. Runs in httpd
  * children, in the thread of the request. Must send nothing before all of it is
- * there. Who may see it is httpd's own to say (Require).
+ * there. httpd's Require says which visitors may see it.
  */
 #include "module/status/status.h"
 
@@ -38,7 +38,7 @@ static const view views[] = {
     {"jobs", spawn_view_jobs, spawn_view_jobs_json, spawn_view_jobs_csv},
     {"job", spawn_view_job, spawn_view_job_json, NULL}};
 
-/* What is sent as a form; and what is asked before that. */
+/* The view that takes a form, and the one that asks before it. */
 static const view do_act = {"do", spawn_act_do, NULL, NULL};
 static const view ask_act = {"act", spawn_act_ask, NULL, NULL};
 

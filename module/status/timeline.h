@@ -2,7 +2,7 @@
 /**
  * @file timeline.h
  * @brief How long a job, and each attempt at it, waited and ran: as a picture,
- * and as a list for who does not see it.
+ * and as a list for a reader that does not see it.
  *
  * Runs in httpd children, in the thread of the request.
  */

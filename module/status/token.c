@@ -10,8 +10,8 @@
 
 #define LIFE_S 900
 
-/* What the secret is used for, beside what it is for: no other use begins so.
- */
+/* The purpose that is mixed with the secret: no other use of the secret begins
+ * so. */
 #define PURPOSE "mod_spawn status page, form 1"
 
 static const char *token_until(request_rec *r, const char *act,

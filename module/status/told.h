@@ -14,7 +14,7 @@
 void spawn_told_job(spawn_page *page, const char *key,
                     const spawn_message *job);
 
-/** What a JOB says of its progress: nothing when it has said nothing. */
+/** The progress in a JOB: nothing when the job has told none. */
 void spawn_told_progress(spawn_page *page, const spawn_message *job);
 
 /** A QUEUE_STATE, as `spawnctl queues --json` has it. */

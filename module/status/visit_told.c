@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What a visitor is told of his job. Runs in httpd children, in the thread of
- * the request. Must tell nothing that the application did not mean for its
+ * The answers to a visitor about his job. Runs in httpd children, in the thread
+ * of the request. Must tell nothing that the application did not mean for its
  * pages: no argument, account, path or output, and no text of a failure, which
  * may have any of these.
  */

@@ -91,7 +91,7 @@ static unsigned send_signal(long child, int signo)
            || call(SYS_kill, child, signo, 0, 0, 0) == 0;
 }
 
-/* What follows the word, when the text begins with it. */
+/* The text behind the word, when the text begins with it. */
 static const char *after(const char *text, const char *word)
 {
     for (; *word; text++, word++) {

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Apache2::Spawn::Process: the methods that are called often, and the outbox of
- * an object. Runs in callers. What is not plain goes to the Perl method of the
- * same name with a line before it, which says what is wrong. Must leave errno
- * to the caller as it was.
+ * an object. Runs in callers. A call that is not plain goes to the Perl method
+ * of the same name with a line before it, which says what is wrong. Must leave
+ * errno to the caller as it was.
  */
 #define PERL_NO_GET_CONTEXT
 #include "EXTERN.h"
@@ -89,8 +89,8 @@ static SV *pair(pTHX_ int *ret_theirs)
     return own;
 }
 
-/* An object; its socket and the deadline are taken over. What it has is said at
- * _object of the Perl module. */
+/* An object; its socket and the deadline are taken over. Its fields are
+ * described at _object of the Perl module. */
 static SV *object(pTHX_ HV *stash, SV *socket, SV *deadline)
 {
     HV *hv = newHV();

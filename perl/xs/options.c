@@ -541,7 +541,7 @@ static void put_call(pTHX_ spawn_perl_job *job, SV **args, SSize_t count,
         spawn_perl_put_args(aTHX_ job, given);
 }
 
-/* What httpd says of the request that the job is of. */
+/* httpd's values of the request that the job is of. */
 static void put_queue(pTHX_ spawn_perl_job *job)
 {
     const char *queue;

@@ -176,7 +176,7 @@ static void put_end(pTHX_ HV *hv, const spawn_message *m)
         put_number(aTHX_ hv, "signal", m, SPAWN_A_SIGNAL);
 }
 
-/* What is told of a job, and of an attempt at it. */
+/* The fields of a job, and of an attempt at it. */
 static void put_run(pTHX_ HV *hv, const spawn_message *m)
 {
     put_string(aTHX_ hv, "message", m, SPAWN_A_TEXT);

@@ -8,8 +8,8 @@
  * pointer to an interpreter or a Perl value beyond a call; what is kept for the
  * life of the process (the endpoints) holds no Perl data.
  *
- * Whatever must be freed when a Perl exception passes is on Perl's save stack
- * (SAVEDESTRUCTOR_X); the entry functions open and close a scope for it.
+ * Memory that must be freed when a Perl exception passes is on Perl's save
+ * stack (SAVEDESTRUCTOR_X); the entry functions open and close a scope for it.
  */
 #ifndef SPAWN_PERL_H
 #define SPAWN_PERL_H
@@ -57,7 +57,7 @@ typedef struct {
 
 #define SPAWN_PERL_PAIRS 6
 
-/** Who asks for a job. */
+/** The request or script that asks for a job. */
 typedef struct {
     spawn_perl_pair pairs[SPAWN_PERL_PAIRS]; /* of its context */
     unsigned count;
@@ -88,7 +88,7 @@ void spawn_perl_signals_on(const sigset_t *before);
 /* ---- endpoint.c: the brokers that this process talks to ---- */
 
 /**
- * What httpd says of the queue of a job.
+ * httpd's values of the queue of a job.
  * @param request that it is of; NULL: of code without one.
  * @param named the queue that it names; NULL: none.
  * @return its queue; NULL: it may not be used, and text says why.
@@ -255,7 +255,7 @@ AV *spawn_perl_returned(pTHX_ const spawn_message *m, bool objects, SV *job);
 AV *spawn_perl_job_result(pTHX_ SV *self, SV *seconds, SV **options,
                           SSize_t count);
 
-/** What the function says of its progress, as a new hash; NULL: nothing. */
+/** The function's progress, as a new hash; NULL: nothing. */
 SV *spawn_perl_progress(pTHX_ const spawn_message *m);
 
 /* ---- parent.c ---- */
@@ -318,8 +318,8 @@ SV *spawn_perl_cleanup(pTHX_ int endpoint, SV **args, SSize_t count,
 
 /* ---- handle.c: Apache2::Spawn::Job ---- */
 
-/** What resubmit sends again: shared by clones of the object, in several
- * threads, and so must not be changed. */
+/** The data that resubmit sends again: shared by clones of the object, in
+ * several threads, and so must not be changed. */
 typedef struct {
     unsigned references;
     uint32_t wait_ms;
@@ -362,7 +362,7 @@ SV *spawn_perl_wait(pTHX_ SV *self, SV *seconds);
 bool spawn_perl_kill(pTHX_ SV *self, SV *signal);
 /* False: it is not dead. */
 bool spawn_perl_retry(pTHX_ SV *self);
-/** What the function says of its progress, as a new hash; NULL: nothing. */
+/** The function's progress, as a new hash; NULL: nothing. */
 SV *spawn_perl_job_progress(pTHX_ SV *self);
 /** An answer with the job when it is done in time, else NULL; freed when the
  * current Perl scope is left. what names the method in messages. Throws. */

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /**
  * @file outbox.h
- * @brief What is still to be sent to a process that is set up: messages, and
- * the handles that ride on them (Apache2::Spawn::Process::Wire has their form).
+ * @brief The outbox of a process that is set up: messages, and the handles that
+ * ride on them (Apache2::Spawn::Process::Wire has their form).
  *
  * Runs in callers. Knows nothing of Perl. Must not block, and closes no
  * descriptor but those that it owns.
@@ -36,7 +36,7 @@ typedef struct {
     size_t riders_room;
     size_t riders_sent;
     int other;    /* end of the socket, while nobody else has it; -1 */
-    pid_t pid;    /* who may give it to somebody */
+    pid_t pid;    /* the process that may give it to another one */
     bool begun;   /* something has been sent ever */
     bool watched; /* an event loop sends what is here */
     bool closed;  /* nothing more can be sent */

@@ -264,7 +264,8 @@ bool spawn_process_modules(pTHX_ SV **args, SSize_t count)
 
 /* ---- handles ---- */
 
-/* What has a descriptor, and no code of its own that is to be asked. */
+/* A handle that has a descriptor, and no code of its own that is to be asked.
+ */
 static IO *plain_io(pTHX_ SV *sv)
 {
     IO *io;

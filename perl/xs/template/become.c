@@ -4,10 +4,10 @@
  * Runs in the job's process only, and must run no Perl before the last step.
  *
  * A job that was forked for its order tells its process id before anything
- * else: from then on the spawner knows whom it reaps. A spare tells so when it
- * is set up, and before only when the set-up can hang (spares.c). Then come the
- * steps that a program takes, too (common/spawn_child.c); a step that fails is
- * told by its number.
+ * else: from then on the spawner knows whose exit it reaps. A spare tells so
+ * when it is set up, and before only when the set-up can hang (spares.c). Then
+ * come the steps that a program takes, too (common/spawn_child.c); a step that
+ * fails is told by its number.
  */
 #include <errno.h>
 #include <signal.h>
@@ -53,8 +53,9 @@ static void failed(void *arg, spawn_step step, int error)
 }
 
 /* The spawner moves us to our cgroup when it has heard of us, and then sends
- * SIGCONT. What a function forks before that would be outside of its limits. A
- * spawner of an older release sends nothing, and moves us all the same. */
+ * SIGCONT. A process that a function forks before that would be outside of its
+ * limits. A spawner of an older release sends nothing, and moves us all the
+ * same. */
 static int tell_and_wait_for_cgroup(const reporter *r)
 {
     const struct timespec most = {.tv_sec = CGROUP_WAIT_S};

@@ -5,9 +5,9 @@
  * template while it rehearses, without a board then.
  *
  * In C since Perl code that does this touches some fifty pages, which a job has
- * to copy. Whatever is not the common case (a module to load, a function that
- * is not defined, values that cannot travel, an exception) is left to
- * Template::Run and Template::Value, which say what is wrong with it.
+ * to copy. An uncommon case (a module to load, a function that is not defined,
+ * values that cannot travel, an exception) is left to Template::Run and
+ * Template::Value, which say what is wrong with it.
  *
  * Must never run a call twice, nor put a result in a process that the function
  * has forked.

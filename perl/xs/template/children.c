@@ -98,8 +98,8 @@ static bool is_other(pid_t pid)
     return by_pid(pid) != NULL;
 }
 
-/* Its processes outside of its group. What is known of one is not remembered:
- * code of the site may reap it. */
+/* Its processes outside of its group. The look at one is not remembered: code
+ * of the site may reap it. */
 static spawn_tree tree_of(const child *c)
 {
     return (spawn_tree){.mark = c->mark,

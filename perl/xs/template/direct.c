@@ -153,7 +153,7 @@ static bool is_ours(const spawn_attr *a)
     return a->id != SPAWN_A_ARGS && a->id != SPAWN_A_REPLY;
 }
 
-/* What the broker needs to know of an order. False: it is too big. */
+/* The part of an order that the broker needs to know. False: it is too big. */
 static bool note(const spawn_packet *p, const spawn_message *m,
                  spawn_slate_call *ret)
 {
@@ -188,9 +188,9 @@ static bool hung_up(int fd)
     return poll(&p, 1, 0) > 0 && (p.revents & (POLLHUP | POLLRDHUP | POLLERR));
 }
 
-/* What the caller has left behind must not begin. Its caller closes its end
- * first and asks the broker then, which looks at the slate; so the slate says
- * that the call runs first, and then we look at that end. */
+/* A call that the caller has left behind must not begin. Its caller closes its
+ * end first and asks the broker then, which looks at the slate; so the slate
+ * says that the call runs first, and then we look at that end. */
 static bool may_run(int fd, const spawn_slate_call *call)
 {
     if (!spawn_slate_begins(slate, call))
@@ -287,7 +287,7 @@ bool spawn_direct_is_over(void)
     return slate && over;
 }
 
-/* What has come since is not taken; what comes later cannot be sent. */
+/* A call that has come since is not taken; a later one cannot be sent. */
 static void refuse_rest(int fd)
 {
     spawn_packet packet;

@@ -13,9 +13,9 @@
  * nearest subreaper. Handlers before and after a fork that run in the helper
  * lock and unlock what is ours.
  *
- * What a process loses by being forked from a process that shares its memory,
- * and the library does not renew, is renewed here: the notice of the CPU that
- * it runs on (rseq).
+ * A process that is forked from a process that shares its memory loses the
+ * notice of the CPU that it runs on (rseq), which the library does not renew:
+ * it is renewed here.
  */
 #include <errno.h>
 #include <signal.h>

@@ -4,12 +4,12 @@
  * private and copy-on-write as it was. Runs in a template with one thread,
  * once, before it serves.
  *
- * A piece is copied into the file, then the file is mapped over the piece. What
- * is written to the piece between these two calls is lost. So nothing may write
- * there: signals are blocked, there is no other thread, and between the calls
- * this file makes no other one: no malloc, no stdio, nothing that sets errno
- * (which lies in memory that is moved, too). What it needs for itself is on its
- * stack, which stays, and in shared memory, which is never moved.
+ * A piece is copied into the file, then the file is mapped over the piece.
+ * Bytes that are written to the piece between these two calls are lost. So
+ * nothing may write there: signals are blocked, there is no other thread, and
+ * between the calls this file makes no other one: no malloc, no stdio, nothing
+ * that sets errno (which lies in memory that is moved, too). Its own variables
+ * are on its stack, which stays, and in shared memory, which is never moved.
  */
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE
@@ -171,9 +171,9 @@ static bool is_beside(const area *a, const area *next)
     return a->to == next->from && a->rights == next->rights;
 }
 
-/* What lies side by side in the file, too, is one area, and each area less
- * makes a fork and its end cheaper. What would stay alone is left where it
- * is. */
+/* Pieces that lie side by side in the file, too, are one area, and each area
+ * less makes a fork and its end cheaper. A piece that would stay alone is left
+ * where it is. */
 static void leave_alone(plan *p)
 {
     size_t i, count = 0;
@@ -269,7 +269,7 @@ static size_t look(plan *p, const area *a, uintptr_t from)
     return n > 0 ? (size_t)n / sizeof(p->state[0]) : 0;
 }
 
-/* What was touched, in runs between gaps. */
+/* The touched pages, in runs between gaps. */
 static void move_touched(plan *p, const area *a)
 {
     uintptr_t at = a->from, begin = 0, end = 0; /* of the run; end 0: none */
@@ -572,7 +572,7 @@ void spawn_template_settle_memory(unsigned how, char *why, size_t room)
 
 /* ---- how much there is ---- */
 
-/* What is frozen counts whole, whether this process has looked at it or not. */
+/* Frozen memory counts whole, whether this process has looked at it or not. */
 static bool add(const spawn_area *a, void *arg)
 {
     uint64_t *sum = arg;

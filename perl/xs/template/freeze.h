@@ -17,8 +17,8 @@
 #include "common/spawn_proto.h"
 
 /**
- * Freeze this process's memory, or make it huge pages. Whatever fails leaves
- * memory as it is.
+ * Freeze this process's memory, or make it huge pages. A failure leaves memory
+ * as it is.
  *
  * @param how SPAWN_MEMORY_
  * @param why the part that could not be done, and why; else "".
@@ -33,8 +33,8 @@ bool spawn_template_malloc_is_ours(const char **ret_name);
  * was forked from it. */
 uint64_t spawn_template_frozen(void);
 
-/** Has this process more than so many bytes resident? What it shares with its
- * template counts. */
+/** Has this process more than so many bytes resident? Memory that it shares
+ * with its template counts. */
 bool spawn_template_is_bigger(uint64_t bytes);
 
 #endif

@@ -2,11 +2,11 @@
 /*
  * Gives jobs fresh memory. Runs in a template, once, when all is loaded.
  *
- * What was freed while modules were loaded lies in small pieces all over the
- * memory, and whoever allocates gets them one after another. Each piece that a
- * job takes is on a page of its own, which it has to copy. So what is free is
- * used up here: from then on what is allocated lies side by side. It costs no
- * memory that a job would not copy, too.
+ * Memory that was freed while modules were loaded lies in small pieces all
+ * over, and each allocation gets one after another. Each piece that a job takes
+ * is on a page of its own, which it has to copy. So what is free is used up
+ * here: from then on what is allocated lies side by side. It costs no memory
+ * that a job would not copy, too.
  */
 #include <stdlib.h>
 

@@ -4,7 +4,7 @@
  * once, when it is frozen and before it serves; the last function in jobs.
  *
  * A fork copies page tables only of areas with pages of their own (anonymous
- * ones), and then all entries. What it does not copy a job finds by a page
+ * ones), and then all entries. A job finds a page that was not copied by a page
  * fault, which maps the 16 pages around, and these are removed again when it
  * ends. So the least is: each area that jobs use has a page of its own, and the
  * template has entries of just those pages that jobs touch.
@@ -193,7 +193,7 @@ static int advise(uintptr_t page, size_t size, int advice)
     return (int)spawn_raw(SYS_madvise, (long)page, (long)size, advice, 0, 0);
 }
 
-/* What was written stays: it is no page of the file. */
+/* A page that was written to stays: it is no page of the file. */
 static void take_entry(area *a, uintptr_t page, uint64_t state)
 {
     if (a->touched && (state & OF_FILE))
@@ -211,7 +211,7 @@ static bool is_hot(uintptr_t page)
     return false;
 }
 
-/* What the template itself touches for a job. */
+/* The pages that the template itself touches for a job. */
 static void note_own_page(area *a, uintptr_t page, uint64_t state)
 {
     (void)state;

@@ -13,8 +13,8 @@
 #include <stdbool.h>
 
 /**
- * Find out which pages a job touches, and arrange memory accordingly. Whatever
- * fails leaves memory as it is, at the cost of page faults.
+ * Find out which pages a job touches, and arrange memory accordingly. A failure
+ * leaves memory as it is, at the cost of page faults.
  *
  * @param probe runs a job of nothing in a process that is forked from this one,
  * which calls spawn_hot_note as its last, and returns when that process has

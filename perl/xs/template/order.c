@@ -11,7 +11,7 @@
 
 #include "perl/xs/template/template.h"
 
-/* What was made for the call that runs, or undef. */
+/* The object of the call that runs, or undef. */
 #define CURRENT "Apache2::Spawn::Current::current"
 
 static struct {

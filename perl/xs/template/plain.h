@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /**
  * @file plain.h
- * @brief What needs no perl: calls that come past the broker, while it lends
- * this worker (docs/leases.md), and what these need of a worker.
+ * @brief The part of a worker that needs no perl: calls that come past the
+ * broker, while it lends this worker (docs/leases.md), and the worker's
+ * functions for them.
  *
  * Runs in templates and in what they fork. template.h has the rest.
  */

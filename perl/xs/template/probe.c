@@ -25,7 +25,7 @@
 
 #define WAIT 2000 /* ms */
 
-/* What the order needs, and what we keep of it. */
+/* The things that the order needs, and those that we keep of it. */
 typedef struct {
     int spare[2]; /* a socket: ours, the spare's */
     int link[2];  /* a socket: what the job tells is not read */
@@ -109,8 +109,8 @@ static void close_all(things *t)
     }
 }
 
-/* What it has copies of is made before it is forked; what shows its end,
- * after. */
+/* Its ends that the job copies are made before the fork; those that show its
+ * end, after it. */
 static pid_t fork_it(pTHX_ things *t, bool own)
 {
     pid_t pid;

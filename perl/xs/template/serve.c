@@ -123,9 +123,9 @@ static int cut_order(int link, int error)
     return rv < 0 ? rv : 1;
 }
 
-/* What is not understood. Another template takes the place of one that leaves,
- * whose jobs are not its children. One whose children they are has to go on: it
- * may be a newer spawner's. */
+/* A message that is not understood. Another template takes the place of one
+ * that leaves, whose jobs are not its children. One whose children they are has
+ * to go on: it may be a newer spawner's. */
 static int not_understood(bool own, int error)
 {
     return own ? 1 : error;
@@ -187,8 +187,8 @@ int spawn_template_ready(pTHX_ int link, bool own, unsigned how,
     if (!own)
         spawn_template_fork_begin();
     spawn_template_settle_memory(how, why, sizeof(why));
-    /* What is touched now has page tables, which forks copy; else each job
-     * would find these pages in the file, one fault after the other. */
+    /* Pages that are touched now have page tables, which forks copy; else each
+     * job would find these pages in the file, one fault after the other. */
     if (spawn_template_frozen()) {
         spawn_template_warm_up(aTHX);
         spawn_template_probe(own);
@@ -199,7 +199,7 @@ int spawn_template_ready(pTHX_ int link, bool own, unsigned how,
     return spawn_template_tell_preloaded(link, SPAWN_E_OK, text, (size_t)n);
 }
 
-/* The spawner has gone, and who is left are workers. Those without a call leave
+/* The spawner has gone, and only workers are left. Those without a call leave
  * at once, unless somebody has stopped them, or an END block hangs: then they
  * end with us (worker.c), and calls that run go on without us. */
 static bool may_leave_workers(int64_t gone_at)

@@ -8,11 +8,11 @@
  * A spare is a job's process like any other, only early: it serves one order or
  * none. It has a socket whose other end the template has, and a pidfd of the
  * template, and nothing else that the template has: when that end is closed or
- * the template has ended, the spare ends. (The end alone would not do: who
- * hangs in a handler of the fork has a copy.) An order is given to it whole,
- * with the link. When it is set up it tells so to the spawner, and to us. The
- * spawner is told of one that has not done so soon; when that one ends, it has
- * not run, and the spawner has the order started again.
+ * the template has ended, the spare ends. (The end alone would not do: a
+ * process that hangs in a handler of the fork has a copy.) An order is given to
+ * it whole, with the link. When it is set up it tells so to the spawner, and to
+ * us. The spawner is told of one that has not done so soon; when that one ends,
+ * it has not run, and the spawner has the order started again.
  *
  * Must not hold up an order: spares are forked when none waits.
  */
@@ -125,7 +125,7 @@ static void end(unsigned i)
     drop(i);
 }
 
-/* What is set up has told the spawner who it is. Of others we tell. */
+/* A spare that is set up has told the spawner of itself. Of others we tell. */
 static int settle_one(int link)
 {
     busy g = given[0];
@@ -340,7 +340,7 @@ static int send_order(const spare *s, int link, const spawn_packet *packet)
                              packet->fds_count + 1);
 }
 
-/* Our own child's process is told by who adds it to the children. */
+/* Our own child's process is told by the code that adds it to the children. */
 static void note_given(int link, const spare *s, const spawn_message *order)
 {
     busy *g;
@@ -433,8 +433,8 @@ static void close_all_but(int fd)
     (void)spawn_os_close_from(second + 1);
 }
 
-/* What does not depend on the order. Whatever fails here fails again in the
- * job's own set-up, and is told then. */
+/* The part of the set-up that does not depend on the order. A step that fails
+ * here fails again in the job's own set-up, and is told then. */
 static void prepare(pTHX_ int fd)
 {
     sigset_t none;

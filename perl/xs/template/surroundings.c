@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What Perl sees around a job: %ENV, $0, $^T, the standard handles. Runs in the
- * forked job only, before its Perl code, and in its template, which prepares
- * it. In C since each value that is made costs pages that are copied: most of
- * %ENV is right already, and what is not finds room.
+ * The surroundings of a job as Perl sees them: %ENV, $0, $^T, the standard
+ * handles. Runs in the forked job only, before its Perl code, and in its
+ * template, which prepares it. In C since each value that is made costs pages
+ * that are copied: most of %ENV is right already, and what is not finds room.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -111,8 +111,9 @@ static bool is_in_c(const char *entry)
     return false;
 }
 
-/* What the job's programs get. It differs from %ENV where a library has set a
- * variable in C, or code has put another hash in the place of %ENV. */
+/* The environment of the job's programs. It differs from %ENV where a library
+ * has set a variable in C, or code has put another hash in the place of %ENV.
+ */
 static void set_c_environment(pTHX_ const spawn_attr *a)
 {
     const char *entry = NULL;

@@ -112,7 +112,7 @@ void spawn_template_child_forget(const spawn_message *m);
 void spawn_template_become(pTHX_ int link, const spawn_message *order,
                            const int *fds, int spare) __attribute__((noreturn));
 
-/** What becomes of signals that a template ignores. */
+/** The handling of signals that a template ignores. */
 void spawn_template_not_for_us(void (*to)(int));
 
 /* ---- spares.c: clones that wait for an order ---- */
@@ -120,7 +120,8 @@ void spawn_template_not_for_us(void (*to)(int));
 /** Before the first order. most: that are kept at once; 0: none. own: as for
  * spawn_template_serve. */
 void spawn_spares_begin(unsigned most, bool own);
-/** What to poll for, into room for SPAWN_SPARES_MAX; returns how many. */
+/** The descriptors to poll, into room for SPAWN_SPARES_MAX; returns how many.
+ */
 unsigned spawn_spares_watch(struct pollfd *into);
 /** Look at what poll has found. */
 void spawn_spares_look(const struct pollfd *found, unsigned count);
@@ -161,7 +162,7 @@ void spawn_template_get_ready(pTHX_ int link);
 
 /**
  * After that: arrange the memory (SPAWN_MEMORY_) and tell the spawner that we
- * are ready. Whatever runs between this and the first order makes memory that
+ * are ready. Code that runs between this and the first order makes memory that
  * each job's fork has to copy.
  * @param weight what was loaded, for the log. 0 or a negative errno.
  */

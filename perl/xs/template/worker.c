@@ -231,8 +231,8 @@ static void restore_environment(pTHX)
     (void)call_pv(SPAWN_TEMPLATE_ENVIRONMENT, G_VOID | G_DISCARD);
 }
 
-/* It has ended: tell whom it came from. 0 or a negative errno: the link cannot
- * be used. */
+/* It has ended: tell the process that it came from. 0 or a negative errno: the
+ * link cannot be used. */
 static int ended(int link, int from, const spawn_message *call, bool last)
 {
     uint64_t usage[SPAWN_RU_COUNT];
