@@ -122,10 +122,16 @@ sub noticed {
     return;
 }
 
-# What a test started ends with it: also, where there can be a namespace for it,
-# what has made a session of its own. The first process there is a shell: no limit
-# ends a first process.
-my @alone = $< == 0 ? (qw(unshare --pid --fork --kill-child --mount-proc sh -c), '"$@"; exit $?', 'sh') : ();
+# All that a test started ends with it: also, where there can be a namespace for it,
+# a process that has made a session of its own. The files of a test that was ended go
+# with its /tmp, unless the build is in there. The first process in the namespace is
+# a shell: no limit ends a first process.
+sub _alone {
+    my ($self) = @_;
+    return if $< != 0;
+    my $tmp = $self->{dir} =~ m{^/tmp/} ? '' : 'mount -t tmpfs -o mode=1777 tmpfs /tmp && ';
+    return (qw(unshare --pid --fork --kill-child --mount-proc sh -c), $tmp . '"$@"; exit $?', 'sh');
+}
 
 # In this place and with this fault; it is ended at its first failure. Whether it
 # hung and was ended stands in hung() then.
@@ -136,7 +142,7 @@ sub passes {
     my ($self, $place, $number, $test) = @_;
     my $build = $self->_build($place);
     my $cpu = CPU + 2 * POSIX::ceil($test->{took} || 0);
-    my @command = ('prlimit', "--cpu=$cpu:", @alone, $test->{unit} ? split(/ /, "$build/$test->{command}") : ("$self->{tree}/t/run", "$self->{tree}/$test->{command}"));
+    my @command = ('prlimit', "--cpu=$cpu:", $self->_alone, $test->{unit} ? split(/ /, "$build/$test->{command}") : ("$self->{tree}/t/run", "$self->{tree}/$test->{command}"));
     open my $which, '>', "$build/mod_spawn/mutant" or die "$build: $!\n";
     print {$which} $number;
     close $which or die "$build: $!\n";
