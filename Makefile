@@ -169,18 +169,20 @@ CLIENT := $(call objects,shared,$(CLIENT_C))
 
 # ---- the spawner: static, so that it is small and forks fast ----
 
+# At an address of its own in each start, since it is root and reads what others send.
+# STATIC=-static is for a C library that has no parts for that.
 ifeq ($(SAN),)
-STATIC := -static
+STATIC ?= -static-pie
 endif
 
 $(B)/mod_spawn/spawner: $(call objects,static,$(COMMON_C) $(SPAWNER_C))
 	@mkdir -p $(@D)
-	$(call does,LD,$@)$(LINK) $(STATIC) -o $@ $^
+	$(call does,LD,$@)$(LINK) $(STATIC) -Wl,-z,relro,-z,now -o $@ $^
 	@chmod 755 $@
 
 $(B)/static/%.o: %.c
 	@mkdir -p $(@D)
-	$(call does,CC,$<)$(COMPILE) -c -o $@ $<
+	$(call does,CC,$<)$(COMPILE) -fPIE -c -o $@ $<
 
 # ---- the broker: httpd's User executes it, whatever the umask of who builds ----
 
