@@ -51,12 +51,14 @@ sub best {
 }
 
 # The first figure in parts of the second: the ratio of their medians, and the
-# least and the biggest of the rounds' own.
+# least and the biggest of the rounds' own. A round in which the second did nothing
+# has none.
 sub ratio {
     my ($self, $one, $other) = @_;
     return my $none if !$one || !$other || !$other->{median};
     my $last = (sort { $a <=> $b } $#{ $one->{rounds} }, $#{ $other->{rounds} })[0];
-    my @each = sort { $a <=> $b } map { $one->{rounds}[$_] / $other->{rounds}[$_] } 0 .. $last;
+    my @each = sort { $a <=> $b } map { $one->{rounds}[$_] / $other->{rounds}[$_] }
+        grep { $other->{rounds}[$_] } 0 .. $last;
     return { median => $one->{median} / $other->{median}, min => $each[0], max => $each[-1] };
 }
 
