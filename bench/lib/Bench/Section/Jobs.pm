@@ -133,7 +133,7 @@ sub _minion {
     $bench->note('way minion', $name);
     my $beside = $bench->beside;
     my $url = $beside ? $beside->within(sub { Bench::Minion::start($bench->temp) }) : Bench::Minion::start($bench->temp);
-    my $count = $bench->either(100, 40);
+    my $count = $bench->either(400, 40);
     return map {
         my ($what, $task) = @{$_};
         sub {
