@@ -152,6 +152,7 @@ sub write {    ## no critic (ProhibitBuiltinHomonyms)
         quick => $self->{quick} ? JSON::PP::true() : JSON::PP::false(),
         machine => _machine(),
         commit => _commit(),
+        date => POSIX::strftime('%Y-%m-%d', gmtime),
         notes => $self->{notes},
         skipped => $self->{skipped},
         figures => \@figures,
