@@ -2,7 +2,7 @@
 #
 #   make run      install what is missing, build, and start the example site
 #   make test     install what is missing, build, and run every test
-#   make bench    the same, and measure: some 10 minutes; QUICK=1: one
+#   make bench    the same, and measure: at most 12 minutes; QUICK=1: one
 #   make          build only
 #   make install  the module where apxs says, Perl's where perl says, the rest
 #                 below PREFIX (/usr/local); DESTDIR is put before all of them
@@ -472,14 +472,16 @@ $(B)/t/mod_capi.so: $(B)/module/t/probe/mod_capi.o
 
 # ---- what the benchmarks run beside httpd and as jobs ----
 
-bench-programs: $(patsubst %,$(B)/bench/%,handed load message peer recorded start starter sleeper spin stamp tiny)
+bench-programs: $(patsubst %,$(B)/bench/%,fork_frozen handed load message peer recorded start starter sleeper spin stamp tiny)
 
 $(B)/bench/start $(B)/bench/starter $(B)/bench/sleeper $(B)/bench/spin $(B)/bench/stamp $(B)/bench/tiny: BENCH_STATIC := -static
-$(B)/bench/recorded: BENCH_LIBS := -Wl,--no-as-needed -lsqlite3
+$(B)/bench/recorded: BENCH_LIBS := -lsqlite3
+$(B)/bench/fork_frozen: BENCH_FLAGS = $(PERLCC)
+$(B)/bench/fork_frozen: BENCH_LIBS = $(shell $(PERL) -MExtUtils::Embed -e ldopts)
 
 $(B)/bench/%: bench/c/%.c
 	@mkdir -p $(@D)
-	$(call does,CC,$<)$(COMPILE) $(LDFLAGS) $(BENCH_STATIC) $(BENCH_LIBS) -o $@ $<
+	$(call does,CC,$<)$(COMPILE) $(BENCH_FLAGS) $(LDFLAGS) $(BENCH_STATIC) -o $@ $< $(BENCH_LIBS)
 	@chmod 755 $@
 
 # ---- fuzzing: libFuzzer on the parsers ----

@@ -17,47 +17,22 @@ use lib "$FindBin::Bin/../lib", "$FindBin::Bin/../../t/lib";
 use POSIX ();
 use Socket qw(AF_UNIX PF_UNSPEC SOCK_SEQPACKET);
 
-use Bench::Calls qw(now told);
+use Bench::Calls qw(now);
+use Bench::CallsHanded ();
 
-my (undef, $in_flight, $seconds, $gap) = @ARGV;
-my (@callers, @told);
-
-# A caller is a small process: it is forked before this one grows. It starts when
-# it is told to, and says at its end how long each call took.
-sub caller_of {
-    my ($socket, $out) = @_;
-    sysread $socket, my $go, 1;
-    my $end = now() + $seconds;
-    while ((my $from = now()) < $end) {
-        syswrite $socket, 'x';
-        sysread $socket, my $answer, 100;
-        die "a call gave another value\n" if $answer ne 'x';
-        print {$out} now() - $from, "\n";
-        select undef, undef, undef, $gap if $gap;    ## no critic (ProhibitSleepViaSelect)
-    }
-    close $out;
-    POSIX::_exit(0);
-}
-
-for (1 .. $in_flight) {
+my $all = Bench::CallsHanded->new;
+my @callers;
+for (1 .. $all->in_flight) {
     socketpair my $ours, my $theirs, AF_UNIX, SOCK_SEQPACKET, PF_UNSPEC or die "socketpair: $!\n";
-    pipe my $in, my $out or die "pipe: $!\n";
-    my $pid = fork;
-    defined $pid or die "fork: $!\n";
-    if ($pid == 0) {
-        close $_ for $ours, @callers;
-        caller_of($theirs, $out);
-    }
-    close $_ for $theirs, $out;
     push @callers, $ours;
-    push @told, $in;
+    $all->add(sub { close $_ for @callers; return $theirs });
 }
 
 Bench::Calls::begin();
 open my $record, '>', '/dev/null' or die "/dev/null: $!\n";
 my ($there, $running) = ('', 0);
 vec($there, fileno $_, 1) = 1 for @callers;
-syswrite $_, 'g' for @callers;
+$all->start;
 while (@callers) {
     my $found = $there;
     select $found, undef, undef, $running ? 0.001 : undef;
@@ -81,4 +56,4 @@ while (@callers) {
     }
 }
 1 while waitpid(-1, 0) > 0;
-told(map { my $in = $_; map { chomp; $_ } <$in> } @told);
+$all->told_by_all;

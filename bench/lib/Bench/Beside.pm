@@ -15,7 +15,7 @@ use POSIX ();
 use Bench::Cpu ();
 use SpawnTest ();
 
-our @EXPORT_OK = qw(program output peer starter begin end_peers load);
+our @EXPORT_OK = qw(program output peer starter forker begin end_peers load);
 
 my @peers;
 
@@ -63,10 +63,17 @@ sub starter {
     return _listens($path, program('starter'), $path, $httpd->uid, $httpd->gid);
 }
 
+# forker($path, $megabytes): starts a process of this size that forks itself for each
+# Perl call; the path.
+sub forker {
+    my ($path, $megabytes) = @_;
+    return _listens($path, program('fork_frozen'), $megabytes, SpawnTest::root_dir() . '/bench/lib', $path);
+}
+
 sub _listens {
     my ($path, @argv) = @_;
     begin(@argv);
-    SpawnTest::wait_until(sub { -S $path }, 10) or die "$path: nobody listens there\n";
+    SpawnTest::wait_until(sub { -S $path }, 30) or die "$path: nobody listens there\n";
     return $path;
 }
 

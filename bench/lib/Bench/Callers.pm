@@ -12,6 +12,7 @@ use strict;
 use warnings;
 
 use POSIX ();
+use Socket qw(AF_UNIX SOCK_SEQPACKET pack_sockaddr_un);
 
 use Bench::Ways ();
 
@@ -35,6 +36,10 @@ my %caller = (
         name => 'AnyEvent::Fork in the handler',
         need => [ 'AnyEvent', 'AnyEvent::Fork' ],
         prepare => \&_anyevent_fork,
+    },
+    frozen => {
+        name => 'limit: a frozen Perl in C that forks, no record',
+        prepare => \&_frozen,
     },
     fork => {
         name => 'fork in the handler',
@@ -92,6 +97,18 @@ sub _gearman {
         my $got = $client->do_task('echo', $_[0]);
         die "gearman: no answer\n" if !defined $got;
         return ${$got};
+    };
+}
+
+# server: where bench/c/fork_frozen.c listens
+sub _frozen {
+    my ($in) = @_;
+    socket my $socket, AF_UNIX, SOCK_SEQPACKET, 0 or die "socket: $!\n";
+    connect $socket, pack_sockaddr_un($in->{server}) or die "$in->{server}: $!\n";
+    return sub {
+        send $socket, $_[0], 0 or die "send: $!\n";
+        defined recv $socket, my $answer, 100, 0 or die "recv: $!\n";
+        return $answer;
     };
 }
 

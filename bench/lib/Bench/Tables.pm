@@ -143,7 +143,7 @@ sub _workers {
 sub _site {
     my ($results) = @_;
     my @all = @{ _ways($results, 'site') };
-    my %call = map { $_ => 1 } qw(none spawn anyevent_fork);
+    my %call = map { $_ => 1 } qw(none frozen spawn anyevent_fork);
     my @programs = grep { !$call{ $_->[1] } } @all;
     my @calls = grep { $call{ $_->[1] } } @all;
     my $rate = Bench::Results::shown($results->section('site')->{notes}{rate});

@@ -10,7 +10,7 @@ package Bench::Section::Site;
 use strict;
 use warnings;
 
-use Bench::Beside qw(program output load starter end_peers);
+use Bench::Beside qw(program output load starter forker end_peers);
 use Bench::Callers ();
 use Bench::Cpu ();
 use Bench::Httpd ();
@@ -124,7 +124,8 @@ sub _calls {
     $httpd->{conf} .= "SpawnTemplate site exec inc=$inc require=$file\n";
     $httpd->start;
     $httpd->wait_for_children;
-    my %takes = (none => {}, spawn => { template => 'site' }, anyevent_fork => { megabytes => TEMPLATE_MB });
+    my $server = forker($bench->temp . '/site-calls', TEMPLATE_MB);
+    my %takes = (none => {}, frozen => { server => $server }, spawn => { template => 'site' }, anyevent_fork => { megabytes => TEMPLATE_MB });
     my @cases;
     for my $by (sort keys %takes) {
         if (my $why = Bench::Callers::missing($by)) {
@@ -139,6 +140,7 @@ sub _calls {
     }
     $bench->rounds($bench->either(3, 1), @cases);
     $httpd->clean;
+    end_peers();
     return;
 }
 
