@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The machine's limit, from C: how long a bare message to a peer holds the
- * sender, one way and with its answer.
+ * sender, one way, with its answer, or as a job that is made, checked, kept and
+ * answered.
  *
- *   message PATH one_way|answered COUNT GAP_US BURST
+ *   message PATH one_way|answered|job COUNT GAP_US BURST
  *
  * prints the times, in ns, a line each. Runs beside httpd, alone.
  */
@@ -16,23 +17,28 @@
 #include <unistd.h>
 
 #include "bench/c/bare.h"
+#include "bench/c/job.h"
 
 int main(int argc, char **argv)
 {
+    static char program[] = "/bin/true";
+    char *words[] = {program, NULL};
     struct sockaddr_un to = {.sun_family = AF_UNIX};
-    char message[BARE_SIZE] = {0}, answer[BARE_ANSWER];
+    _Alignas(struct job) char message[BARE_SIZE] = {0};
+    char answer[BARE_ANSWER];
     long count, gap, burst, i;
     int64_t *took;
-    bool ask;
+    bool ask, job;
     int fd;
 
     if (argc != 6 || strlen(argv[1]) >= sizeof(to.sun_path)) {
-        (void)fprintf(stderr, "usage: message PATH one_way|answered COUNT "
-                              "GAP_US BURST\n");
+        (void)fprintf(stderr, "usage: message PATH one_way|answered|job "
+                              "COUNT GAP_US BURST\n");
         return 2;
     }
     (void)strcpy(to.sun_path, argv[1]);
-    ask = strcmp(argv[2], "answered") == 0;
+    job = strcmp(argv[2], "job") == 0;
+    ask = job || strcmp(argv[2], "answered") == 0;
     count = strtol(argv[3], NULL, 10);
     gap = strtol(argv[4], NULL, 10);
     burst = strtol(argv[5], NULL, 10);
@@ -50,7 +56,8 @@ int main(int argc, char **argv)
         if (i % burst == 0)
             (void)usleep((useconds_t)gap);
         from = now_ns();
-        if (send(fd, message, sizeof(message), 0) < 0
+        if ((job && !job_write(message, "default", words))
+            || send(fd, message, sizeof(message), 0) < 0
             || (ask && recv(fd, answer, sizeof(answer), 0) <= 0)) {
             perror("message");
             return 1;

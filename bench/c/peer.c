@@ -8,7 +8,8 @@
  *   peer PATH NEXT       passes each message on to the peer at NEXT, and its
  * answer back: the least that a process in between costs
  *
- * Runs beside httpd. Must never look into a message further than one byte.
+ * Runs beside httpd. Must never look into a message further than one byte,
+ * unless it is a job, which it checks and keeps before it answers.
  */
 #include <signal.h>
 #include <stdbool.h>
@@ -21,6 +22,7 @@
 #include <unistd.h>
 
 #include "bench/c/bare.h"
+#include "bench/c/job.h"
 
 static int meet(const char *path)
 {
@@ -54,10 +56,18 @@ static void pass_on(int fd, int next)
 
 static void serve(int fd)
 {
-    char message[BARE_SIZE];
+    _Alignas(struct job) char message[BARE_SIZE];
+    ssize_t length;
 
-    while (recv(fd, message, sizeof(message), 0) > 0) {
-        if (message[0] == BARE_ASK && send(fd, message, BARE_ANSWER, 0) < 0)
+    while ((length = recv(fd, message, sizeof(message), 0)) > 0) {
+        bool ask = message[0] == BARE_ASK;
+
+        if (message[0] == BARE_JOB) {
+            ask = true;
+            if (!job_keep(message, (size_t)length))
+                break;
+        }
+        if (ask && send(fd, message, BARE_ANSWER, 0) < 0)
             break;
     }
     _exit(0);

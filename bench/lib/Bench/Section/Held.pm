@@ -60,7 +60,7 @@ sub _alone {
     my (@cases, @httpds);
     for my $place (sort keys %places) {
         my $peer = peer($bench->temp . "/peer-$place", $places{$place}[1]);
-        push @cases, map { _from_c($bench, $place, $places{$place}[0], $peer, $_) } qw(one_way answered);
+        push @cases, map { _from_c($bench, $place, $places{$place}[0], $peer, $_) } qw(one_way answered job);
         for my $size ($place eq 'free' ? _sizes($bench) : 20) {
             my $httpd = Bench::Httpd->new(megabytes => $size, peer => $peer, conf => $conf)->start;
             push @httpds, $httpd;
