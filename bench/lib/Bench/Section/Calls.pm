@@ -2,7 +2,8 @@
 #
 # Section 3: calls of Perl functions, a process forked for each from templates of
 # several sizes, one and four in flight and spaced, against AnyEvent::Fork and a bare
-# fork of a Perl of that size; their CPU time; and the memory of one more call. A quick
+# fork of a Perl of that size; their CPU time; and the memory of one more call. The
+# templates are of the kind exec; with four in flight, of the kind parent too. A quick
 # run leaves out some. Runs in bench/run.
 
 package Bench::Section::Calls;
@@ -40,11 +41,16 @@ sub run {
     $httpd->start;
     $httpd->wait_for_children;
     my @programs = _programs($bench);
-    my @cases;
+    my (@cases, @parents);
     for my $size (SIZES) {
+        if (!$bench->{quick} || $size == 100) {
+            push @parents, _parent($bench, $size);
+            my @case = ($bench, $parents[-1], $size, 4);
+            push @cases, map { my $kind = $_; sub { _call(@case, $kind, "parent_$kind") } } qw(shared frozen);
+        }
         for my $form (sort keys %form) {
             next if $bench->{quick} && ($size == 500 && $form ne '1' || $size == 100 && $form eq 'spaced');
-            push @cases, sub { _call($bench, $httpd, $size, $form) };
+            push @cases, sub { _call($bench, $httpd, $size, $form, "t$size", 'call') };
             for my $program (@programs) {
                 # its fork copies page tables: above 10 MB it is no limit of a frozen template's
                 next if $program eq 'fork_handed' && $size != 10;
@@ -60,8 +66,21 @@ sub run {
     for my $round (1 .. $bench->either(3, 1)) {
         _memory($bench, $httpd, $_, $round) for SIZES;
     }
-    $httpd->clean;
+    $_->clean for $httpd, @parents;
     return;
+}
+
+# An httpd whose parent has this size, with a template of the kind parent as httpd has
+# it by itself, and a frozen one.
+sub _parent {
+    my ($bench, $size) = @_;
+    my $httpd = Bench::Httpd->new(children => 4, usage => $bench->usage);
+    my $file = $httpd->file("grow$size.pl", "use Bench::Work; Bench::Work::grow($size); 1;\n");
+    $httpd->{conf} .= "PerlRequire $file\nSpawnTemplate shared parent\nSpawnTemplate frozen parent memory=frozen\n";
+    $httpd->start;
+    $httpd->wait_for_children;
+    $bench->note("way parent_$_", "call, template parent, $_") for qw(shared frozen);
+    return $httpd;
 }
 
 sub _seconds { return $_[0]->either(0.35, 0.12) }
@@ -80,14 +99,14 @@ sub tell_calls {
 }
 
 sub _call {
-    my ($bench, $httpd, $size, $form) = @_;
+    my ($bench, $httpd, $size, $form, $template, $way) = @_;
     my ($callers, $gap) = @{ $form{$form} };
-    my %how = (by => 'spawn', warm_up => WARM_UP, template => "t$size", seconds => _seconds($bench), gap => $gap || 0);
+    my %how = (by => 'spawn', warm_up => WARM_UP, template => $template, seconds => _seconds($bench), gap => $gap || 0);
     my ($told, $us) = $bench->counted([ $httpd->{usage} ], sub {
         my @asked = map { $httpd->begin('calls', %how) } 1 .. $callers;
         return [ map { $httpd->answer($_) } @asked ];
     });
-    tell_calls($bench, "fork/$size/$form/call", $us, $callers * WARM_UP, @{$told});
+    tell_calls($bench, "fork/$size/$form/$way", $us, $callers * WARM_UP, @{$told});
     return;
 }
 
