@@ -45,10 +45,13 @@ sub temp { return $_[0]{temp}->dirname }
 # One value for a full run, another for a quick one.
 sub either { my ($self, $full, $quick) = @_; return $self->{quick} ? $quick : $full }
 
-# What is being done, for who waits.
+# Since it began.
+sub seconds { return now() - $_[0]{began} }
+
+# What is being done, for people who wait.
 sub tell {    ## no critic (ProhibitBuiltinHomonyms)
     my ($self, $text) = @_;
-    printf {*STDERR} "%6.1f s  %s\n", now() - $self->{began}, $text;
+    printf {*STDERR} "%6.1f s  %s\n", $self->seconds, $text;
     return;
 }
 

@@ -98,13 +98,16 @@ sub _jobs {
     my %shown = (true => '/bin/true', static => 'static program');
     return (
         [ 'jobs/s, /bin/true, 16 callers / C loop, fork, 16 in flight', $of->('true/16/accepted', 'true/limit/fork/16x1'),
-            'at least', 0.95 ],
+            'at least', 0.95, undef, $of->('true/limit/recorded', 'true/limit/fork/16x1') ],
         [ 'jobs/s, static program, 16 callers / best C loop of any kind',
             $results->ratio($results->get('jobs', 'static/16/accepted'), $results->best('jobs', @any)), 'at least', 0.7 ],
         (map { [ "jobs/s, $shown{$_}, 16 callers / Proc::FastSpawn in handlers", $of->("$_/16/accepted", "$_/16/fastspawn"),
             'at least', 0.85 ] } qw(true static)),
         (map { [ "CPU time of a job, $shown{$_} / C loop, fork, 16 in flight",
-            $of->("$_/16/accepted/cpu", "$_/limit/fork/16x1/cpu"), 'at most', 1.35 ] } qw(true static)),
+            $of->("$_/16/accepted/cpu", "$_/limit/fork/16x1/cpu"), 'at most', 1.35, undef,
+            $of->("$_/limit/recorded/cpu", "$_/limit/fork/16x1/cpu") ] } qw(true static)),
+        (map { [ "CPU time of a job, $shown{$_} / AnyEvent::Fork, passed on",
+            $of->("$_/16/accepted/cpu", "$_/16/anyevent_fork/cpu"), 'at most', 1 ] } qw(true static)),
         [ 'jobs/s, /bin/true, 16 callers / Minion', $of->('true/16/accepted', 'true/minion'), 'at least', 8 ],
         [ 'jobs/s, a Perl function, 16 callers / Minion', $of->('call/16/perl_call', 'call/minion'), 'at least', 8 ],
     );
@@ -134,7 +137,8 @@ sub _held {
     for my $place (@places) {
         my $at = "alone/$place->[0]/spaced/20";
         push @lines, [ "held, accepted ($place->[1]) / a bare message and its answer", $of->("$at/accepted", "$at/bare_answered"),
-            'at most', $place->[0] eq 'together' ? 3 : 1.6 ];
+            'at most', $place->[0] eq 'together' ? 3 : 1.6, undef,
+            $of->(map { "alone/$place->[0]/spaced/c/$_" } qw(bare_job bare_answered)) ];
     }
     for my $place (@places) {
         my $at = "alone/$place->[0]/spaced/20";

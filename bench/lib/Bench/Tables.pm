@@ -67,7 +67,8 @@ sub _held {
     my ($results) = @_;
     my $ways = _ways($results, 'held');
     my $times = sub { return _times($results, 'held', @_) };
-    my @from_c = (['from C: a bare message', 'c/bare_one_way'], [ 'from C: a bare message and its answer', 'c/bare_answered' ]);
+    my @from_c = (['from C: a bare message', 'c/bare_one_way'], [ 'from C: a bare message and its answer', 'c/bare_answered' ],
+        [ 'from C: a job, checked and kept, and its answer', 'c/bare_job' ]);
     return (
         _table('Alone, one call every 3 ms: us held, p50 (min-max) / p99', 'child of', $ways, \@sizes,
             sub { $times->("alone/free/spaced/$_[1]/$_[0]") }),
@@ -84,6 +85,7 @@ sub _jobs {
     my @what = ([ '/bin/true', 'true' ], [ 'static program', 'static' ]);
     my @columns = map { my $w = $_; map { [ "$w->[0], $_ caller" . ($_ > 1 ? 's' : ''), "$w->[1]/$_" ] } 1, 16 } @what;
     my @limits = map { my $how = $_; map { [ "C loop, $how, " . _form($_), "$how/$_" ] } qw(1x1 16x1 4x2) } qw(fork vfork vm);
+    push @limits, [ '16 callers, queued, stored, started', 'recorded' ];
     my @minion = ([ 'spawn, accepted; spawn_call', [ 'true/16/accepted', 'call/16/perl_call' ] ],
         [ 'Minion, PostgreSQL', [ 'true/minion', 'call/minion' ] ]);
     my @parts = (

@@ -47,6 +47,10 @@ END
             }
         }
     }
+    for my $what (sort keys %program) {
+        push @cases, sub { _recorded($bench, $httpd, $what, $program{$what}) };
+    }
+    push @cases, _passed_on($bench, $httpd, %program);
     push @cases, map { my $way = $_->[0]; sub { _jobs($bench, $httpd, 'call', 'x', $way, 1, 16) } } grep { $_->[2] } @ways;
     push @cases, _minion($bench);
     $bench->tell('jobs');
@@ -120,6 +124,45 @@ sub _limit {
     $bench->figure($name, '/s', $rate);
     $bench->cpu($name, $us, $count);
     return;
+}
+
+# 16 callers, a process that answers, queues and stores a row, one that starts and
+# reaps: what a recorded start takes at least.
+sub _recorded {
+    my ($bench, $httpd, $what, $argv) = @_;
+    my $beside = $bench->beside;
+    my $run = sub {
+        return output(join(',', Bench::Cpu::all()), program('recorded'), 16, $bench->either(50, 20), 16, $httpd->uid, $httpd->gid, $argv);
+    };
+    my ($text, $us) = $bench->counted([$beside], sub { return $beside ? $beside->within($run) : $run->() });
+    my ($rate, $count) = split / /, $text;
+    $bench->figure("$what/limit/recorded", '/s', $rate);
+    $bench->cpu("$what/limit/recorded", $us, $count);
+    return;
+}
+
+# AnyEvent::Fork's programs: nobody is told their ends, so only their CPU time counts.
+sub _passed_on {
+    my ($bench, $httpd, %program) = @_;
+    my $way = Bench::Ways::load(SpawnTest::root_dir() . '/bench/ways', 'anyevent_fork');
+    return if Bench::Ways::missing($way);
+    $bench->note('way anyevent_fork', $way->{name});
+    return map {
+        my $what = $_;
+        sub {
+            my %how = (way => 'anyevent_fork', argv => $program{$what}, burst => 1, gap => 0, seconds => 30);
+            # its templates come first
+            my @first = map { $httpd->begin('held', %how, most => 2) } 1 .. 16;
+            $httpd->answer($_) for @first;
+            my ($told, $us) = $bench->counted([ $httpd->{usage} ], sub {
+                my @asked = map { $httpd->begin('held', %how, most => $bench->either(12, 4)) } 1 .. 16;
+                return [ map { $httpd->answer($_) } @asked ];
+            });
+            # the first of each is not told
+            my $count = 16 + map { @{$_} } @{$told};
+            $bench->cpu("$what/16/anyevent_fork", $us, $count);
+        };
+    } sort keys %program;
 }
 
 # Minion's jobs, to the end that it records.
