@@ -11,11 +11,11 @@ use warnings;
 use Bench::Results ();
 
 my %tables = (
-    held => \&_held, jobs => \&_jobs, calls => \&_calls, workers => \&_workers, site => \&_site, after => \&_after,
+    held => \&_held, jobs => \&_jobs, calls => \&_calls, workers => \&_workers, processes => \&_processes, site => \&_site, after => \&_after,
     cost => \&_cost, start => \&_start, growth => \&_growth,
 );
 
-sub sections { return qw(held jobs calls workers site after cost start growth) }
+sub sections { return qw(held jobs calls workers processes site after cost start growth) }
 
 # The tables of a section that was measured.
 sub of {
@@ -140,6 +140,21 @@ sub _workers {
         my ($n, $what) = split m{/}, $_[1];
         return $what ? _range($results, 'workers', "$n/$_[0]/$what") : _times($results, 'workers', "$n/$_[0]");
     });
+}
+
+sub _processes {
+    my ($results) = @_;
+    my @cases = grep { $_ ne 'limit' } map { m{^(.+)/ours/held/p50\z} ? $1 : () } map { $_->{name} } @{ $results->section('processes')->{figures} };
+    my @columns = map { my $what = $_; ([ "$what, ours", "ours/$what" ], [ "$what, AnyEvent::Fork's", "theirs/$what" ], [ "$what, ratio", "ratio/$what" ]) }
+        qw(held there);
+    return _table('us, p50 (min-max) / p99', 'case', [ (map { [ $_, $_ ] } @cases), [ 'limit: handed over by three C programs', 'limit' ] ],
+        \@columns, sub {
+            my ($case, $column) = @_;
+            my ($who, $what) = split m{/}, $column;
+            return _times($results, 'processes', "$case/$column") if $who ne 'ratio';
+            my $ratio = $results->ratio(map { $results->get('processes', "$case/$_/$what/p50") } qw(ours theirs));
+            return $ratio ? Bench::Results::range($ratio) : '-';
+        });
 }
 
 sub _site {
