@@ -14,7 +14,7 @@ use Bench::Svg ();
 sub leading {
     return (
         [ held => 'The time that a handler is held by starting a program, by the size of its httpd child' ],
-        [ calls => 'Perl calls per second, each in a process of its own, by the size of the template' ],
+        [ calls => 'Perl calls per second, each in a process of its own, by the size of the template (of the kind `exec`, but where another is named)' ],
         [ site => 'A site whose every request makes such a call: what 99 of 100 clients wait at most, by rate' ],
     );
 }
