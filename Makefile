@@ -475,13 +475,12 @@ $(B)/t/mod_capi.so: $(B)/module/t/probe/mod_capi.o
 bench-programs: $(patsubst %,$(B)/bench/%,fork_frozen handed load message peer recorded start starter sleeper spin stamp tiny)
 
 $(B)/bench/start $(B)/bench/starter $(B)/bench/sleeper $(B)/bench/spin $(B)/bench/stamp $(B)/bench/tiny: BENCH_STATIC := -static
-$(B)/bench/recorded: BENCH_LIBS := -lsqlite3
-$(B)/bench/fork_frozen: BENCH_FLAGS = $(PERLCC)
-$(B)/bench/fork_frozen: BENCH_LIBS = $(shell $(PERL) -MExtUtils::Embed -e ldopts)
+$(B)/bench/recorded: BENCH_LIBS := -Wl,--no-as-needed -lsqlite3
+$(B)/bench/fork_frozen: BENCH_LIBS = $(PERLCC) -Wl,--no-as-needed $(shell $(PERL) -MExtUtils::Embed -e ldopts)
 
 $(B)/bench/%: bench/c/%.c
 	@mkdir -p $(@D)
-	$(call does,CC,$<)$(COMPILE) $(BENCH_FLAGS) $(LDFLAGS) $(BENCH_STATIC) -o $@ $< $(BENCH_LIBS)
+	$(call does,CC,$<)$(COMPILE) $(LDFLAGS) $(BENCH_STATIC) $(BENCH_LIBS) -o $@ $<
 	@chmod 755 $@
 
 # ---- fuzzing: libFuzzer on the parsers ----

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The limit for Perl calls that other processes make, whatever the template
- * weighs: a Perl in this program, beside so many megabytes that lie in a file in
- * memory mapped in their place, so that a fork copies no page tables for them.
- * Each call is taken from a connection and forked; the child calls the function
- * and answers the caller; its end is waited for. No set-up, no queue, no checks,
- * no record.
+ * weighs: a Perl in this program, beside so many megabytes that lie in a file
+ * in memory mapped in their place, so that a fork copies no page tables for
+ * them. Each call is taken from a connection and forked; the child calls the
+ * function and answers the caller; its end is waited for. No set-up, no queue,
+ * no checks, no record.
  *
  *   fork_frozen MEGABYTES PERL_DIRECTORY PATH    until it is ended by a signal
  *
@@ -22,9 +22,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define MOST  64  /* connections */
-#define BYTES 512 /* of a call, and of its answer */
-#define REAP_MS 1 /* while a child runs */
+#define MOST    64  /* connections */
+#define BYTES   512 /* of a call, and of its answer */
+#define REAP_MS 1   /* while a child runs */
 
 static PerlInterpreter *my_perl;
 

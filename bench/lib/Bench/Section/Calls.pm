@@ -61,7 +61,7 @@ sub run {
         }
     }
     $bench->tell('calls: a process for each');
-    $bench->rounds($bench->either(5, 1), @cases);
+    $bench->rounds($bench->either(4, 1), @cases);
     $bench->tell('calls: memory of one more');
     for my $round (1 .. $bench->either(3, 1)) {
         _memory($bench, $httpd, $_, $round) for SIZES;

@@ -75,7 +75,7 @@ sub _alone {
         }
     }
     $bench->tell('held: alone');
-    $bench->rounds($bench->either(5, 1), @cases);
+    $bench->rounds($bench->either(4, 1), @cases);
     $_->clean for @httpds;
     end_peers();
     return;

@@ -54,7 +54,7 @@ END
     push @cases, map { my $way = $_->[0]; sub { _jobs($bench, $httpd, 'call', 'x', $way, 1, 16) } } grep { $_->[2] } @ways;
     push @cases, _minion($bench);
     $bench->tell('jobs');
-    $bench->rounds($bench->either(4, 1), @cases);
+    $bench->rounds($bench->either(3, 1), @cases);
     $httpd->clean;
     end_peers();
     return;
