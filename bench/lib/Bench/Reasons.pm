@@ -32,7 +32,7 @@ my @reasons = (
     [ qr{^a site, each request a Perl call}, 'both CPUs are full, and a call takes 0.85 of AnyEvent::Fork\'s CPU time (10 MB), not half' ],
     [ qr{^50 ms after the answer, workers}, 'the next requests wait for the CPU that the work takes: the C program makes them as slow' ],
     [ qr{^50 ms after the answer}, 'the next requests wait for the CPU that a fork and its job take' ],
-    [ qr{^from submit .*p99}, 'the last of 100 waits for another process\'s time slice; 500 programs tell it badly' ],
+    [ qr{^from submit .*p99}, 'the last of 100 waits for another process\'s time slice; the 100 of a round tell it badly' ],
     [ qr{^from submit}, 'two processes more on the way' ],
     [ qr{^from the end of a job}, 'broker and spawner on the way' ],
     [ qr{^static page beside}, 'it waits for the ends of time slices, also beside programs started by hand' ],
