@@ -183,14 +183,14 @@ sub _memory {
     return;
 }
 
-# Of spawner, broker, templates and jobs together.
+# Of spawner, broker, templates and jobs together. A spare that ends meanwhile has none.
 sub _kb {
     my ($httpd) = @_;
     my %kb = (pss => 0, page_tables => 0);
     for my $pid ($httpd->pair_and_jobs) {
         for my $part ([ pss => 'smaps_rollup', 'Pss' ], [ page_tables => 'status', 'VmPTE' ]) {
             my ($name, $file, $field) = @{$part};
-            open my $in, '<', "/proc/$pid/$file" or die "/proc/$pid/$file: $!\n";
+            open my $in, '<', "/proc/$pid/$file" or next;
             my $text = do { local $/ = undef; <$in> };
             close $in;
             $kb{$name} += $1 if defined $text && $text =~ /^$field:\s*([0-9]+)/m;
