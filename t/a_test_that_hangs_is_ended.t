@@ -27,6 +27,8 @@ if (my $pid = fork) { open my $out, '>', 'child' or die; print {$out} $pid; clos
 sleep 1000;
 END
 
+file('t/long.t', "# TEST_LIMIT: 300 s more\nuse Test::More; sleep 8; ok 1, 'well'; done_testing;\n");
+
 file('t/leaves.t', <<'END');
 use Test::More;
 if (my $pid = fork) { open my $out, '>', 'left' or die; print {$out} $pid; close $out; sleep 2; ok 1; done_testing; exit }
@@ -34,11 +36,12 @@ sleep 1000;
 END
 
 my $start = now();
-my ($code, $said) = run_tests({ TEST_JOBS => 2, TEST_LIMIT => 4 }, qw(t/hangs.t t/leaves.t t/good.t));
+my ($code, $said) = run_tests({ TEST_JOBS => 2, TEST_LIMIT => 4 }, qw(t/hangs.t t/leaves.t t/good.t t/long.t));
 is $code, 1, 'it has failed' or diag $said;
 cmp_ok now() - $start, '<', 300, 'and is not waited for';
 like $said, qr{^t/run: ended after 4 s \(TEST_LIMIT\): .*t/hangs\.t}m, 'which and why is said';
 like $said, qr{t/good\.t \.+ ok}, 'the others go on';
+like $said, qr{t/long\.t \.+ ok}, 'also one that takes longer, and says so';
 
 for my $name (qw(child left)) {
     open my $in, '<', checkout() . "/$name" or die "$name: $!\n";

@@ -4,6 +4,8 @@
 # The status page in a browser, in light and dark, 400, 900 and 1600 pixels wide: axe-core finds
 # nothing that keeps people from it (contrast, names, order, roles), and nothing has to be scrolled
 # sideways. The overview, the list, a job, the page that asks, and a fault.
+#
+# TEST_LIMIT: 600 s more
 
 use strict;
 use warnings;

@@ -63,14 +63,28 @@ sub _end_those_that_hang {
             my $out = readlink "/proc/$test/fd/1";    # until it is exec'd it is prove's
             $output{$_}{pipe} = $out if $out && $out =~ /^pipe:/ && $out ne ($own || '');
             $output{$_}{what} = _command($test) || $output{$_}{what} || 'a test';
-            next if $now - $since{$_} < $limit;
-            print STDERR "t/run: ended after $limit s (TEST_LIMIT): $output{$_}{what}\n";
+            my $most = $limit + _more($output{$_}{what});
+            next if $now - $since{$_} < $most;
+            print STDERR "t/run: ended after $most s (TEST_LIMIT): $output{$_}{what}\n";
             my @all = $test;
             for (my $i = 0; $i < @all; $i++) { push @all, map { $_->{pid} } @{ $of{ $all[$i] } || [] } }
             kill 'KILL', @all, grep { $_ != $prove && $_ != $$ } _holders($output{$_}{pipe});
         }
     }
     return;
+}
+
+# Seconds of a test file that has a line "# TEST_LIMIT: 300 s more".
+my %more;
+
+sub _more {
+    my ($command) = @_;
+    my ($path) = grep {/[.]t\z/} split / /, $command or return 0;
+    return $more{$path} //= do {
+        my $head = '';
+        if (open my $in, '<', $path) { read $in, $head, 4096 }
+        $head =~ /^# TEST_LIMIT: ([0-9]+) s more$/m ? $1 : 0;
+    };
 }
 
 # What a test that has ended left behind may hold its output, which prove waits for.
