@@ -121,7 +121,7 @@ static void a_resend_is_told_how_far_it_is(void **state)
     submit(&job, SPAWN_REPLY_ACCEPTED);
     expect_accepted(SPAWN_STATE_STARTING);
     say_started(&job);
-    (void)usleep(10000);
+    has_heard();
     submit(&job, SPAWN_REPLY_ACCEPTED);
     expect_accepted(SPAWN_STATE_RUNNING);
     say_exited(&job, 0, 0);

@@ -185,6 +185,15 @@ static inline void is_there(void)
     comes_to_rest();
 }
 
+/* What it stores a moment later is stored: at rest it has set the timer. */
+static inline void a_moment_passes(void)
+{
+    comes_to_rest();
+    (void)usleep(50000);
+    is_there(); /* a turn whose timers have come */
+    is_there();
+}
+
 /* ---- the broker ---- */
 
 static inline void reach_workers(unsigned min, unsigned max, spawn_id *template)

@@ -100,8 +100,7 @@ static void a_call_is_told_at_once_and_stored_a_moment_later(void **state)
     for (i = 0; i < 3; i++)
         serves(10);
     time_goes_on();
-    (void)usleep(50000);
-    is_there();
+    a_moment_passes();
     expect_stored(3, 3);
 }
 
@@ -429,9 +428,7 @@ static void that_a_job_runs_is_stored_a_moment_later(void **state)
     time_stands();
     runs_from_here(&ids[0]);
     time_goes_on();
-    (void)usleep(50000);
-    is_there();
-    is_there();
+    a_moment_passes();
     kill_broker();
     expect_sql("SELECT state FROM job", "3");
 }

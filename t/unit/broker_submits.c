@@ -248,7 +248,7 @@ static void a_worker_does_not_wait_for_itself(void **state)
     begin(&w, SPAWN_M_STARTED, &worker);
     spawn_put_u64(&w, SPAWN_A_PID, (uint64_t)getpid());
     send_fds(&w, NULL, 0);
-    (void)usleep(20000);
+    has_heard();
     submit_function(NULL, 0, SPAWN_REPLY_FINISHED);
     expect_refusal(SPAWN_E_INVALID);
     submit_function(NULL, 0, SPAWN_REPLY_STARTED);

@@ -166,9 +166,7 @@ static void a_worker_that_idles_serves_on(void **state)
     expect_call(&the_worker, &id);
     worker_returns(&the_worker, &id);
     expect_returned();
-    (void)usleep(50000);
-    is_there(); /* it is stored */
-    is_there();
+    a_moment_passes(); /* it is stored */
     another_broker();
     submit(&id, SPAWN_REPLY_FINISHED);
     expect_call(&the_worker, &id);
@@ -256,9 +254,7 @@ static void what_was_told_is_stored_a_moment_later(void **state)
     expect_call(&the_worker, &id);
     worker_returns(&the_worker, &id);
     expect_returned();
-    (void)usleep(50000);
-    is_there(); /* a turn whose timers have come */
-    is_there();
+    a_moment_passes();
     kill_broker();
     expect_sql("SELECT count(*) || ' ' || outcome || ' ' || result_kind"
                " FROM job",
