@@ -403,14 +403,13 @@ static bool is_mapped(void)
 /* The closer of the old self was killed. */
 static bool has_no_child(void)
 {
-    int64_t deadline = spawn_mono_ms() + 3000;
+    int64_t deadline = spawn_mono_ms() + DEADLINE_MS;
+    bool has;
 
-    while (waitpid(-1, NULL, __WALL | WNOHANG) >= 0) {
-        if (spawn_mono_ms() > deadline)
-            return false;
+    while ((has = waitpid(-1, NULL, __WALL | WNOHANG) >= 0)
+           && spawn_mono_ms() < deadline)
         (void)poll(NULL, 0, 1);
-    }
-    return true;
+    return !has;
 }
 
 /* Of one that has nothing but its configuration. */
