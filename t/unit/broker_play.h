@@ -65,7 +65,7 @@ static void (*in_broker)(void); /* called in its process, before it is it */
 static uint64_t queue_jobs = 10, queue_waits = 10; /* of the queue default */
 static uint64_t queue_timeout;                     /* ms; 0: none */
 static int64_t queue_delays = -1; /* SpawnMaxDelayed; -1: not told */
-static spawn_id tell_pid[32];     /* jobs whose TELL_PID was put aside */
+static spawn_id tell_pid[256];    /* jobs whose TELL_PID was put aside */
 static unsigned tell_pid_count;
 
 /* ---- playing the spawner ---- */
