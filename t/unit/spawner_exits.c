@@ -39,24 +39,45 @@ static uint64_t used(unsigned i)
     return spawn_u64v_at(a, i);
 }
 
+/* A job that waits at the end of this gate, which all see at once. */
+static void waits_at_gate(int which, const char *then)
+{
+    int64_t until = spawn_mono_ms() + DEADLINE_MS;
+    char script[600], ready[96];
+    spawn_id id;
+
+    (void)snprintf(ready, sizeof(ready), "%s/ready%d", dir, which);
+    (void)snprintf(script, sizeof(script),
+                   "exec 3<%s/gate; : >%s; read line <&3; %s", dir, ready,
+                   then);
+    new_id(&id);
+    launch(&id, "/bin/sh", script, NULL);
+    while (access(ready, F_OK) < 0) {
+        assert_true(spawn_mono_ms() < until);
+        (void)poll(NULL, 0, 1);
+    }
+}
+
 /* Two that want the CPU for some of its slices, with many system calls. */
 static void usage_is_complete(void **state)
 {
-    spawn_id first, second;
+    char gate[96], then[256];
     struct statfs fs;
-    char script[256];
+    int fd;
 
     (void)state;
     reach_ready();
-    new_id(&first);
-    new_id(&second);
-    (void)snprintf(script, sizeof(script),
+    (void)snprintf(gate, sizeof(gate), "%s/gate", dir);
+    assert_int_equal(mkfifo(gate, 0644), 0);
+    fd = open(gate, O_RDWR | O_CLOEXEC);
+    assert_true(fd >= 0);
+    (void)snprintf(then, sizeof(then),
                    "dd if=/dev/zero of=/dev/null bs=1 count=150000; "
                    "exec dd if=/dev/zero of=%s/big bs=64k count=16",
                    dir);
-    launch(&first, "/bin/sh", script, NULL);
-    launch(&second, "/bin/sh",
-           "exec dd if=/dev/zero of=/dev/null bs=1 count=150000", NULL);
+    waits_at_gate(1, then);
+    waits_at_gate(2, "exec dd if=/dev/zero of=/dev/null bs=1 count=150000");
+    (void)close(fd);
     do
         next_message(link_fd, SPAWN_FROM_SPAWNER);
     while (message.header.type != SPAWN_M_EXITED);
