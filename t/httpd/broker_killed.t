@@ -77,7 +77,7 @@ each_mpm(
             }
             if ($rounds++ % 4 == 0) {
                 my $old = $httpd->kill_pair('broker');
-                $kills++ if $httpd->new_pid('broker', $old);
+                $kills++ if $httpd->new_process('broker', $old);
             }
         }
         close $stream;

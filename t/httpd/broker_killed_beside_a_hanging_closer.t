@@ -37,7 +37,7 @@ is $httpd->wait($first->{id})->{exit_code}, 0, 'its turn comes, and with it the 
 my $old = $httpd->broker_pid;
 ok wait_until(sub { $httpd->error_log =~ /MS0341/ && children_of($old) }, 20), 'a closer hangs';
 $httpd->kill_pair('broker');
-ok $httpd->new_pid('broker', $old, 15), 'another broker starts';
+ok $httpd->new_process('broker', $old, 15), 'another broker starts';
 ok !-e "/proc/$old/exe", 'the old one has ended';
 my $answer;
 wait_until(

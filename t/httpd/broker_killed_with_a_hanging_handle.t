@@ -31,7 +31,7 @@ is $said[2], 'accepted ', 'a job waits with the handle' or diag explain \@said;
 $strangers->hang;
 
 my $old = $httpd->kill_pair('broker');
-ok $httpd->new_pid('broker', $old, 15), 'another broker starts';
+ok $httpd->new_process('broker', $old, 15), 'another broker starts';
 
 # Each of httpd's children still has a connection to the old one, which the kernel
 # has not closed either: its first call may find that out by its deadline.

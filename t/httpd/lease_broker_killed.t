@@ -25,7 +25,7 @@ each_mpm(
         for (1 .. 3) {
             $t->wait_for_calls(300) or last;
             my $old = $httpd->kill_pair('broker');
-            ok $httpd->new_pid('broker', $old), 'a broker is killed and another one is there';
+            ok $httpd->new_process('broker', $old), 'a broker is killed and another one is there';
         }
         ok $t->wait_for_calls(300), 'calls go on';
         $t->touch($t->go);

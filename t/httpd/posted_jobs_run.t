@@ -29,7 +29,7 @@ each_mpm(
             push @ids, @{ $made->{ids} };
             if ($round == 3) {
                 my $old = $httpd->kill_pair('broker');
-                ok $httpd->new_pid('broker', $old), 'the broker was killed and came again';
+                ok $httpd->new_process('broker', $old), 'the broker was killed and came again';
             }
         }
         my %times;

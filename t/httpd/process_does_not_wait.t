@@ -40,7 +40,7 @@ for my $exec (0, 1) {
         is $?, 0, "$what: a child that has them ends";
 
         kill $end => $broker;
-        ok $httpd->new_pid('broker', $broker, 60), "$what: there is another broker" if $end eq 'KILL';
+        ok $httpd->new_process('broker', $broker, 60), "$what: there is another broker" if $end eq 'KILL';
         my @said = map { lines($_->run('tell')) } @processes;
         is_deeply \@said, [ map {"number $_"} 1 .. 3 ], "$what: all run after $end";
         ok $_->wait(30), "$what: and end" for @processes;

@@ -40,7 +40,7 @@ while ($longest < 4 && $deaths++ < 12) {
     my $killed = now();
     $httpd->kill_pair('spawner');
     my $pause = pause_after($httpd, $old) or last;
-    my $new = $httpd->new_pid('spawner', $old, 90) or last;
+    my $new = $httpd->new_process('spawner', $old, 90) or last;
     my $took = now() - $killed;
     if (ref $pause) {
         is $pause->[0], $longest ? 2 * $longest : 1, 'a pause, twice as long as the one before';
@@ -63,7 +63,7 @@ my $since = now();
 wait_until(sub { now() - $since > YOUNG + 1 }, YOUNG + 10);    # its age is what is tested
 $httpd->kill_pair('spawner');
 is pause_after($httpd, $old), 'at once', 'after one that lived another one is started at once';
-ok $httpd->new_pid('spawner', $old, 60), '... and is there';
+ok $httpd->new_process('spawner', $old, 60), '... and is there';
 $gate->let;
 like $httpd->wait($job->{id})->{outcome}, qr/\A(?:exited|code_unknown)\z/, 'the job ends, which is told';
 done_testing;

@@ -85,7 +85,7 @@ for (1 .. 200) {    # what free pages there are takes some
 is_error($refused, 'store', 'store', undef, 'no room at all: jobs are refused');
 my $from = length $httpd->error_log;
 my $old = $httpd->kill_pair('broker');
-ok $httpd->new_pid('broker', $old), 'the broker is killed: another one comes';
+ok $httpd->new_process('broker', $old), 'the broker is killed: another one comes';
 ok wait_until(sub { my $now = $httpd->spawn(['/bin/true']); !$now->{error} || $now->{error}{code} eq 'store' }, 20),
     '... and answers';
 unlike substr($httpd->error_log, $from), qr/MS0306.*\n.*MS0306/, '... and stays';

@@ -25,7 +25,7 @@ for ($mounted, $shown) { mkdir $_ or die "$_: $!\n" }
 my $fuse = SpawnTest::Hang->slow($mounted, $shown) or plan skip_all => 'no file system in user space can be mounted here';
 END { my $status = $?; $fuse->goes_on if $fuse; $httpd->stop; undef $fuse; $? = $status }    ## no critic (RequireLocalizedPunctuationVars)
 
-$httpd->{conf} = "SpawnStore $mounted/store\nSpawnSubmitTimeout 1\n";
+$httpd->{conf} = "SpawnStore $mounted/store\nSpawnSubmitTimeout 5\n";
 $httpd->start;
 my $gate = SpawnTest::Gate->new($httpd, 'a');
 my $job = $httpd->spawn($gate->job('exit 3'), reply => 'started');
@@ -56,7 +56,7 @@ is $httpd->get('/nothing-here')->{status}, 404, 'httpd serves';
 
 # ---- it answers ----
 $fuse->goes_on;
-my $next = $httpd->new_pid('broker', $broker, 60);
+my $next = $httpd->new_process('broker', $broker, 60);
 ok $next, 'the file system answers: the next broker comes';
 ok wait_until(sub { !alive($broker) }, 30), '... the one that was killed is gone';
 is wait_until(sub { $httpd->run([qw(/bin/echo yes)])->{stdout} }, 60), "yes\n", '... and jobs run';

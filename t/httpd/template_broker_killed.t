@@ -50,7 +50,8 @@ $old = $httpd->broker_pid;
 kill STOP => $old or die "stop $old: $!\n";
 $gate->let(20);
 ok wait_until(sub { !grep { alive($_) } @pids }, 30), 'they end while the broker is stopped';
-kill KILL => $old or die "kill $old: $!\n";
+# its spawner may have killed it by then, as one that hangs
+$httpd->kill_pair('broker') if ($httpd->broker_pid || 0) == $old;
 ok $httpd->new_pid('broker', $old), 'which is then killed';
 is_deeply [ map { my $job = $_; my @r = patiently(sub { $job->result(60) }); $r[0] . length $r[1] } @jobs ], [ map {"${_}100000"} 1 .. 20 ],
     'no result is lost';
@@ -76,7 +77,7 @@ while (my $line = <$out>) {
     $answer = $line;
     next if $line ne "called\n";
     $old = $httpd->kill_pair('broker');
-    $httpd->new_pid('broker', $old) or last;
+    $httpd->new_process('broker', $old) or last;
 }
 close $out;
 is $answer, "0 wrong\n", '300 calls during three deaths: all return what they should';

@@ -152,7 +152,7 @@ END
             like $log, qr/MS0315: the spawner goes on as release \Q$number\E with /, "$number: the spawner says so";
             like $log, qr/MS0179/, 'httpd has it, too';
             is $httpd->spawner_pid, $spawner, 'in the same process';
-            my $next = $httpd->new_pid('broker', $broker);
+            my $next = $httpd->new_process('broker', $broker);
             ok $next, 'the broker is another one';
             is_deeply [ map { readlink "/proc/$_/exe" } $spawner, $next ],
                 [ map { $release->program($_) } qw(spawner broker) ], 'both run what was installed' if $< == 0;

@@ -102,7 +102,7 @@ for (1 .. 4) {
     my $before = lines_of($many);
     wait_until(sub { lines_of($many) >= $before + 100 }, 60);
     $old = $httpd->kill_pair('broker');
-    $httpd->new_pid('broker', $old) or last;
+    $httpd->new_process('broker', $old) or last;
 }
 is_deeply [ map { my $out = $_; scalar <$out> } @callers ], [ 0, 0, 0, 0 ],
     '1600 calls of four callers during four deaths: all return what they should';

@@ -20,8 +20,8 @@ sub broker_pid  { return ($_[0]->_pair_itself('broker'))[0] }
 
 sub spawner_pids { return $_[0]->_pair_pids('spawner') }
 
-# Waits until another spawner (or broker) than this pid is there.
-sub new_pid {
+# Waits until another spawner (or broker) than this pid is there; it may not serve yet.
+sub new_process {
     my ($self, $what, $old, $seconds) = @_;
     my $new = wait_until(
         sub {
@@ -31,6 +31,25 @@ sub new_pid {
         defined $seconds ? $seconds : 30
     );
     return $new;
+}
+
+# The same, and until it serves: whoever asks now need not wait for its store and its
+# configuration, for which there may be no time on a busy machine.
+sub new_pid {
+    my ($self, $what, $old, $seconds) = @_;
+    my $new = $self->new_process($what, $old, $seconds) or return;
+    return $new if wait_until(sub { $self->_serves }, 60);
+    Test::More::diag("the new $what (pid $new) does not serve");
+    return;
+}
+
+# Not by the broker of a spawner that has gone, nor by one that is being replaced.
+sub _serves {
+    my ($self) = @_;
+    my @spawners = $self->_pair_itself('spawner');
+    my @brokers = $self->_pair_itself('broker');
+    return @spawners == 1 && @brokers == 1 && parent_of($brokers[0]) == $spawners[0]
+        && SpawnTest::Ctl->new($self)->run(qw(--timeout 5 queues))->{code} == 0;
 }
 
 # Waits until spawner and broker have gone.
