@@ -34,13 +34,13 @@ each_mpm(
 
         # a loop that no signal of perl's ends
         my $error = $ask->('Apache2::Spawn->call(@_)', 'SpawnTest::Functions::deaf_loop', [],
-            timeout => 2, grace => 0.5)->{error};
+            timeout => 5, grace => 0.5)->{error};
         is $error->{code}, 'timed_out', 'timed out' or diag explain $error;
         like $error->{text}, qr/deaf_loop did not return within its timeout and was ended: signal 9 \(KILL\)/, 'text';
         my $status = $ask->('Apache2::Spawn->job($_[0])->status', $error->{id})->{values}[0];
         is $status->{outcome}, 'timed_out', 'outcome';
         is $status->{signal}, 9, 'by KILL';
-        ok $status->{elapsed} >= 2.4 && $status->{elapsed} < 6.9, 'after timeout and grace' or diag $status->{elapsed};
+        ok $status->{elapsed} >= 5.4 && $status->{elapsed} < 9.9, 'after timeout and grace' or diag $status->{elapsed};
 
         # kill
         my $id = $begin->('deaf_loop', []);

@@ -15,8 +15,9 @@ use Test::More;
 
 use SpawnTest qw(each_mpm wait_until);
 use SpawnTest::Calls ();
-use SpawnTest::Deaf qw(deaf_code deaf_script pids_in);
+use SpawnTest::Deaf qw(deaf_code deaf_script has_begun pids_in);
 use SpawnTest::Process qw(alive);
+use SpawnTest::Wait qw(in_time);
 
 each_mpm(
     sub {
@@ -27,18 +28,25 @@ each_mpm(
         # A job of this code, whose leader has ended: the deaf child, the parent.
         my $in_its_grace = sub {
             my ($submit) = @_;
-            my @paths = map { $httpd->work . "/$_" . $n } qw(child leader);
-            $n++;
-            my $id = SpawnTest::Calls->ask($httpd, $submit, @paths)->{values}[0] or die "not submitted\n";
+            my ($id, @paths) = in_time(
+                sub {
+                    my ($timeout) = @_;
+                    my @new = map { $httpd->work . "/$_" . $n } qw(child leader);
+                    $n++;
+                    (my $code = $submit) =~ s/TIMEOUT/$timeout/;
+                    my $job = SpawnTest::Calls->ask($httpd, $code, @new)->{values}[0] or die "not submitted\n";
+                    return has_begun($httpd, $job, $new[1]) ? ($job, @new) : ();
+                }
+            );
             my ($deaf) = pids_in($paths[0]);
             my ($leader, $parent) = pids_in($paths[1]);
             wait_until(sub { !alive($leader) }, 20) or die "$leader does not obey TERM\n";
             ok alive($deaf), 'the leader has gone, and the deaf one has its grace';
             return ($id, $deaf, $parent);
         };
-        my $function = q{Apache2::Spawn->spawn_call('SpawnTest::Deaf::Job::leader', [@_], timeout => 1.5, grace => 4)->id};
+        my $function = q{Apache2::Spawn->spawn_call('SpawnTest::Deaf::Job::leader', [@_], timeout => TIMEOUT, grace => 4)->id};
         my $script = deaf_script($httpd);
-        my $program = "Apache2::Spawn->spawn([ '$script', \@_ ], timeout => 1.5, grace => 2)->id";
+        my $program = "Apache2::Spawn->spawn([ '$script', \@_ ], timeout => TIMEOUT, grace => 2)->id";
 
         (my $call = $function) =~ s/grace => 4/grace => 4, queue => 'w'/;
         my ($id, $deaf, $template) = $in_its_grace->($function);

@@ -49,7 +49,7 @@ each_mpm(
         $hang->hung(1);
         $httpd->do('kill', id => $at_once, signal => 'KILL');
 
-        my %limits = (timeout => 2, grace => 0.5, queue => 'five');
+        my %limits = (timeout => 6, grace => 0.5, queue => 'five');
         my %id = (
             'a program before it runs' => $httpd->spawn(['/bin/true'], stdin => "$dir/open", %limits)->{id},
             'a program in its cwd' =>

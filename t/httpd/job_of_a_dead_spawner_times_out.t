@@ -25,7 +25,7 @@ my $httpd = SpawnTest::Httpd->new(mpm => one_mpm())->start;
 my $pids = $httpd->work . '/pids';
 my $job = $httpd->spawn([ '/bin/sh', '-c',
         "(trap '' TERM; sh -c 'echo \$PPID' >$pids; exec sleep 600) & exec sleep 600" ],
-    timeout => 4, grace => 1, reply => 'started');
+    timeout => 8, grace => 1, reply => 'started');
 my $deaf = wait_until(sub { open my $in, '<', $pids or return; my $line = <$in>; $line && 0 + $line }, 30);
 ok $deaf && alive($deaf), 'a child that is deaf to TERM';
 my $spawner = $httpd->kill_pair('spawner');

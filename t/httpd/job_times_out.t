@@ -31,7 +31,7 @@ each_mpm(
         # Deaf to TERM, with a child that is deaf too.
         my $pids = $httpd->work . '/pids';
         my $deaf = "trap '' TERM; (read line <'" . $gate->path . "') & echo \$\$ \$! >$pids; wait; wait; wait";
-        $end = $httpd->wait($httpd->spawn([ '/bin/sh', '-c', $deaf ], timeout => 1.5, grace => 0.5)->{id});
+        $end = $httpd->wait($httpd->spawn([ '/bin/sh', '-c', $deaf ], timeout => 5, grace => 0.5)->{id});
         is $end->{outcome}, 'timed_out', 'its own time-out' or diag explain $end;
         is $end->{signal}, POSIX::SIGKILL(), 'ended by KILL after the grace';
         open my $in, '<', $pids or die "$pids: $!\n";

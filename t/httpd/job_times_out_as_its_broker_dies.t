@@ -18,6 +18,7 @@ use Test::More;
 use SpawnTest qw(each_mpm wait_until);
 use SpawnTest::Calls ();
 use SpawnTest::Process qw(alive);
+use SpawnTest::Wait qw(in_time);
 
 # Writes a file at TERM, and is ended by a second one that the test sends.
 my $program = <<'END';
@@ -46,16 +47,24 @@ PERL
         my $n = 0;
         my $pid_in = sub {
             my ($path) = @_;
-            my $pid = wait_until(sub { -s $path && do { open my $in, '<', $path; <$in> } }, 20);
+            my $pid = wait_until(sub { -s $path && do { open my $in, '<', $path; <$in> } }, 60);
             return $pid || die "nothing came to $path\n";
         };
         # Its end, told by another broker than that which sent TERM.
         my $ends = sub {
             my ($submit, %how) = @_;
-            my ($ready, $termed) = map { $httpd->work . '/' . $_ . $n } qw(ready termed);
-            $n++;
-            my $answer = SpawnTest::Calls->ask($httpd, $submit, $program, $ready, $termed);
-            my $id = $answer->{values} ? $answer->{values}[0] : die "not submitted\n";
+            my ($id, $ready, $termed) = in_time(
+                sub {
+                    my ($timeout) = @_;
+                    my @paths = map { $httpd->work . '/' . $_ . $n } qw(ready termed);
+                    $n++;
+                    (my $code = $submit) =~ s/TIMEOUT/$timeout/;
+                    my $answer = SpawnTest::Calls->ask($httpd, $code, $program, @paths);
+                    my $new = $answer->{values} ? $answer->{values}[0] : die "not submitted\n";
+                    wait_until(sub { -s $paths[0] || $httpd->status($new)->{state} eq 'done' }, 60);
+                    return -s $paths[0] ? ($new, @paths) : ();
+                }
+            );
             my $pid = $pid_in->($how{early} ? $ready : $termed);
             my ($spawner, $broker) = ($httpd->spawner_pid, $httpd->broker_pid);
             # what the spawner sees, it sees of both at once
@@ -69,17 +78,17 @@ PERL
         };
 
         my %submit = (
-            'a program' => q{Apache2::Spawn->spawn([ '/usr/bin/perl', '-e', @_ ], timeout => 1, grace => 60)->id},
-            'a Perl function' => q{shift; Apache2::Spawn->spawn_call('SpawnTest::Slow::slow', [@_], timeout => 1, grace => 60)->id},
+            'a program' => q{Apache2::Spawn->spawn([ '/usr/bin/perl', '-e', @_ ], timeout => TIMEOUT, grace => 60)->id},
+            'a Perl function' => q{shift; Apache2::Spawn->spawn_call('SpawnTest::Slow::slow', [@_], timeout => TIMEOUT, grace => 60)->id},
             'a call in a worker' =>
-                q{shift; Apache2::Spawn->spawn_call('SpawnTest::Slow::slow', [@_], queue => 'w', timeout => 1, grace => 60)->id},
+                q{shift; Apache2::Spawn->spawn_call('SpawnTest::Slow::slow', [@_], queue => 'w', timeout => TIMEOUT, grace => 60)->id},
         );
         for my $what (sort keys %submit) {
             my $end = $ends->($submit{$what});
             is $end->{outcome}, 'timed_out', "$what: it timed out" or diag explain $end;
             is $end->{signal}, POSIX::SIGTERM(), "$what: by TERM";
         }
-        (my $long = $submit{'a program'}) =~ s/timeout => 1\b/timeout => 60/;
+        (my $long = $submit{'a program'}) =~ s/TIMEOUT/60/;
         is $ends->($long, early => 1, signal => 'KILL')->{outcome}, 'signalled', 'who is killed before is not taken for it';
         is $ends->($submit{'a program'}, signal => 'INT')->{outcome}, 'timed_out',
             'who is ended by another signal in its grace has timed out, as with a broker that lives';

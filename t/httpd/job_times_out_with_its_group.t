@@ -55,7 +55,7 @@ each_mpm(
         for my $kind (@kinds) {
             $file{$kind} = $httpd->work . "/deaf-$kind";
             $id{$kind} = start($httpd, $kind,
-                "(trap '' TERM; sh -c 'echo \$PPID' >$file{$kind}; $waits) & $waits", timeout => 2, grace => 1.5);
+                "(trap '' TERM; sh -c 'echo \$PPID' >$file{$kind}; $waits) & $waits", timeout => 6, grace => 1.5);
         }
         my %deaf = map { $_ => pid_in($file{$_}) } @kinds;
         for my $kind (@kinds) {
@@ -64,8 +64,8 @@ each_mpm(
             ok $gone, "$kind: the child that was deaf has gone";
             is $end->{outcome}, 'timed_out', '... timed out' or diag explain $end;
             is $end->{signal}, POSIX::SIGTERM(), '... its own process by TERM';
-            cmp_ok $end->{elapsed}, '>=', 3.4, '... and it ended with its grace';
-            cmp_ok $end->{ended_at} - $end->{started_at}, '>=', 3.4, '... (ended_at)';
+            cmp_ok $end->{elapsed}, '>=', 7.4, '... and it ended with its grace';
+            cmp_ok $end->{ended_at} - $end->{started_at}, '>=', 7.4, '... (ended_at)';
         }
 
         # The child needs a while of its long grace and ends by itself.
@@ -73,10 +73,10 @@ each_mpm(
             $file{$kind} = $httpd->work . "/slow-$kind";
             $id{$kind} = start($httpd, $kind,
                 "(trap 'sleep 0.3; echo done >>$file{$kind}; exit' TERM; sh -c 'echo \$PPID' >$file{$kind}; $waits; $waits) & $waits",
-                timeout => 2, grace => 25);
+                timeout => 6, grace => 25);
         }
         for my $kind (@kinds) {
-            my $end = $httpd->wait($id{$kind}, 22);
+            my $end = $httpd->wait($id{$kind}, 26);
             is $end->{outcome}, 'timed_out', "$kind: with a child that obeys" or diag explain $end;
             open my $in, '<', $file{$kind} or die "$file{$kind}: $!\n";
             my @lines = <$in>;

@@ -45,7 +45,7 @@ each_mpm(
         # one after another, so that the first ones live in several generations
         for my $when (@again) {
             $jobs{$when} = {
-                late   => $held->('deaf_at_gate', timeout => 4, grace => 0.2),
+                late   => $held->('deaf_at_gate', timeout => 10, grace => 0.2),
                 killed => $held->('at_gate'),
                 deaf   => $held->('deaf_at_gate', grace => 0.2),
                 worker => $held->('at_gate', queue => 'rpc'),

@@ -46,12 +46,12 @@ for my $exec (0, 1) {
 
     # time-outs
     my $limited = process(exec => $exec, timeout => 30, grace => 0.2)->eval($sleeper);
-    my $fork = $limited->fork(timeout => 1.5);
+    my $fork = $limited->fork(timeout => 5);
     my @said = lines($fork->run('stubborn'));
     is_deeply \@said, ['ready'], "$what: a fork that ignores TERM";
     ok $fork->wait(30), "$what: is ended all the same";
     is $fork->exit_status, 9, "$what: by KILL";
-    $limited = process(exec => $exec, timeout => 4, grace => 0.2)->eval($sleeper);
+    $limited = process(exec => $exec, timeout => 8, grace => 0.2)->eval($sleeper);
     my ($heir, $free) = ($limited->fork, $limited->fork(timeout => 0));
     $_->run('nap') for $heir, $free, $limited;
     ok $_->wait(30), "$what: time is over" for $limited, $heir;

@@ -101,7 +101,7 @@ for my $exec (0, 1) {
     # time-out and end
     lines($root->fork->run('answer')) for 1 .. 2;
     $kept = kept($pid);
-    my $limited = $root->fork(timeout => 1, grace => 30);
+    my $limited = $root->fork(timeout => 5, grace => 30);
     my $fh = $limited->run('nap');
     is $limited->pid, $kept, "$what: one with a time-out is the one that was kept";
     is_deeply [ lines($fh) ], ['ready'], "$what: it runs";

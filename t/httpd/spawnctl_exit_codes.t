@@ -33,7 +33,7 @@ code_is(128 + 9, [ qw(run -- /bin/sh -c), 'kill -KILL $$' ], qr/signalled 9 \(KI
 code_is(128 + 10, [ qw(run -- /bin/sh -c), 'kill -USR1 $$' ], qr/signalled 10 \(USR1\)/, 'USR1');
 code_is(124, [ qw(run --timeout 0.2 --grace 5 --), @{ $gate->job('exit 0') } ],
     qr/timed_out, signalled 15 \(TERM\)/, 'a time-out');
-code_is(124, [ qw(run --timeout 1.5 --), '/bin/sh', '-c',
+code_is(124, [ qw(run --timeout 5 --), '/bin/sh', '-c',
         q{trap 'exit 3' TERM; while :; do read line <>} . $gate->path . '; done' ],
     qr/timed_out, exited 3/, 'a time-out that the job takes well');
 

@@ -15,6 +15,7 @@ use Test::More;
 
 use SpawnTest qw(wait_until);
 use SpawnTest::Templates ();
+use SpawnTest::Wait qw(in_time);
 
 my $t = SpawnTest::Templates->new(files => { 'My/End.pm' => <<'END' },
 package My::End;
@@ -32,16 +33,15 @@ $job->kill;
 is $job->result(20), 'cancelled', 'it is told of the kill, and returns';
 is $job->status->{outcome}, 'exited', 'so it is not cancelled';
 
-# A time-out counts from the fork: on a busy machine it can be over before the function
-# has begun, which then is ended by TERM. So a longer one is tried when that has happened.
 sub begun_in_time {
     my ($function, %options) = @_;
-    for my $timeout (1.5, 6, 24) {
-        my $called = $spawn->spawn_call($function, [], %options, timeout => $timeout);
-        wait_until(sub { defined $called->progress || $called->status->{state} eq 'done' }, 60);
-        return $called if defined $called->progress || $timeout == 24;
-    }
-    return;
+    return in_time(
+        sub {
+            my $called = $spawn->spawn_call($function, [], %options, timeout => $_[0]);
+            wait_until(sub { defined $called->progress || $called->status->{state} eq 'done' }, 60);
+            return defined $called->progress ? $called : ();
+        }
+    );
 }
 
 $job = begun_in_time('My::Work::until_cancelled', grace => 20);

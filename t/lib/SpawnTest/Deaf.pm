@@ -12,7 +12,7 @@ use Exporter qw(import);
 
 use SpawnTest qw(wait_until);
 
-our @EXPORT_OK = qw(deaf_code deaf_script pids_in);
+our @EXPORT_OK = qw(deaf_code deaf_script has_begun pids_in);
 
 # A package of Perl with the function leader(CHILD, LEADER): in each of the two
 # files are the process's id and its parent's, when it is as far as that.
@@ -43,6 +43,13 @@ sub deaf_code { return $code }
 sub deaf_script {
     my ($httpd) = @_;
     return $httpd->script('deaf', "#!/usr/bin/perl\n${code}leader(\@ARGV);\n");
+}
+
+# Is it as far as this file before its time is over?
+sub has_begun {
+    my ($httpd, $id, $path) = @_;
+    wait_until(sub { -e $path || $httpd->status($id)->{state} eq 'done' }, 60);
+    return -e $path;
 }
 
 # What comes to such a file: the process, its parent.
