@@ -21,7 +21,7 @@ each_mpm(
     sub {
         my ($mpm) = @_;
         my $httpd = SpawnTest::Httpd->new(mpm => $mpm, children => 1,
-            conf => "SpawnSubmitTimeout 1\n")->start;
+            conf => "SpawnSubmitTimeout 3\n")->start;
         my $ran = $httpd->work . '/ran';
         my $gate = SpawnTest::Gate->new($httpd, 'a');
         my $held = $httpd->spawn($gate->job('exit 7'), reply => 'started');
@@ -33,7 +33,7 @@ each_mpm(
         kill STOP => $broker or die "stop $broker: $!\n";
         my $answer = $httpd->spawn([ '/bin/sh', '-c', "echo \$SPAWN_JOB_ID >>$ran" ]);
         is_error($answer, 'unconfirmed', undef, undef, 'a caller gets the error of its deadline');
-        cmp_ok now() - $began, '<', 8, 'in time';
+        cmp_ok now() - $began, '<', 10, 'in time';
         my $id = $answer->{error}{id};
 
         ok $httpd->new_pid('broker', $broker, 40), 'another broker takes its place';
@@ -62,7 +62,7 @@ each_mpm(
         # a moment is no reason
         $broker = $httpd->broker_pid;
         kill STOP => $broker;
-        $answer = $httpd->spawn([qw(/bin/true)]);    # 1 s
+        $answer = $httpd->spawn([qw(/bin/true)]);    # 3 s
         kill CONT => $broker;
         ok wait_until(sub { ($httpd->run([qw(/bin/echo c)])->{stdout} || '') eq "c\n" }, 20),
             'a broker that stood still for a moment goes on';

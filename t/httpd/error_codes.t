@@ -25,7 +25,7 @@ use FakeBroker ();
 
 my $httpd = SpawnTest::Calls->httpd(
     mpm => SpawnTest::one_mpm(),
-    conf => "SpawnSubmitTimeout 1\n"
+    conf => "SpawnSubmitTimeout 5\n"
         . "<SpawnQueue narrow>\nSpawnMaxJobs 1\nSpawnMaxQueued 0\n</SpawnQueue>\n",
 )->start;
 my $spawn = Apache2::Spawn->connect($httpd->socket);

@@ -32,7 +32,7 @@ sub told {
 my $httpd = SpawnTest::Httpd->new(mpm => one_mpm());
 my $supervisor = SpawnTest::Supervisor->new($httpd);
 my $path = $supervisor->path;
-$httpd->{conf} = "SpawnSpawner external $path\nSpawnSubmitTimeout 1\n" . SpawnTest::Httpd->rounds_are_short;
+$httpd->{conf} = "SpawnSpawner external $path\nSpawnSubmitTimeout 5\n" . SpawnTest::Httpd->rounds_are_short;
 $httpd->start;
 my $gate = SpawnTest::Gate->new($httpd, 'a');
 my $job = $httpd->spawn($gate->job('exit 3'), reply => 'started');

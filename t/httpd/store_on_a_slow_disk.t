@@ -25,7 +25,7 @@ my $disk = SpawnTest::Hang->disk("$disk_dir.image", $disk_dir, 32 << 20)
     or plan skip_all => 'no disk of our own can be mounted here';
 END { my $status = $?; $disk->goes_on if $disk; $httpd->stop; undef $disk; $? = $status }    ## no critic (RequireLocalizedPunctuationVars)
 
-$httpd->{conf} = "SpawnStore $disk_dir/store\nSpawnSubmitTimeout 1\n";
+$httpd->{conf} = "SpawnStore $disk_dir/store\nSpawnSubmitTimeout 5\n";
 $httpd->start;
 my $gate = SpawnTest::Gate->new($httpd, 'a');
 my $job = $httpd->spawn($gate->job('exit 3'), reply => 'started');

@@ -40,7 +40,9 @@ sub conf_text {
     my $dir = $self->{dir};
     my $n = $self->{children};
     my $load = join '', map { _load($_) } "mpm_$self->{mpm}", qw(unixd authz_core perl);
-    $load .= "LoadModule spawn_module $self->{module}\n" if $self->{spawn};
+    # A test waits for answers longer than a visitor of a site would, unless it looks
+    # at that: the last SpawnSubmitTimeout counts.
+    $load .= "LoadModule spawn_module $self->{module}\nSpawnSubmitTimeout 60\n" if $self->{spawn};
     my $user = $< == 0 && !defined $self->{as}
         ? 'User ' . $self->user . "\nGroup " . getgrgid($self->gid) . "\n"
         : '';
