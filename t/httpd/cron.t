@@ -89,8 +89,10 @@ CONF
         ok $is{due}{paused_at_ms}, 'still paused after a restart';
         ok !-e "$work/due", 'and nothing is made up';
         like $httpd->error_log, qr/MS0882: recurring job due is paused since/, 'which the log says';
+        my $then = int(time / 60);
         is $ctl->run(qw(cron resume due))->{code}, 0, 'resumed';
-        ok !-e "$work/due", 'and nothing is made up';
+        my $made_up = -e "$work/due";
+        ok !$made_up, 'and nothing is made up' if int(time / 60) == $then;    # a minute later one is due
 
         # ---- missed: the last minute is made up, unless it has run by itself ----
         $httpd->stop;
@@ -99,14 +101,14 @@ CONF
         wait_until(sub { int(time / 60) > $now }, 90) if $now > $minute;
         unlink "$work/due";
         $httpd->start;
-        ok wait_until(sub { -s "$work/due" }, 20), 'a missed run is made up';
-        ok wait_until(sub { %is = $rows->(); $is{due}{last} && ($is{due}{last}{outcome} || q{}) eq 'exited' }, 10), '... and listed'
+        ok wait_until(sub { -s "$work/due" }, 60), 'a missed run is made up';
+        ok wait_until(sub { %is = $rows->(); $is{due}{last} && ($is{due}{last}{outcome} || q{}) eq 'exited' }, 60), '... and listed'
             or diag explain $is{due};
 
         # ---- another configuration ----
         $httpd->{conf} = $conf->();
         $httpd->graceful;
-        ok wait_until(sub { %is = $rows->(); !$is{old} }, 10), 'what was removed is gone at a graceful';
+        ok wait_until(sub { %is = $rows->(); !$is{old} }, 60), 'what was removed is gone at a graceful';
         is scalar keys %is, 4, 'the others are there';
         ok $is{fails}{last}{id} eq $id, 'with what is known of them';
         ok $httpd->stop, 'httpd stops';

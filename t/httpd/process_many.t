@@ -18,6 +18,7 @@ use SpawnTest::Process qw(alive children_of cmdline open_files parent_of rss_kb 
 use SpawnTest::Processes qw(httpd process lines failure);
 
 my $httpd = httpd();
+my $pages = POSIX::sysconf(POSIX::_SC_PAGESIZE()) / 4096;    # kilobytes are few where pages are large
 my $pool = process()->eval('sub answer { print {$_[0]} "$_[1]\n" } sub nap { select undef, undef, undef, 60 }');
 my $pid = $pool->pid;
 
@@ -41,7 +42,7 @@ is scalar(grep { !one($pool->fork, $_) } 1 .. 200), 0, '200 forks';
 alone();
 is scalar(open_files($$)), $mine, 'descriptors here';
 is scalar(open_files($pid)), $its, 'descriptors there';
-cmp_ok rss_kb($pid), '<', $memory + 500, 'memory there';
+cmp_ok rss_kb($pid), '<', $memory + 500 * $pages, 'memory there';
 
 my $answer = 'sub answer { print {$_[0]} "$_[1]\n" }';
 one(process()->eval($answer), 1);
@@ -65,7 +66,7 @@ ok !$orphan->wait(0.1), 'it runs';
 my $waiter = parent_of($number);
 like join(' ', cmdline($waiter)), qr/\Aspawn waiter of $number/, 'its waiter has a name';
 like readlink "/proc/$waiter/exe", qr{/waiter\z}, 'it is a program of its own';
-cmp_ok rss_kb($waiter), '<', 600, 'a small one';
+cmp_ok rss_kb($waiter), '<', 600 * $pages, 'a small one';
 my %its_files = open_files($waiter);
 is_deeply [ grep { !m{\A/dev/null\z|\Asocket:|signalfd} } values %its_files ], [], 'with no file of the process';
 is scalar(keys %its_files), 5, 'nor any other descriptor' or diag explain \%its_files;

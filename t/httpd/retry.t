@@ -123,11 +123,11 @@ END
 
         # restarts and kills
         $job = $spawn->spawn(good_from("$work/e", 4), retry => 9, backoff => 2);
-        ok wait_until(sub { $job->status->attempt == 2 }, 20), 'a job that has failed once';
+        ok wait_until(sub { $job->status->attempt >= 2 }, 20), 'a job that has failed once';
         my $broker = $httpd->broker_pid;
         $httpd->kill_pair('broker');
         ok $httpd->new_pid('broker', $broker), 'a new broker';
-        ok wait_until(sub { patiently(sub { $job->status->attempt }) == 3 }, 60), 'goes on with the next attempt';
+        ok wait_until(sub { patiently(sub { $job->status->attempt }) >= 3 }, 60), 'goes on with the next attempt';
         $httpd->stop;
         $httpd->start;
         $spawn = $t->spawn;
