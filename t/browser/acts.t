@@ -13,7 +13,7 @@ use lib "$FindBin::Bin/../lib";
 
 use Test::More;
 
-use SpawnTest qw(one_mpm);
+use SpawnTest qw(one_mpm wait_until);
 use SpawnTest::Browser ();
 use SpawnTest::Login qw(login_missing login_of login_page);
 
@@ -34,6 +34,11 @@ my $ctl = SpawnTest::Ctl->new($httpd);
 my $gate = SpawnTest::Gate->new($httpd, 'gate');
 my $browser = SpawnTest::Browser->new->headers(login_of('anna'));
 my $state = sub { my ($rows) = $ctl->json('queues', 'images'); return $rows->[0]{state} };
+my $becomes = sub {
+    my ($want, $name) = @_;
+    wait_until(sub { $state->() eq $want }, 90);
+    return is $state->(), $want, $name;
+};
 
 for my $with (1, 0) {
     my $how = $with ? 'with JavaScript' : 'without JavaScript';
@@ -48,12 +53,12 @@ for my $with (1, 0) {
     $browser->click(qq{a[href="?act=kill&job=$id"]});
     $browser->shows(qr/Send the signal/, '... asks');
     $browser->click_link('No');
-    is $browser->at, $httpd->url("/spawn-status?job=$id"), '... No leads back';
+    $browser->arrives($httpd->url("/spawn-status?job=$id"), '... No leads back');
     is $job->status->state, 'running', '... and does nothing';
     $browser->click(qq{a[href="?act=kill&job=$id"]});
     $browser->choose(signal => 'KILL');
     $browser->click('.confirm button');
-    is $browser->at, $httpd->url("/spawn-status?job=$id&done=kill"), '... and a click on the button leads to the job';
+    $browser->arrives($httpd->url("/spawn-status?job=$id&done=kill"), '... and a click on the button leads to the job');
     is $job->wait(60)->signal, 9, '... which is killed';
     $browser->go($httpd->url("/spawn-status?job=$id"));
     $browser->shows(qr/signalled 9 \(KILL\)/, '... as the page says');
@@ -63,11 +68,10 @@ for my $with (1, 0) {
     $browser->click('a[href="?act=pause&queue=images"]');
     is $state->(), 'open', "$how: a link alone pauses no queue";
     $browser->click('.confirm button');
-    $browser->shows(qr/paused/, '... the button does');
-    is $state->(), 'paused', '... it is paused';
+    $becomes->('paused', '... the button does');
+    $browser->shows(qr/paused/, '... as the page says');
     $browser->click('a[href="?act=resume&queue=images"]');
     $browser->type('.confirm button', "\x{e007}");    # the key Enter
-    $browser->shows(qr/Overview/, '... and Enter on the button resumes it');
-    is $state->(), 'open', '... it is open again';
+    $becomes->('open', '... and Enter on the button resumes it');
 }
 done_testing;

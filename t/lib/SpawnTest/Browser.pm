@@ -40,7 +40,10 @@ sub _where {
 # What keeps this machine from it, or nothing.
 sub missing {
     return 'no chromedriver (make test-browser installs it)' if !_where('chromedriver');
-    return 'no Chromium (make test-browser installs it)' if !_where(qw(chromium chromium-browser google-chrome));
+    my $browser = _where(qw(chromium chromium-browser google-chrome));
+    return 'no Chromium (make test-browser installs it)' if !$browser;
+    # a program of this name can be one that tells how to get it
+    return "$browser is no Chromium (make test-browser installs it)" if `$browser --version 2>/dev/null` !~ /[0-9]+[.][0-9]+/;
     return;
 }
 
@@ -196,14 +199,17 @@ sub _one {
 sub text_of { my ($self, $css) = @_; return $self->_do(GET => '/element/' . $self->_one($css) . '/text') }
 sub text    { my ($self) = @_; return $self->text_of('body') }
 
-# Where a page may be fetched anew between two steps, the step is taken again.
-sub _click {
-    my ($self, $find) = @_;
+# Where a page may be fetched anew between two steps, or has not come yet, the step is
+# taken again.
+sub _step {
+    my ($self, $find, $what, $body) = @_;
     my $why = '';
-    wait_until(sub { eval { $self->_do(POST => '/element/' . $find->() . '/click', {}); 1 } or do { $why = $@; 0 } }, DEADLINE)
+    wait_until(sub { eval { $self->_do(POST => '/element/' . $find->() . "/$what", $body); 1 } or do { $why = $@; 0 } }, DEADLINE)
         or die $why;
     return $self;
 }
+
+sub _click { my ($self, $find) = @_; return $self->_step($find, 'click', {}) }
 
 sub click      { my ($self, $css) = @_; return $self->_click(sub { $self->_one($css) }) }
 sub click_link { my ($self, $text) = @_; return $self->_click(sub { $self->link_named($text) }) }
@@ -217,8 +223,18 @@ sub choose {
 
 sub type {
     my ($self, $css, $text) = @_;
-    $self->_do(POST => '/element/' . $self->_one($css) . '/value', { text => $text });
-    return $self;
+    return $self->_step(sub { $self->_one($css) }, 'value', { text => $text });
+}
+
+# Waits until it is at this URL, or one that matches: a click does not wait for the page
+# that it leads to.
+sub arrives {
+    my ($self, $url, $name) = @_;
+    local $Test::Builder::Level = $Test::Builder::Level + 1;
+    my $at = '';
+    my $is = ref $url ? sub { $at =~ $url } : sub { $at eq $url };
+    wait_until(sub { $at = eval { $self->at } || ''; $is->() }, DEADLINE);
+    return ref $url ? Test::More::like($at, $url, $name) : Test::More::is($at, $url, $name);
 }
 
 # Waits until the page has this text.
