@@ -104,7 +104,7 @@ static void make_disk(void)
     if (by_shell(
             "truncate -s 64M %s && mke2fs -q -t ext4 -F %s >/dev/null 2>&1",
             image, image)
-        || by_shell("mount -o loop %s %s 2>/dev/null", image, dir))
+        || by_shell("mount -o loop,commit=300 %s %s 2>/dev/null", image, dir))
         cannot("no ext4 can be mounted from a file");
 }
 
@@ -430,7 +430,8 @@ static void cuts(void **state)
     (void)state;
     for (cut = 0; cut < many; cut++) {
         if (cut > 0)
-            assert_int_equal(by_shell("mount -o loop %s %s", image, dir), 0);
+            assert_int_equal(
+                by_shell("mount -o loop,commit=300 %s %s", image, dir), 0);
         a_new_boot();
         one_life(cut == 0);
     }
