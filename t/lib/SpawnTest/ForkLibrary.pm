@@ -15,6 +15,7 @@ use warnings;
 
 use Config;
 use File::Temp ();
+use POSIX ();
 
 my %random = (
     gnutls  => [ '-l:libgnutls.so.30', 'extern int gnutls_rnd(int, void *, size_t);', 'gnutls_rnd(1, bytes, size)' ],
@@ -129,13 +130,15 @@ XS(boot_My__Lib)
 }
 END
 
+# Nothing, where there is no compiler or perl's headers are not installed.
 sub build {
     my ($class) = @_;
+    return if system('cc --version >/dev/null 2>&1') != 0 || !-e "$Config{archlibexp}/CORE/perl.h";
     my $dir = File::Temp->newdir;
     chmod 0755, $dir;
     my $self = bless { dir => $dir, path => "$dir/lib.so" }, $class;
     my @there = grep { $self->_compiles($_) } sort keys %random;
-    return if !$self->_compiles(@there);
+    $self->_compiles(@there) or die 'cc does not take the library: ', $self->_said;
     $self->{sources} = \@there;
     return $self;
 }
@@ -155,11 +158,17 @@ sub _compiles {
     my $pid = fork;
     die "fork: $!\n" if !defined $pid;
     if (!$pid) {
-        open STDERR, '>', '/dev/null';
+        open STDERR, '>', "$self->{dir}/said";
         exec 'cc', @flags, '-o', $self->{path}, "$self->{dir}/lib.c", map { $random{$_}[0] } @from or POSIX::_exit(1);
     }
     waitpid $pid, 0;
     return $? == 0;
+}
+
+sub _said {
+    my ($self) = @_;
+    open my $in, '<', "$self->{dir}/said" or return "$!\n";
+    return <$in>;
 }
 
 # While there is this file, children hang in the handler.
