@@ -63,7 +63,7 @@ while (my $line = <$out>) {
     $site = $1 if $line =~ /removes (\S+)\.$/;
     last if $line =~ /error log follows/;
 }
-like $said, qr{\Q$url\E/}, 'it tells where it is' or BAIL_OUT("examples/run: $said");
+like $said, qr{\Q$url\E/}, 'it tells where it is' or die "examples/run: $said\n";
 
 like $http->get("$url/")->{content}, qr/Overview/, 'overview';
 like $http->get("$url/spawn-status")->{content}, qr/Newest jobs/, 'the status page';

@@ -33,7 +33,7 @@ sub goes_on {
     my $from = length $httpd->error_log;
     $httpd->{conf} = "$conf\n$queue";
     ok $httpd->graceful, "a graceful restart goes on: $conf";
-    ok !$httpd->ended, '... httpd is there' or BAIL_OUT($httpd->tail);
+    ok !$httpd->ended, '... httpd is there' or die $httpd->tail;
     my $log = substr $httpd->error_log, $from;
     like $log, $why, '... the log says why';
     like $log, qr/MS0178: the pair \(spawner pid $spawner\) goes on/, '... and that the pair goes on';

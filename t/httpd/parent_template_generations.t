@@ -45,14 +45,14 @@ my $gate = SpawnTest::Gate->new($httpd, 'a');
 my (@jobs, %template);
 for my $n (1 .. GENERATIONS) {
     my $job = $spawn->spawn_call('My::Loaded::at_gate', [ $gate->path ]);
-    wait_until(sub { $job->progress }, 20) or BAIL_OUT("no job runs in generation $n\n" . $httpd->tail);
+    wait_until(sub { $job->progress }, 60) or die("no job runs in generation $n\n" . $httpd->tail);
     push @jobs, $job;
     my $now = $spawn->call('My::Loaded::template');
     $template{$now} = 1;
     $t->new_version($n + 1);
     $httpd->graceful;
-    wait_until(sub { $spawn->call('My::Loaded::template') != $now }, 20)
-        or BAIL_OUT("no new template after generation $n\n" . $httpd->tail);
+    wait_until(sub { $spawn->call('My::Loaded::template') != $now }, 60)
+        or die("no new template after generation $n\n" . $httpd->tail);
 }
 is scalar(keys %template), GENERATIONS, 'each generation has its own template';
 is scalar(templates_of($httpd, 'app')), GENERATIONS + 1, 'and all of them are there';

@@ -17,6 +17,8 @@ use Test::More;
 use SpawnTest ();
 use SpawnTest::Processes qw(process line failure);
 
+system('prlimit --version >/dev/null 2>&1') == 0 or plan skip_all => 'prlimit (package util-linux) is not installed';
+
 my $root = process()->eval('sub tell { syswrite $_[0], "$$\n" } sub nap { select undef, undef, undef, 120 }');
 ok $root->pid, 'there is a process';
 
@@ -31,12 +33,12 @@ sub without_descriptors {
     return $came;
 }
 
-system('prlimit', '--nofile=200:', '--pid', $$) == 0 or plan skip_all => 'prlimit (package util-linux) is not installed';
+system('prlimit', '--nofile=200:', '--pid', $$) == 0 or die "prlimit: $?\n";
 
 for my $method (qw(wait kill pid)) {
     my $fork = $root->fork(deadline => 20);
     $fork->eval('1');    # its waiter's socket is on its way
-    IO::Select->new($fork->{fh})->can_read(30) or BAIL_OUT('no news of the copy');
+    IO::Select->new($fork->{fh})->can_read(60) or die "no news of the copy\n";
     my $error = without_descriptors(sub { $method eq 'wait' ? $fork->wait(10) : $fork->$method });
     isa_ok $error, 'Apache2::Spawn::Error', "$method: an error" or next;
     is $error->code, 'system', "$method: its code";

@@ -84,7 +84,7 @@ sub new {
     );
     if (!$up) {
         open my $log, '<', "$dir/log" or die "$dir/log: $!\n";
-        Test::More::BAIL_OUT('systemd does not come up: ' . join '', <$log>);
+        die 'systemd does not come up: ', <$log>;
     }
     return $self;
 }
