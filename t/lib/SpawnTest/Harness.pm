@@ -170,7 +170,7 @@ sub next {    ## no critic (ProhibitBuiltinHomonyms)
 sub _keep {
     my ($self, $line) = @_;
     push @{ $self->{spawn_left_out} }, substr $1, 0, SpawnTest::Harness::WIDTH
-        if $line =~ /^(?:\s*ok\b.*?#\s*skip|1\.\.0\s*#\s*skip|#\s*left out:)\S*\s+(.*)/i;
+        if $line =~ /^(?:\s*ok\b.*?#\s*skip|1\.\.0\s*#\s*skip|\s*#\s*left out:)\S*\s+(.*)/i;
     my $is_comment = $line =~ /^\s*#/;
     $self->{spawn_not_ok} = $line =~ /^\s*not ok\b/ if !$is_comment;
     $self->{spawn_said} .= "$line\n" if $self->{spawn_not_ok};
