@@ -44,9 +44,10 @@ each_mpm(
         }
 
         ($old) = templates_of($httpd);
-        $httpd->kill_pair('spawner');
+        my $spawner = $httpd->kill_pair('spawner');
         $took = comes_back($httpd, $old);
         cmp_ok $took, '<', 30, "one that ends with its spawner is there again, too ($took s)";
+        ok $httpd->new_pid('spawner', $spawner), 'with another spawner';
         is $spawn->call('My::Loaded::add', [ 2, 5 ]), 7, 'and serves';
         unlike $httpd->error_log, qr/MS0232/, 'none was forked for a spawner that had gone';
     }
