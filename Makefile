@@ -335,7 +335,7 @@ OF_ROOMS := $(B)/t/unit/broker_state.t $(B)/t/unit/broker_queue.t $(B)/t/unit/br
             $(B)/t/unit/broker_unread.t $(B)/t/unit/broker_ask_turns.t $(B)/t/unit/broker_big_store.t \
             $(B)/t/unit/broker_chosen_ids.t $(B)/t/unit/broker_walks.t $(B)/t/unit/broker_room_sums.t \
              $(B)/t/unit/broker_meters.t $(B)/t/unit/broker_checkpoint_fails.t $(B)/t/unit/broker_list.t \
-             $(B)/t/unit/broker_leases_walk.t
+             $(B)/t/unit/broker_leases_walk.t $(B)/t/unit/broker_leases_unreadable.t
 $(OF_ROOMS): $(ROOM_JOB)
 $(OF_ROOMS): ROOM_LIBS = $(APRLIB)
 $(B)/t/unit/broker_schedule.t: $(B)/broker/broker/run/schedule.o
@@ -348,9 +348,11 @@ $(B)/t/unit/broker_durable_asked.t: ROOM_LIBS = $(APRLIB) -Wl,--wrap=spawn_mono_
 $(B)/t/unit/broker_scribe.t: $(call objects,broker,broker/process/scribe.c broker/base/alloc.c broker/base/array.c broker/base/timer.c)
 $(B)/t/unit/broker_scribe.t: ROOM_LIBS = $(APRLIB) -Wl,--wrap=spawn_mono_ms
 $(B)/t/unit/broker_cron_entry.t: $(B)/broker/broker/caller/cron_entry.o
-$(B)/t/unit/broker_leases_walk.t: $(B)/broker/broker/run/lease.o \
+$(B)/t/unit/broker_leases_walk.t $(B)/t/unit/broker_leases_unreadable.t: $(B)/broker/broker/run/lease.o \
     $(call objects,broker,$(filter-out %/worker.c,$(wildcard broker/process/*.c)) $(wildcard broker/store/*.c))
-$(B)/t/unit/broker_leases_walk.t: ROOM_FLAGS = $(APR)
+$(B)/t/unit/broker_leases_walk.t $(B)/t/unit/broker_leases_unreadable.t: ROOM_FLAGS = $(APR)
+$(B)/t/unit/broker_leases_unreadable.t: ROOM_LIBS = $(APRLIB) -Wl,--wrap=spawn_store_find,--wrap=spawn_recent_is_new \
+    -Wl,--wrap=spawn_worker_lend,--wrap=spawn_worker_take_back
 $(B)/t/unit/broker_leases_walk.t: ROOM_LIBS = $(APRLIB) -Wl,--wrap=spawn_worker_next,--wrap=spawn_slate_look,--wrap=spawn_slate_begin \
     -Wl,--wrap=spawn_slate_hold,--wrap=spawn_slate_finish,--wrap=spawn_worker_lend,--wrap=spawn_worker_take_back
 $(B)/t/unit/broker_told.t: $(B)/broker/broker/recover_told.o

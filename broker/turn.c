@@ -241,13 +241,16 @@ static size_t weight_of(const spawn_job *job)
 
 /* Its worker can have another call, which overwrites ticket and result of this
  * one: when nobody waits for it, or all have it in their sockets. Else it is
- * stored first. The slot stays until then when nobody has its end. */
+ * stored first. The slot stays until then when nobody has its end; where there
+ * is none, a call of a lease or of a ticket, its worker stays. */
 static void let_worker_go(spawn_job *job)
 {
     if (job->unsent && !spawn_commit_failing(job->batch->store)) {
         spawn_job_store_now(job);
         return;
     }
+    if (!job->slot && !job->in_store && !job->told)
+        return;
     if (job->perl && job->perl->worker && job->lent && job->told
         && !job->unsent)
         spawn_inbox_leave(job);

@@ -7,6 +7,7 @@
  */
 #include "broker/run/lease.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -74,10 +75,13 @@ static void clean_times(spawn_slate_call *call)
         call->elapsed_us = 0;
 }
 
-/* Is it a call of this worker's queue, and new? */
-static bool is_good(const spawn_worker *w, const spawn_slate_call *call,
-                    spawn_message *m)
+/* Is it a call of this worker's queue, and new? -EAGAIN: the store cannot tell
+ * now. */
+static int is_good(const spawn_worker *w, const spawn_slate_call *call,
+                   spawn_message *m)
 {
+    int rv;
+
     spawn_known known;
     spawn_id id;
 
@@ -86,30 +90,34 @@ static bool is_good(const spawn_worker *w, const spawn_slate_call *call,
                             NULL)
                < 0
         || !spawn_has(m, SPAWN_A_FUNCTION))
-        return false;
+        return 0;
     spawn_attr_id(&m->attr[SPAWN_A_ID], &id);
     if (!spawn_id_equal(&id, &call->id)
         || strcmp(spawn_str_or(m, SPAWN_A_QUEUE, SPAWN_DEFAULT_QUEUE),
                   w->pool->queue->name)
                != 0
         || spawn_job_find(&id))
-        return false;
-    return spawn_recent_is_new(batch->store, &id)
-           || spawn_store_find(batch->store, &id, &known) == 0;
+        return 0;
+    if (spawn_recent_is_new(batch->store, &id))
+        return 1;
+    rv = spawn_store_find(batch->store, &id, &known);
+    return rv < 0 ? -EAGAIN : rv == 0;
 }
 
-static spawn_job *make_job(spawn_worker *w, spawn_slate_call *call,
-                           spawn_message *m)
+/* 1; 0: it is none, or known; -EAGAIN: that cannot be told now. */
+static int make_job(spawn_worker *w, spawn_slate_call *call, spawn_message *m,
+                    spawn_job **ret)
 {
+    int rv = is_good(w, call, m);
     spawn_body *body;
     spawn_job *job;
 
-    if (!is_good(w, call, m))
-        return NULL;
+    if (rv <= 0)
+        return rv;
     clean_times(call);
     body = spawn_body_new(call->order, call->length);
     if (!body)
-        return NULL;
+        return -EAGAIN;
     job = spawn_job_new(batch, &call->id);
     job->body = body;
     job->digest = call->digest;
@@ -126,80 +134,8 @@ static spawn_job *make_job(spawn_worker *w, spawn_slate_call *call,
     job->perl->pooled = true;
     w->calls++;
     spawn_job_on(job, SPAWN_JOB_FOUND_RUNNING);
-    return job;
-}
-
-bool spawn_lease_may_end(void)
-{
-    return spawn_store_is_open(batch->store);
-}
-
-/* The result is left out when its caller has it; else the board has it. */
-static void record(spawn_worker *w, const spawn_slate *slate, uint64_t n)
-{
-    bool answered = n < slate->ended || slate->answered == n;
-    spawn_slate_call call;
-    spawn_returned *kept;
-    spawn_message m;
-    spawn_job *job;
-    spawn_end *end;
-
-    if (spawn_slate_get(w->board, n, &call) < 0
-        || (w->job && spawn_id_equal(&w->job->id, &call.id)))
-        return;
-    job = make_job(w, &call, &m);
-    if (!job)
-        return;
-    if (answered) {
-        kept = spawn_alloc(sizeof(*kept));
-        kept->kind =
-            call.kind <= SPAWN_RESULT_DIED ? (int)call.kind : SPAWN_RESULT_NONE;
-    }
-    else {
-        kept = spawn_returned_take(w->board);
-    }
-    job->perl->kept = kept;
-    end = spawn_end_job(job, SPAWN_OUTCOME_EXITED);
-    end->exit_code = kept->kind == SPAWN_RESULT_RETURNED ? 0 : 255;
-    end->ended_at = call.ended_at;
-    end->elapsed_us = call.elapsed_us;
-    end->rusage_count = SPAWN_RU_COUNT;
-    memcpy(end->rusage, call.usage, sizeof(call.usage));
-    job->told = job->delivered = answered;
-}
-
-/* ret->read: up to which call. The caller of the last one may not have been
- * answered yet; that one is left for the next look while the lease goes on.
- * marked: it is not for a broker after us. */
-static int look_so(spawn_worker *w, spawn_slate *ret, bool marked)
-{
-    uint64_t n, until;
-
-    if (!spawn_lease_may_end() || spawn_slate_look(w->board, ret) < 0)
-        return -1;
-    until = ret->ended;
-    if (w->lent == SPAWN_LENT && until > ret->read && ret->answered != until)
-        until--;
-    for (n = ret->read + 1; n <= until; n++)
-        record(w, ret, n);
-    if (until != ret->read) {
-        if (marked)
-            (void)spawn_slate_set_read(w->board, until);
-        w->lent_used = spawn_mono_ms();
-        spawn_loop_again();
-    }
-    ret->read = until;
-    return 0;
-}
-
-static int look(spawn_worker *w, spawn_slate *ret)
-{
-    return look_so(w, ret, true);
-}
-
-static bool runs(const spawn_slate *slate)
-{
-    return slate->running == slate->ended + 1;
+    *ret = job;
+    return 1;
 }
 
 /* For the broker that follows a killed one. */
@@ -225,27 +161,126 @@ static void count_no_more(spawn_worker *w)
     w->lent_counted = false;
 }
 
+static bool has_unended(const spawn_worker *w)
+{
+    return w->job && w->job->state != SPAWN_STATE_DONE;
+}
+
+/* Ticket and board have it until it is stored, or told: the worker gets no
+ * other call before. One that has ended there is that which the lease came
+ * with; its caller has the answer. */
+static void joins(spawn_worker *w, spawn_job *job)
+{
+    if (w->job)
+        w->job->perl->worker = NULL;
+    w->job = job;
+    job->perl->worker = w;
+    count_no_more(w);
+    put_ticket(w, job);
+}
+
+bool spawn_lease_may_end(void)
+{
+    return spawn_store_is_open(batch->store);
+}
+
+/* The result is left out when its caller has it; else the board has it, and the
+ * worker is held: its caller may ask, before or after the commit. False: the
+ * store cannot tell whether it is known. */
+static bool record(spawn_worker *w, const spawn_slate *slate, uint64_t n)
+{
+    bool answered = n < slate->ended || slate->answered == n;
+    spawn_slate_call call;
+    spawn_returned *kept;
+    spawn_message m;
+    spawn_job *job;
+    spawn_end *end;
+    int rv;
+
+    if (spawn_slate_get(w->board, n, &call) < 0
+        || (w->job && spawn_id_equal(&w->job->id, &call.id)))
+        return true;
+    rv = make_job(w, &call, &m, &job);
+    if (rv <= 0)
+        return rv == 0;
+    if (answered) {
+        kept = spawn_alloc(sizeof(*kept));
+        kept->kind =
+            call.kind <= SPAWN_RESULT_DIED ? (int)call.kind : SPAWN_RESULT_NONE;
+    }
+    else {
+        kept = spawn_returned_take(w->board);
+    }
+    job->perl->kept = kept;
+    end = spawn_end_job(job, SPAWN_OUTCOME_EXITED);
+    end->exit_code = kept->kind == SPAWN_RESULT_RETURNED ? 0 : 255;
+    end->ended_at = call.ended_at;
+    end->elapsed_us = call.elapsed_us;
+    end->rusage_count = SPAWN_RU_COUNT;
+    memcpy(end->rusage, call.usage, sizeof(call.usage));
+    job->told = job->delivered = answered;
+    if (!answered && !has_unended(w))
+        joins(w, job);
+    return true;
+}
+
+/* ret->read: up to which call. The caller of the last one may not have been
+ * answered yet; that one is left for the next look while the lease goes on.
+ * marked: it is not for a broker after us. -EAGAIN: the store could not tell of
+ * all. */
+static int look_so(spawn_worker *w, spawn_slate *ret, bool marked)
+{
+    uint64_t read, until;
+
+    if (!spawn_lease_may_end())
+        return -EAGAIN;
+    if (spawn_slate_look(w->board, ret) < 0)
+        return -EBADMSG;
+    until = ret->ended;
+    if (w->lent == SPAWN_LENT && until > ret->read && ret->answered != until)
+        until--;
+    for (read = ret->read; read != until && record(w, ret, read + 1); read++)
+        ;
+    if (read != ret->read) {
+        if (marked)
+            (void)spawn_slate_set_read(w->board, read);
+        w->lent_used = spawn_mono_ms();
+        spawn_loop_again();
+    }
+    ret->read = read;
+    return read == until ? 0 : -EAGAIN;
+}
+
+static int look(spawn_worker *w, spawn_slate *ret)
+{
+    return look_so(w, ret, true);
+}
+
+static bool runs(const spawn_slate *slate)
+{
+    return slate->running == slate->ended + 1;
+}
+
 /* From now on it is a job like others: a caller that asks for it finds it, its
- * time runs out, it can be killed; its lines are read. */
-static void take_up(spawn_worker *w, const spawn_slate *slate)
+ * time runs out, it can be killed; its lines are read. -EAGAIN: the store
+ * cannot tell whether it is one. */
+static int take_up(spawn_worker *w, const spawn_slate *slate)
 {
     spawn_slate_call call;
     char who[SPAWN_WHO];
     spawn_whose whose;
     spawn_message m;
     spawn_job *job;
+    int rv;
 
-    if (w->job || !runs(slate)
+    if (has_unended(w) || !runs(slate)
         || spawn_slate_get(w->board, slate->running, &call) < 0)
-        return;
-    job = make_job(w, &call, &m);
-    if (!job)
-        return;
-    w->job = job;
-    job->perl->worker = w;
-    count_no_more(w);
+        return 0;
+    rv = make_job(w, &call, &m, &job);
+    if (rv <= 0)
+        return rv;
+    joins(w, job);
     spawn_timer_clear(&w->deadline); /* the job has one */
-    put_ticket(w, job);
     spawn_queue_limits(job, &m);
     spawn_output_go_on(w->streams, spawn_output_who(&job->id, who));
     spawn_logs_whose(&m, &whose);
@@ -255,6 +290,7 @@ static void take_up(spawn_worker *w, const spawn_slate *slate)
     spawn_report_start(job);
     spawn_end_at_stop(job);
     spawn_loop_again();
+    return 0;
 }
 
 /* ---- the life of a lease ---- */
@@ -307,31 +343,34 @@ void spawn_lease_begin(spawn_worker *w, pid_t caller_pid, uid_t caller_uid,
     keep_looking();
 }
 
-void spawn_lease_end(spawn_worker *w)
+/* What it runs and has run are jobs. */
+static int see(spawn_worker *w)
 {
     spawn_slate slate;
+    int rv = look(w, &slate);
 
+    return rv == 0 ? take_up(w, &slate) : rv;
+}
+
+void spawn_lease_end(spawn_worker *w)
+{
     if (w->lent != SPAWN_LENT || !spawn_lease_may_end())
         return;
     spawn_worker_set_lent(w, SPAWN_LENT_ENDING);
     (void)spawn_slate_hold(w->board);
     if (w->job) /* a killed broker had taken it up */
         count_no_more(w);
-    if (look(w, &slate) == 0)
-        take_up(w, &slate);
+    (void)see(w);
     spawn_worker_take_back(w);
     keep_looking();
 }
 
-/* Its call is a job when this returns, or has not begun. */
-static void settle(spawn_worker *w)
+/* Its call is a job when this returns, or has not begun. False: the store could
+ * not tell whether it is one. */
+static bool settle(spawn_worker *w)
 {
-    spawn_slate slate;
-
-    if (w->lent == SPAWN_LENT)
-        spawn_lease_end(w);
-    else if (w->lent && look(w, &slate) == 0)
-        take_up(w, &slate);
+    spawn_lease_end(w);
+    return !w->lent || see(w) != -EAGAIN;
 }
 
 void spawn_leases_end_some(const spawn_pool *pool, unsigned count)
@@ -339,7 +378,8 @@ void spawn_leases_end_some(const spawn_pool *pool, unsigned count)
     spawn_worker *w;
 
     for (w = pool->workers; w && count > 0; w = w->pool_next)
-        count -= w->lent == SPAWN_LENT_ENDING && !w->job; /* it comes soon */
+        count -=
+            w->lent == SPAWN_LENT_ENDING && !has_unended(w); /* comes soon */
     for (w = pool->workers; w && count > 0; w = w->pool_next) {
         if (w->lent != SPAWN_LENT)
             continue;
@@ -360,24 +400,30 @@ void spawn_lease_read(spawn_worker *w)
  * slate once more. last_run: the call that the worker ran last. One that was
  * noted later has not begun. It is on the ticket: without its lease a broker
  * after us would take it for a call of ours, and send it. So the lease stays on
- * the slate until the worker has another call. True: its job has ended. */
-static bool over(spawn_worker *w, bool has_gone, const spawn_id *last_run)
+ * the slate until the worker has another call. -EAGAIN: the store could not
+ * tell of all, and one that lives is lent on.
+ * ret_ended: its job has ended. */
+static int over(spawn_worker *w, bool has_gone, const spawn_id *last_run,
+                bool *ret_ended)
 {
-    spawn_slate slate;
+    spawn_slate slate = {.ended = 0};
     char who[SPAWN_WHO];
     spawn_slate_call last;
-    bool ended = false;
+    int rv;
 
+    *ret_ended = false;
     if (!w->lent)
-        return false;
+        return 0;
     spawn_worker_set_lent(w, SPAWN_LENT_ENDING);
-    if (look_so(w, &slate, !has_gone) == 0) {
-        take_up(w, &slate);
-        /* what it wrote, it wrote in its last call */
-        if (slate.ended && spawn_slate_get(w->board, slate.ended, &last) == 0) {
-            spawn_output_go_on(w->streams, spawn_output_who(&last.id, who));
-            ended = w->job && spawn_id_equal(&last.id, &w->job->id);
-        }
+    rv = look_so(w, &slate, !has_gone);
+    if (rv == -EAGAIN && !has_gone)
+        return rv;
+    if (rv == 0)
+        rv = take_up(w, &slate);
+    /* what it wrote, it wrote in its last call */
+    if (slate.ended && spawn_slate_get(w->board, slate.ended, &last) == 0) {
+        spawn_output_go_on(w->streams, spawn_output_who(&last.id, who));
+        *ret_ended = w->job && spawn_id_equal(&last.id, &w->job->id);
     }
     spawn_worker_set_lent(w, SPAWN_LENT_NOT);
     count_no_more(w);
@@ -390,19 +436,22 @@ static bool over(spawn_worker *w, bool has_gone, const spawn_id *last_run)
     if (w->direct >= 0) /* what it has left behind may hold the other */
         (void)shutdown(w->direct, SHUT_RDWR);
     spawn_close_fds(&w->direct, 1);
-    return ended;
+    return rv;
 }
 
-void spawn_lease_over(spawn_worker *w, const spawn_id *last_run)
+bool spawn_lease_over(spawn_worker *w, const spawn_id *last_run)
 {
-    (void)over(w, false, last_run);
+    bool unused;
+
+    return over(w, false, last_run, &unused) != -EAGAIN;
 }
 
 bool spawn_lease_gone(spawn_worker *w)
 {
-    bool ended = over(w, true, NULL);
+    bool ended;
+    int rv = over(w, true, NULL, &ended);
 
-    if (w->lendable)
+    if (w->lendable && rv != -EAGAIN)
         gone[gone_count++ % GONE_NOTED] = w->id;
     return ended;
 }
@@ -413,7 +462,7 @@ bool spawn_lease_gone(spawn_worker *w)
  * or is stopped, or does not want to: its callers would wait for ever. */
 static void must_come(spawn_worker *w)
 {
-    if (w->lent == SPAWN_LENT_ENDING && !w->job && !w->deadline.place)
+    if (w->lent == SPAWN_LENT_ENDING && !has_unended(w) && !w->deadline.place)
         spawn_worker_overdue(w);
 }
 
@@ -425,14 +474,14 @@ static void look_at(spawn_worker *w)
     uint64_t running;
 
     if (look(w, &slate) < 0) {
-        settle(w);
+        (void)settle(w);
         must_come(w);
         return;
     }
     running = runs(&slate) ? slate.running : 0;
     if (w->lent == SPAWN_LENT_ENDING || (running && running == w->seen)
         || (!running && spawn_mono_ms() - w->lent_used >= UNUSED_ENDS))
-        settle(w);
+        (void)settle(w);
     w->seen = running;
     must_come(w);
 }
@@ -476,7 +525,7 @@ void spawn_leases_look(const spawn_id *id)
     for (w = spawn_worker_next_lent(NULL); w; w = next) {
         next = spawn_worker_next_lent(w);
         if (has(w, id))
-            settle(w);
+            (void)settle(w);
     }
 }
 
@@ -485,10 +534,8 @@ bool spawn_lease_lost(const spawn_id *worker)
     spawn_worker *w = spawn_worker_find(worker);
     unsigned i;
 
-    if (w) {
-        settle(w);
-        return true;
-    }
+    if (w)
+        return settle(w);
     for (i = 0; i < GONE_NOTED; i++) {
         if (spawn_id_equal(&gone[i], worker))
             return true;

@@ -36,9 +36,12 @@ bool spawn_lease_may_end(void);
 /** Record the calls that have ended. */
 void spawn_lease_read(spawn_worker *w);
 /** It is given back: record all. A call that was noted becomes a job.
- * @param last_run the call that it ran last, or NULL. */
-void spawn_lease_over(spawn_worker *w, const spawn_id *last_run);
-/** Its process has gone: the same, and that is remembered.
+ * @param last_run the call that it ran last, or NULL.
+ * @return false: the store cannot tell now what is to be recorded, and it is
+ * lent on. */
+bool spawn_lease_over(spawn_worker *w, const spawn_id *last_run);
+/** Its process has gone: the same, and that is remembered when all could be
+ * recorded.
  * @return whether the call that is its job had ended before. */
 bool spawn_lease_gone(spawn_worker *w);
 
@@ -48,7 +51,7 @@ void spawn_leases_look(const spawn_id *id);
 /**
  * A caller was lent this worker, and does not know whether its call began: when
  * this returns, it is a job or will not begin.
- * @return false: nothing is known of this worker.
+ * @return false: nothing is known of this worker, or of its call.
  */
 bool spawn_lease_lost(const spawn_id *worker);
 

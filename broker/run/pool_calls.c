@@ -195,7 +195,8 @@ static void worker_given_back(spawn_worker *w, const spawn_message *m)
         return;
     if (ran)
         spawn_attr_id(&m->attr[SPAWN_A_ID], &id);
-    spawn_lease_over(w, ran ? &id : NULL);
+    if (!spawn_lease_over(w, ran ? &id : NULL))
+        return; /* it is overdue then, and has to go */
     job = w->job;
     w->retire |= spawn_u64_or(m, SPAWN_A_LAST, 0) != 0;
     if (!job) {
