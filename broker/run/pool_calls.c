@@ -304,8 +304,9 @@ static bool ended_well(const spawn_message *m)
     return WIFEXITED(status) && WEXITSTATUS(status) == 0;
 }
 
-/* The call that it had, and no other, ends with it. */
-static void job_lost(spawn_worker *w, const spawn_message *m)
+/* The call that it had, and no other, ends with it. lent: its slate says that
+ * this one has not ended, so what is on its board is of a call before. */
+static void job_lost(spawn_worker *w, const spawn_message *m, bool lent)
 {
     spawn_job *job = w->job;
 
@@ -332,7 +333,7 @@ static void job_lost(spawn_worker *w, const spawn_message *m)
         return;
     }
     /* a worker that closed its link may have returned all the same */
-    job->perl->worker_died = !take_result(job, w);
+    job->perl->worker_died = lent || !take_result(job, w);
     if (job->perl->worker_died && ended_well(m) && is_wanted(job)
         && spawn_worker_may_have_begun(w))
         /* a worker that leaves ends so, and nobody must take that for the
@@ -371,6 +372,7 @@ static void worker_gone(spawn_worker *w, const spawn_message *m)
     int status = m ? (int)spawn_u64_or(m, SPAWN_A_WAIT_STATUS, 0) : 0;
     bool told_to = w->state == SPAWN_WORKER_LEAVING || w->retire;
     bool certain = counts_are_of_now(w);
+    bool lent = w->lent != SPAWN_LENT_NOT;
     spawn_pool *pool = w->pool;
     bool ended = spawn_lease_gone(w);
     char how[200];
@@ -380,7 +382,7 @@ static void worker_gone(spawn_worker *w, const spawn_message *m)
     if (w->job && ended && w->job->state == SPAWN_STATE_RUNNING)
         ended_before(w);
     else if (w->job)
-        job_lost(w, m);
+        job_lost(w, m, lent);
     if (m)
         spawn_end_describe(m, certain, how, sizeof(how));
     if (m && !w->served && !told_to) {

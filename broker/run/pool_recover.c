@@ -133,7 +133,9 @@ static spawn_job *from_ticket(spawn_batch *batch, spawn_worker *w)
 }
 
 /* Has the call returned? Else send it again, since it may never have been
- * sent. */
+ * sent. The board of one that is lent may have the result of a call before this
+ * one, which it has noted and perhaps not begun: GIVEN_BACK tells, or its slate
+ * when it has gone. */
 static void go_on(spawn_worker *w, spawn_job *job)
 {
     spawn_body *read = job->body ? NULL : spawn_store_body(job);
@@ -146,7 +148,7 @@ static void go_on(spawn_worker *w, spawn_job *job)
 
     free(data);
     spawn_job_changed(job);
-    if (rv > SPAWN_RESULT_NONE) {
+    if (rv > SPAWN_RESULT_NONE && !w->lent) {
         spawn_pool_found_returned(w);
     }
     else if (spawn_body_read(job, body, &m, NULL) == 0) {

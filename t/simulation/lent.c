@@ -133,6 +133,8 @@ static void comes(worker *w, const spawn_message *m, const spawn_packet *p)
     spawn_attr_id(&m->attr[SPAWN_A_ID], &id);
     j = job_find(&id);
     note(&call, j, p);
+    if (!w->over)
+        spawn_board_clear(w->board);
     if (w->over || !spawn_slate_begins(w->slate, &call)) {
         say("worker %u does not take job %u", worker_number(w), job_number(j));
         w->over = true;
@@ -168,7 +170,6 @@ static void begins(worker *w)
         return;
     }
     worker_check_pending(w, j);
-    spawn_board_clear(w->board);
     w->last = j;
     w->stage = BEGUN;
     worker_begins(w, j, job_program(j));

@@ -84,7 +84,8 @@ static inline void is_lent(const worker *w)
         time_goes_on();
 }
 
-static inline void begins(spawn_id *ret, const char *queue)
+/* The board has what it had. */
+static inline void notes(spawn_id *ret, const char *queue)
 {
     spawn_slate_call call;
     spawn_writer w;
@@ -105,8 +106,13 @@ static inline void begins(spawn_id *ret, const char *queue)
     call.started_at = spawn_wall_ms();
     call.mono_us = spawn_mono_us();
     spawn_writer_free(&w);
-    spawn_board_clear(board);
     assert_true(spawn_slate_begins(slate, &call));
+}
+
+static inline void begins(spawn_id *ret, const char *queue)
+{
+    spawn_board_clear(board);
+    notes(ret, queue);
 }
 
 static inline void ends(unsigned kind)

@@ -25,6 +25,7 @@ static int theirs = -1; /* the caller's end */
 static int board_fd;
 static bool closes; /* when the worker has looked */
 static bool seen;   /* that a call runs, when the end was closed */
+static int result;  /* that was on the board then */
 
 int spawn_template_tell(int link, spawn_writer *w)
 {
@@ -42,11 +43,15 @@ spawn_board *spawn_template_board(void)
 static void caller_gives_up(void)
 {
     spawn_slate head;
+    void *data = NULL;
+    size_t length;
 
     (void)close(theirs);
     theirs = -1;
     assert_int_equal(spawn_slate_look(board_fd, &head), 0);
     seen = head.running == head.ended + 1;
+    result = spawn_board_result(board_fd, &data, &length);
+    free(data);
 }
 
 static int poll_and_more(struct pollfd *p, nfds_t n, int ms)
@@ -154,12 +159,30 @@ static void what_the_broker_has_not_seen_does_not_run(void **state)
     }
 }
 
+/* The result of the call before is not taken for its own. */
+static void what_it_has_seen_has_no_result(void **state)
+{
+    spawn_packet packet;
+    spawn_message m;
+
+    (void)state;
+    assert_int_equal(
+        spawn_board_put_result(board, SPAWN_RESULT_RETURNED, "value", 5), 0);
+    closes = true;
+    submits();
+    if (spawn_direct_receive(&packet, &m) == 1)
+        spawn_packet_close(&packet);
+    assert_true(seen);
+    assert_int_equal(result, SPAWN_RESULT_NONE);
+}
+
 int main(void)
 {
 #define EACH(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
     const struct CMUnitTest tests[] = {
         EACH(a_call_runs), EACH(what_was_left_behind_does_not_run),
-        EACH(what_the_broker_has_not_seen_does_not_run)};
+        EACH(what_the_broker_has_not_seen_does_not_run),
+        EACH(what_it_has_seen_has_no_result)};
 
     return cmocka_run_group_tests_name("template_direct", tests, NULL, NULL);
 }

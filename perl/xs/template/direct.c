@@ -190,9 +190,15 @@ static bool hung_up(int fd)
 
 /* A call that the caller has left behind must not begin. Its caller closes its
  * end first and asks the broker then, which looks at the slate; so the slate
- * says that the call runs first, and then we look at that end. */
-static bool may_run(int fd, const spawn_slate_call *call)
+ * says that the call runs first, and then we look at that end. Before that the
+ * board is cleared: the result of the call before, which was sent, must not be
+ * taken for that of this one. */
+static bool may_run(int fd, const spawn_packet *p, const spawn_message *m,
+                    spawn_slate_call *call)
 {
+    if (!note(p, m, call))
+        return false;
+    spawn_board_clear(spawn_template_board());
     if (!spawn_slate_begins(slate, call))
         return false;
     if (!hung_up(fd))
@@ -227,14 +233,13 @@ int spawn_direct_receive(spawn_packet *packet, spawn_message *ret)
         over = true;
         return -EPIPE;
     }
-    if (over || !note(packet, ret, &call) || !may_run(fd, &call)) {
+    if (over || !may_run(fd, packet, ret, &call)) {
         not_taken(fd, ret->header.seq);
         spawn_packet_close(packet);
         return -EAGAIN;
     }
     last_id = call.id;
     any = true;
-    spawn_board_clear(spawn_template_board());
     return 1;
 }
 
