@@ -183,6 +183,21 @@ void spawn_turn_open(spawn_broker *broker)
 
 /* ---- after the commit ---- */
 
+/* May all ends be forgotten? A call of a lease that the store did not take is
+ * known by the slate of its worker alone, which goes with that one's end. */
+static bool may_forget(const spawn_batch *batch)
+{
+    const spawn_job *job;
+
+    if (spawn_batch_due(batch))
+        return false;
+    for (job = batch->again.first; job; job = job->soon_next) {
+        if (!job->slot && !job->told && job->state == SPAWN_STATE_DONE)
+            return false;
+    }
+    return true;
+}
+
 static void after_commit(spawn_broker *broker, const spawn_committed *committed)
 {
     spawn_batch *batch = &broker->batch;
@@ -207,7 +222,7 @@ static void after_commit(spawn_broker *broker, const spawn_committed *committed)
         spawn_waiters_tell(job);
     spawn_turn_undo_all(bad);
     spawn_peers_serve();
-    all = !spawn_batch_due(batch);
+    all = may_forget(batch);
     if (all)
         spawn_link_forget_all();
     finish_all(list, all);

@@ -140,6 +140,41 @@ static void on_a_ticket(void **state)
     has_returned(&id);
 }
 
+/* Of one that has gone its slate is the only record. */
+static void its_worker_is_not_forgotten(void **state)
+{
+    worker w, next;
+    spawn_id id;
+
+    (void)state;
+    make_store_that_fails(NOT_THE_CALL);
+    ends_unanswered(&w, &id);
+    (void)close(w.link);
+    say_exited(&w.id, 0, SIGKILL);
+    worker_starts(&next);
+    worker_says(&next, NULL);
+    has_heard();
+    has_heard();
+    quiet_for(1);
+}
+
+static void before_the_call_is_stored(void **state)
+{
+    worker w, next;
+    spawn_id id;
+
+    (void)state;
+    make_store_that_fails_a_while(NOT_THE_CALL);
+    ends_unanswered(&w, &id);
+    (void)close(w.link);
+    say_exited(&w.id, 0, SIGKILL);
+    worker_starts(&next);
+    worker_says(&next, NULL);
+    has_heard();
+    store_takes_again();
+    expect_id(SPAWN_M_FORGET, &w.id);
+}
+
 int main(void)
 {
 #define ALONE(f)                                                               \
@@ -150,6 +185,8 @@ int main(void)
         ALONE(its_worker_serves_again),
         ALONE(so_it_does_when_the_call_is_told),
         ALONE(on_a_ticket),
+        ALONE(its_worker_is_not_forgotten),
+        ALONE(before_the_call_is_stored),
     };
 
     find_broker();
