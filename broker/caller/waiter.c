@@ -137,34 +137,48 @@ static bool reached(const spawn_waiter *waiter)
                && spawn_perl_has_returned(waiter->job));
 }
 
+/* What it waits for, as from now on. */
+static spawn_wait left_of(const spawn_waiter *waiter)
+{
+    spawn_wait ret = {.want = waiter->want,
+                      .output = waiter->output,
+                      .submit = waiter->submit};
+    int64_t left;
+
+    if (waiter->timer.place) {
+        left = waiter->timer.at - spawn_mono_ms();
+        ret.ms = left > 0 ? (uint64_t)left : 1;
+    }
+    return ret;
+}
+
 /* A caller that does not read its answers just now: it is asked for, and not
- * in memory until there is room. */
+ * in memory until there is room. Its job may wait again by then. */
 static void answer_later(spawn_peer *peer, uint32_t seq, const spawn_job *job,
-                         unsigned output)
+                         const spawn_wait *wait)
 {
     spawn_ask *ask = spawn_alloc(sizeof(*ask));
 
     ask->seq = seq;
     ask->id = job->id;
-    ask->output = (uint8_t)output;
-    if (spawn_job_over(job))
-        spawn_waiter_ask(ask, &(spawn_wait){.want = SPAWN_REPLY_FINISHED,
-                                            .output = (uint8_t)output});
+    ask->output = wait->output;
+    if (spawn_job_over(job) || wait->want == SPAWN_REPLY_STARTED)
+        spawn_waiter_ask(ask, wait);
     spawn_peer_ask(peer, ask);
 }
 
 /* False: it is not in the caller's socket. */
 static bool answer(spawn_peer *peer, uint32_t seq, spawn_job *job,
-                   unsigned output)
+                   const spawn_wait *wait)
 {
     int direct;
 
     if (!spawn_peer_has_room(peer)) {
-        answer_later(peer, seq, job, output);
+        answer_later(peer, seq, job, wait);
         return false;
     }
     direct = spawn_offer(peer, job);
-    spawn_peer_job(peer, seq, &job->id, output, NULL);
+    spawn_peer_job(peer, seq, &job->id, wait->output, NULL);
     spawn_offer_taken(peer, job, direct);
     return spawn_peer_open(peer) && !peer->out;
 }
@@ -176,9 +190,9 @@ void spawn_waiters_tell(spawn_job *job)
     /* Answering may drop a slow peer and with it other waiters of the list:
      * so it begins anew each time. */
     while (waiter) {
+        spawn_wait wait = left_of(waiter);
         spawn_peer *peer = waiter->peer;
         uint32_t seq = waiter->seq;
-        unsigned output = waiter->output;
 
         if (!reached(waiter)) {
             waiter = waiter->of_job;
@@ -189,7 +203,7 @@ void spawn_waiters_tell(spawn_job *job)
         else if (waiter->want == SPAWN_WAIT_RETURNED)
             job->result_told = true;
         drop(waiter);
-        job->unsent |= !answer(peer, seq, job, output);
+        job->unsent |= !answer(peer, seq, job, &wait);
         waiter = job->waiters;
     }
 }
