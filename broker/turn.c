@@ -254,17 +254,26 @@ static size_t weight_of(const spawn_job *job)
                                         : weight;
 }
 
+/* A call of a lease, or of a ticket, has no slot. It is stored with this turn;
+ * when the store does not take it, a slot has at least its end. */
+static bool is_on_ticket_alone(spawn_job *job)
+{
+    return job->perl && job->perl->worker && !job->slot && !job->in_store
+           && !job->told
+           && !(spawn_commit_failing(job->batch->store)
+                && spawn_turn_keep_end(job));
+}
+
 /* Its worker can have another call, which overwrites ticket and result of this
  * one: when nobody waits for it, or all have it in their sockets. Else it is
- * stored first. The slot stays until then when nobody has its end; where there
- * is none, a call of a lease or of a ticket, its worker stays. */
+ * stored first. The slot stays until then when nobody has its end. */
 static void let_worker_go(spawn_job *job)
 {
     if (job->unsent && !spawn_commit_failing(job->batch->store)) {
         spawn_job_store_now(job);
         return;
     }
-    if (!job->slot && !job->in_store && !job->told)
+    if (is_on_ticket_alone(job))
         return;
     if (job->perl && job->perl->worker && job->lent && job->told
         && !job->unsent)

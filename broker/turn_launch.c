@@ -114,15 +114,29 @@ static void note_launch(const spawn_job *job)
     spawn_inbox_launched(job->slot, &note);
 }
 
-/* Its slot has it, and says so before the order is sent. A call is lent one
- * only now, so that calls that wait take none. */
-static void launch_unstored(spawn_job *job)
+static bool lend_slot(spawn_job *job)
 {
     if (!job->slot) {
         job->slot = (uint8_t)spawn_inbox_lend_order(job->body);
         job->lent = job->slot != 0;
     }
-    if (!job->slot) { /* then it is stored before */
+    return job->slot != 0;
+}
+
+bool spawn_turn_keep_end(spawn_job *job)
+{
+    if (!lend_slot(job))
+        return false;
+    note_launch(job);
+    spawn_inbox_ends(job->slot, job);
+    return true;
+}
+
+/* Its slot has it, and says so before the order is sent. A call is lent one
+ * only now, so that calls that wait take none. */
+static void launch_unstored(spawn_job *job)
+{
+    if (!lend_slot(job)) { /* then it is stored before */
         job->may_run_unstored = false;
         spawn_job_store_now(job);
         return;

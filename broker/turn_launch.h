@@ -23,6 +23,10 @@ void spawn_turn_unstored_news(spawn_job *job);
  * broker after this one must not tell them something else. */
 void spawn_turn_note_news(spawn_job *job);
 
+/** It has ended in a worker, and only that one's ticket has it: so does a slot,
+ * but for its result. False: none is free. */
+bool spawn_turn_keep_end(spawn_job *job);
+
 /** Orders that could not be sent: their jobs end. When the turn's list is
  * finished, for an end makes its job due again. */
 void spawn_turn_end_failed(spawn_batch *batch);
