@@ -169,6 +169,14 @@ static bool may_be_active(const request *r)
     return false;
 }
 
+/* The clock is set back, or was when the id was made. */
+static bool may_be_too_old(const job *j)
+{
+    const int64_t sure = board->wall_most - 30000;
+
+    return board->wall_ms < sure || (int64_t)spawn_id_time(&j->id) < sure;
+}
+
 static void judge_refusal(const request *r, unsigned code)
 {
     const cron_request *c = &r->cron;
@@ -187,8 +195,7 @@ static void judge_refusal(const request *r, unsigned code)
     if (j && code == SPAWN_E_CONFLICT && !cron_overlaps(c->entry)
         && may_be_active(r))
         return;
-    if (j && code == SPAWN_E_TOO_OLD
-        && board->wall_ms < board->wall_most - 30000)
+    if (j && code == SPAWN_E_TOO_OLD && may_be_too_old(j))
         return;
     if (j && code == SPAWN_E_QUEUE_FULL && answer_queue_may_be_full(r))
         return;

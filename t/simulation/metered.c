@@ -25,6 +25,7 @@ typedef struct {
 
 static row rows[ROWS], before[ROWS];
 static bool asked, lost, in_a_turn;
+static bool refused; /* by a store that was not open yet: no number is told */
 /* Since it was lost; and of these, when the answer was asked for. */
 static uint64_t told[QUEUES][SPAWN_METER_REASONS];
 static uint64_t told_then[QUEUES][SPAWN_METER_REASONS];
@@ -35,7 +36,7 @@ void metered_reset(void)
     memset(before, 0, sizeof(before));
     memset(told, 0, sizeof(told));
     memset(told_then, 0, sizeof(told_then));
-    asked = lost = in_a_turn = false;
+    asked = lost = in_a_turn = refused = false;
 }
 
 void metered_lost(void)
@@ -72,6 +73,7 @@ void metered_unanswered(void)
 void metered_asked(void)
 {
     asked = true;
+    refused = false;
     memset(rows, 0, sizeof(rows));
     memcpy(told_then, told, sizeof(told));
 }
@@ -267,6 +269,8 @@ void metered_judge(const spawn_message *m)
         take_end();
     else if (m->header.type != SPAWN_M_REFUSED || store_calm)
         promise_broken("the broker's numbers are not told");
+    else
+        refused = true;
 }
 
 /* ---- all have ended ---- */
@@ -342,7 +346,7 @@ void metered_check(void)
 {
     unsigned i;
 
-    for (i = 0; i < QUEUES && !broken; i++) {
+    for (i = 0; i < QUEUES && !broken && !refused; i++) {
         const row *r = &rows[i];
         uint64_t came = r->counts[SPAWN_COUNT_SUBMITTED]
                         + r->counts[SPAWN_COUNT_REVIVED],
