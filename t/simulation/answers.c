@@ -12,6 +12,7 @@
 #include "t/simulation/workers.h"
 
 #include <stdio.h>
+#include <string.h>
 #include <sys/wait.h>
 
 #define KEPT_AT_LEAST 120000 /* ms, as in broker/store/history.c */
@@ -274,10 +275,11 @@ static void judge_durable(const job *j)
                        job_number(j));
 }
 
-/* A post is reported as refused. */
+/* A post is reported as refused, also to a caller that submits the same. */
 static void judge_drained(const job *j)
 {
-    if (j->way == BY_SUBMIT && controls_take_nothing(j->queue, j->sent_turn))
+    if (j->way == BY_SUBMIT && !j->posted_in
+        && controls_take_nothing(j->queue, j->sent_turn))
         promise_broken("job %u is taken by a queue that is drained",
                        job_number(j));
 }
@@ -471,13 +473,20 @@ void answers_lose_broker(int64_t finished_ms)
     }
 }
 
-static void judge_refused_submit(const request *r, unsigned code)
+/* Its store is not open: it counts nothing yet. */
+static bool is_blind(const spawn_message *m)
+{
+    return began_blind
+           || strstr(spawn_str_or(m, SPAWN_A_TEXT, ""), "cannot be opened");
+}
+
+static void judge_refused_submit(const request *r, const spawn_message *m,
+                                 unsigned code)
 {
     job *j = r->job;
 
-    if (code != SPAWN_E_STORE || !began_blind) /* that counts nothing yet */
+    if (code != SPAWN_E_STORE || !is_blind(m))
         metered_refused(j->queue, code);
-
     if (code == SPAWN_E_STORE && !answer_store_may_refuse(r))
         promise_broken("job %u is refused by a store that is good",
                        job_number(j));
@@ -664,7 +673,7 @@ void answer_judge(const request *r, const spawn_message *m)
         break;
     case SPAWN_M_REFUSED:
         if (r->type == SPAWN_M_SUBMIT)
-            judge_refused_submit(r, code);
+            judge_refused_submit(r, m, code);
         else
             judge_refused_question(r, code);
         break;
