@@ -431,8 +431,10 @@ static void write_what_fits(void)
         item *it = take(&scribe.batch);
         bool fits = !stuck && chance(60);
 
-        if (fits)
+        if (fits) {
+            drop_all(&failed); /* it is written into another file */
             on_disk(it);
+        }
         if (!fits && (!may_fail(it) || it->r.type == SPAWN_LEDGER_ORDER))
             stuck = true; /* what follows may be of the same job */
         if (!fits && !may_fail(it)) {
