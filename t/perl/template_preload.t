@@ -31,6 +31,8 @@ my $dir = FakeSpawner::files(
     'thread.pl'    => 'use threads; pipe my $in, my $out; threads->create(sub { syswrite $out, "x"; sleep 60 })->detach; sysread $in, my $x, 1; 1;',
     'threads.pl'   => 'use threads; for (1, 2) { pipe my $in, my $out; threads->create(sub { syswrite $out, "x"; sleep 60 })->detach; sysread $in, my $x, 1 } 1;',
     'joined.pl'    => 'use threads; threads->create(sub { 1 })->join; 1;',
+    # joined, and the kernel still has it for some looks
+    'lingers.pl'   => 'my $looks = 0; no warnings "redefine"; *Apache2::Spawn::Template::_threads = sub { $looks++ < 3 ? qw(perl perl) : "perl" }; 1;',
     'forks.pl'     => 'my $pid = fork; if (!$pid) { exit 5 } waitpid $pid, 0; my $x = `echo x`; $? == 0;',
     'end.pl'       => 'END { print "END of the template\n" } 1;',
 );
@@ -42,7 +44,7 @@ is $t->call('main::ready')->{returned}[0], ' -e main', 'which runs as a file of 
 is $t->dismiss, 0, 'it leaves';
 is $t->said_now, "handler: x\n", 'a handler of its own does not matter';
 
-for my $file (qw(joined.pl forks.pl)) {
+for my $file (qw(joined.pl lingers.pl forks.pl)) {
     next if $file eq 'joined.pl' && !$Config{useithreads};
     $t = FakeSpawner->start(require => "$dir/$file");
     is $t->code, 0, "$file: ready";

@@ -19,6 +19,7 @@ use XSLoader ();
 XSLoader::load(__PACKAGE__, $VERSION);
 
 use constant HOOK_SECONDS => 30;    # of after_fork, when nothing else is said
+use constant LOOKS => 100;    # at the threads, 1 ms after each other
 
 my $name;        # of this template
 my $pid;         # its process, while it preloads
@@ -59,7 +60,7 @@ sub _serve_in_httpd {
     $0 = "mod_spawn template $name";
     $link = Apache2::Spawn::Template::Run::take_link($fd);
     _end(1) if $link < 0;
-    my @threads = _threads();
+    my @threads = _threads_that_stay();
     if (@threads > 1) {
         $stage = 'httpd';
         _fail(sprintf '%d threads run in httpd\'s parent (%s): a process with threads cannot be forked safely;'
@@ -164,12 +165,23 @@ sub _stage {
     _fail('that is not the name of a module') if !defined $file;
     my $error = Apache2::Spawn::Template::Run::load($file);
     _fail($error) if defined $error;
-    my @threads = _threads();
+    my @threads = _threads_that_stay();
     return if @threads == 1;
     _fail(sprintf '%d thread%s that it started still run%s (%s): a process with threads cannot be forked safely;'
             . ' start threads in an after_fork hook, or let them end',
         @threads - 1, @threads == 2 ? ('', 's') : ('s', ''), join ', ', @threads);
     return;
+}
+
+# The same after some looks: a thread can be joined a moment before the kernel lets it go.
+sub _threads_that_stay {
+    my @threads = _threads();
+    for (1 .. LOOKS) {
+        last if @threads == 1;
+        select undef, undef, undef, 0.001;
+        @threads = _threads();
+    }
+    return @threads;
 }
 
 # The names of this process's threads.
