@@ -322,6 +322,7 @@ unit: $(UNIT)
 $(filter $(B)/t/unit/broker_%,$(UNIT)): | $(B)/mod_spawn/broker $(B)/t/clock.so $(B)/t/cpu.so $(B)/t/sync.so $(B)/t/memory.so \
     $(B)/t/hangfs
 $(filter $(B)/t/unit/spawner%,$(UNIT)): | $(B)/mod_spawn/spawner
+$(B)/t/unit/template_freeze_fails.t: | $(B)/t/inner_malloc.so
 
 # Some are about rooms of the broker, and link what is in them and below.
 ROOM_JOB := $(call objects,broker,$(wildcard broker/base/*.c broker/job/*.c))
@@ -432,7 +433,7 @@ soak: all probe
 
 # ---- what the httpd tests run as a job: it looks at bare processes ----
 
-probe: $(B)/t/probe $(B)/t/deny $(B)/t/filecap $(B)/t/clock.so $(B)/t/cpu.so $(B)/t/sync.so $(B)/t/memory.so $(B)/t/marker \
+probe: $(B)/t/probe $(B)/t/deny $(B)/t/filecap $(B)/t/clock.so $(B)/t/cpu.so $(B)/t/sync.so $(B)/t/memory.so $(B)/t/inner_malloc.so $(B)/t/marker \
        $(B)/t/mod_capi.so $(B)/t/mod_foreign.so $(B)/t/hangfs $(B)/t/slowfs $(B)/t/stranger $(B)/t/soakjob $(B)/t/broker_with_clock
 
 $(B)/t/stranger: t/probe/stranger.c $(COMMON)
@@ -444,9 +445,9 @@ $(B)/t/%: t/probe/%.c
 	$(call does,CC,$<)$(filter-out $(SAN),$(COMPILE)) $(LDFLAGS) -static -o $@ $<
 
 # preloaded into a broker whose clock a test steps, whose CPU it tells, whose disk it
-# spoils, or whose memory runs out
+# spoils, or whose memory runs out; loaded into a template that finds a malloc in it
 
-$(B)/t/clock.so $(B)/t/cpu.so $(B)/t/sync.so $(B)/t/memory.so: $(B)/t/%.so: t/probe/%.c
+$(B)/t/clock.so $(B)/t/cpu.so $(B)/t/sync.so $(B)/t/memory.so $(B)/t/inner_malloc.so: $(B)/t/%.so: t/probe/%.c
 	@mkdir -p $(@D)
 	$(call does,CC,$<)$(filter-out $(SAN),$(COMPILE)) $(LDFLAGS) -shared -fPIC -o $@ $<
 	@chmod 755 $@

@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 #
 # A template that cannot be frozen serves as it is, and the log says why, once for
-# all its processes: below a filter that forbids memfd_create, with RLIMIT_FSIZE. Its
-# neighbour is frozen. With sanitizers none is, and that is told too.
+# all its processes: below a filter that forbids memfd_create, with RLIMIT_FSIZE, with a
+# library that has a malloc of its own. Its neighbour is frozen. With sanitizers none is, and that is told too.
 
 use strict;
 use warnings;
@@ -26,9 +26,11 @@ if (SpawnTest::sanitized()) {
     exit 0;
 }
 my $deny = build_dir() . '/t/deny';
+my $library = build_dir() . '/t/inner_malloc.so';
 my $t = SpawnTest::Templates->new(
     files => {
         'My/Frozen.pm' => functions(),
+        'My/Inner.pm' => "package My::Inner; require DynaLoader; DynaLoader::dl_load_file('$library') or die DynaLoader::dl_error(); 1;\n",
         'filtered' => "#!/bin/sh\nexec $deny 38 memfd_create $^X \"\$\@\"\n",
         'limited'  => "#!/bin/sh\nulimit -f 1\nexec $^X \"\$\@\"\n",
     });
@@ -38,11 +40,13 @@ $t->configure(<<"CONF");
 SpawnTemplate app      exec inc=\@INC\@ preload=My::Work,My::Frozen
 SpawnTemplate filtered exec inc=\@INC\@ preload=My::Work,My::Frozen max_jobs=2 perl=$perl/filtered
 SpawnTemplate limited  exec inc=\@INC\@ preload=My::Work,My::Frozen perl=$perl/limited
+SpawnTemplate inner    exec inc=\@INC\@ preload=My::Work,My::Frozen,My::Inner
 CONF
 $t->start;
 my $spawn = $t->spawn;
 my %why = (
     filtered => qr/memfd_create: Function not implemented; it has huge pages where that can be/,
+    inner    => qr/inner_malloc\.so has a malloc of its own \(je_malloc\); it has huge pages where that can be/,
     limited  => qr/ftruncate of a memfd: File too large; it has huge pages where that can be/,
 );
 

@@ -132,6 +132,26 @@ static void frozen_memory_is_counted(void **unused)
     assert_int_equal(end_of(counted), 0);
 }
 
+/* ---- a thread that has just ended ---- */
+
+/* The kernel lets us join it before it is no longer among our threads. */
+static void thread_lingers(void)
+{
+    char *p = touched(8 * MB);
+
+    looks_too_many = 3;
+    freeze_all();
+    SO(*why == '\0' && looks_too_many == 0);
+    SO(is_frozen(p));
+}
+
+static void a_thread_that_was_joined_does_not_matter(void **unused)
+{
+    (void)unused;
+    LEAVE_OUT_IF(SANITIZED, "a sanitizer's memory is not moved");
+    assert_int_equal(end_of(thread_lingers), 0);
+}
+
 /* ---- malloc goes on ---- */
 
 static bool is_zero(const char *p, size_t size)
@@ -405,6 +425,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(memory_is_copied_on_write),
         cmocka_unit_test(frozen_memory_is_counted),
+        cmocka_unit_test(a_thread_that_was_joined_does_not_matter),
         cmocka_unit_test(malloc_goes_on),
         cmocka_unit_test(what_is_special_is_left_alone),
         cmocka_unit_test(what_was_never_touched_takes_no_memory),

@@ -47,6 +47,22 @@ static void another_malloc(void)
               "its malloc is not the C library's (template_freeze_fails.t)"));
 }
 
+/* One that only this library uses, and that is no symbol of the process. */
+static void another_malloc_in_a_library(void)
+{
+    const char *build = getenv("SPAWN_BUILD");
+    char path[4096];
+
+    (void)snprintf(path, sizeof(path), "%s/t/inner_malloc.so",
+                   build ? build : "build");
+    SO(dlopen(path, RTLD_NOW | RTLD_LOCAL));
+    stays_as_it_is();
+    SO(strcmp(why,
+              "inner_malloc.so has a malloc of its own (je_malloc); it has "
+              "huge pages where that can be")
+       == 0);
+}
+
 static void sanitizer(void)
 {
     other_symbol = "__asan_init";
@@ -78,6 +94,7 @@ static void what_cannot_be_frozen_stays_and_is_told(void **unused)
     assert_int_equal(end_of(no_memfd), 0);
     assert_int_equal(end_of(small_files), 0);
     assert_int_equal(end_of(another_malloc), 0);
+    assert_int_equal(end_of(another_malloc_in_a_library), 0);
     assert_int_equal(end_of(threads), 0);
 }
 

@@ -6,9 +6,13 @@
 #define TEMPLATE_FREEZING_H
 
 #include <dlfcn.h>
+#include <fcntl.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <string.h>
 #include <unistd.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 
 #include "common/spawn_areas.h"
@@ -22,10 +26,15 @@ static long write_error_after;   /* bytes; 0: never */
 static int map_errors;           /* so many fail, */
 static char *errors_at;          /* of what is mapped over these bytes, */
 static size_t errors_size;
-static bool holes;         /* and they leave a hole */
-static char *interrupt_at; /* a signal comes before this is mapped over */
-static int unknown_seals;  /* to this kernel */
-static int file_seals;     /* that the file has */
+static bool holes;            /* and they leave a hole */
+static char *interrupt_at;    /* a signal comes before this is mapped over */
+static int unknown_seals;     /* to this kernel */
+static int file_seals;        /* that the file has */
+static bool hidden;           /* the state of pages */
+static const char *said_huge; /* what the kernel says of it; NULL: as it is */
+static size_t advised;        /* bytes that were to be huge in one call */
+static int
+    looks_too_many; /* at the threads: one that has been joined is there */
 
 static int memfd(const char *name)
 {
@@ -45,6 +54,39 @@ static int add_seals(int fd, int what, int which)
     return rv;
 }
 
+static int look_at(const char *path, struct stat *ret)
+{
+    int rv = stat(path, ret);
+
+    if (looks_too_many > 0) {
+        looks_too_many--;
+        ret->st_nlink++;
+    }
+    return rv;
+}
+
+static int open_it(const char *path, int flags)
+{
+    int fd;
+
+    if (hidden && strstr(path, "pagemap")) {
+        errno = EACCES;
+        return -1;
+    }
+    if (!said_huge || !strstr(path, "hpage_pmd_size"))
+        return open(path, flags);
+    fd = spawn_os_memfd("size");
+    if (pwrite(fd, said_huge, strlen(said_huge), 0) < 0)
+        _exit(99);
+    return fd;
+}
+
+static int advise(void *at, size_t size, int what)
+{
+    advised = (uintptr_t)at % size == 0 ? size : 1;
+    return madvise(at, size, what);
+}
+
 static void *symbol(void *handle, const char *name);
 static long write_at(int fd, const void *data, size_t length, off_t at);
 static int map_over_it(void *there, size_t size, int rights, int fd, off_t at);
@@ -52,12 +94,19 @@ static int map_over_it(void *there, size_t size, int rights, int fd, off_t at);
 #define spawn_os_memfd     memfd
 #define dlsym              symbol
 #define fcntl              add_seals
+#define stat(path, ret)    look_at(path, ret)
+#define open(path, flags)  open_it(path, flags)
+#define madvise            advise
 #define spawn_raw_pwrite   write_at
 #define spawn_raw_map_over map_over_it
 #include "perl/xs/template/freeze.c"
+#include "perl/xs/template/mallocs.c"
 #undef spawn_os_memfd
 #undef dlsym
 #undef fcntl
+#undef stat
+#undef open
+#undef madvise
 #undef spawn_raw_pwrite
 #undef spawn_raw_map_over
 

@@ -16,9 +16,9 @@
 #endif
 #include "perl/xs/template/freeze.h"
 
-#include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -31,6 +31,7 @@
 #include "common/spawn_areas.h"
 #include "common/spawn_os.h"
 #include "common/spawn_raw.h"
+#include "perl/xs/template/mallocs.h"
 
 #ifndef MADV_COLLAPSE
 #define MADV_COLLAPSE 25
@@ -42,6 +43,7 @@
 #define AREAS 2048
 #define HUGE  ((uintptr_t)2 << 20)
 #define TRIES 16
+#define LOOKS 100 /* at the threads, 1 ms after each other */
 
 /* So much memory exists twice at once; the state of pages is read for so
  * much. */
@@ -374,45 +376,19 @@ static void say(char *why, size_t room, const char *fmt, ...)
     va_end(ap);
 }
 
-/* The memory of a sanitizer is terabytes of address space, and its own. */
-static bool sanitized(void)
-{
-    static const char *const marks[] = {"__asan_init", "__tsan_init",
-                                        "__msan_init", "__hwasan_init"};
-    size_t i;
-
-    for (i = 0; i < sizeof(marks) / sizeof(marks[0]); i++) {
-        if (dlsym(RTLD_DEFAULT, marks[i]))
-            return true;
-    }
-    return false;
-}
-
-/* Other mallocs give pages back by MADV_DONTNEED and take them for zeros when
- * they use them again; of a file's pages they would get the old bytes. The C
- * library (GNU's) clears what it gives to calloc, but for what the kernel has
- * just mapped. */
-bool spawn_template_malloc_is_ours(const char **ret_name)
-{
-    Dl_info malloc_is, library;
-    void *its = dlsym(RTLD_DEFAULT, "malloc");
-    void *mark = dlsym(RTLD_DEFAULT, "gnu_get_libc_version");
-    const char *slash;
-
-    *ret_name = "?";
-    if (!its || !dladdr(its, &malloc_is))
-        return false;
-    slash = strrchr(malloc_is.dli_fname, '/');
-    *ret_name = slash ? slash + 1 : malloc_is.dli_fname;
-    return mark && dladdr(mark, &library)
-           && malloc_is.dli_fbase == library.dli_fbase;
-}
-
+/* A thread can be joined a moment before the kernel lets it go. */
 static bool one_thread(void)
 {
     struct stat info;
+    unsigned looks;
 
-    return stat("/proc/self/task", &info) == 0 && info.st_nlink == 3;
+    for (looks = 0; looks < LOOKS; looks++) {
+        if (looks > 0)
+            (void)poll(NULL, 0, 1);
+        if (stat("/proc/self/task", &info) == 0 && info.st_nlink == 3)
+            return true;
+    }
+    return false;
 }
 
 static void free_plan(plan *p)
@@ -543,27 +519,36 @@ static void settle(unsigned how, char *why, size_t room)
     free_plan(p);
 }
 
+/* Why memory may not be in a file; then it may still be in huge pages. */
+static bool may_be_in_a_file(char *why, size_t room)
+{
+    const char *file, *symbol;
+
+    if (!spawn_template_malloc_is_ours(&file))
+        say(why, room, "its malloc is not the C library's (%s)", file);
+    else if (spawn_template_has_inner_malloc(&file, &symbol))
+        say(why, room, "%s has a malloc of its own (%s)", file, symbol);
+    return !*why;
+}
+
 void spawn_template_settle_memory(unsigned how, char *why, size_t room)
 {
-    const char *other;
+    char other[200] = "";
 
     *why = '\0';
     if (how == SPAWN_MEMORY_SHARED)
         return;
-    if (sanitized()) {
+    if (spawn_template_is_sanitized()) {
         say(why, room, "it runs with a sanitizer");
     }
     else if (!one_thread()) {
         say(why, room, "it has several threads");
     }
     else if (how == SPAWN_MEMORY_FROZEN
-             && !spawn_template_malloc_is_ours(&other)) {
+             && !may_be_in_a_file(other, sizeof(other))) {
         settle(SPAWN_MEMORY_HUGE, why, room);
         *why = '\0';
-        say(why, room,
-            "its malloc is not the C library's (%s); it has huge pages where "
-            "that can be",
-            other);
+        say(why, room, "%s; it has huge pages where that can be", other);
     }
     else {
         settle(how, why, room);

@@ -25,10 +25,6 @@
  */
 void spawn_template_settle_memory(unsigned how, char *why, size_t room);
 
-/** Is malloc the C library's (GNU's)? Of others nothing is known.
- * @param ret_name the file that it is in. */
-bool spawn_template_malloc_is_ours(const char **ret_name);
-
 /** Bytes of this process's memory that are frozen; the same in a process that
  * was forked from it. */
 uint64_t spawn_template_frozen(void);

@@ -10,7 +10,7 @@
  */
 #include <stdlib.h>
 
-#include "perl/xs/template/freeze.h"
+#include "perl/xs/template/mallocs.h"
 #include "perl/xs/template/template.h"
 
 /* Bytes and pieces that are used up at most. */
