@@ -241,6 +241,7 @@ static void malloc_goes_on(void **unused)
 static void left_alone(void)
 {
     char *shared = map(MB, PROT_READ | PROT_WRITE, MAP_SHARED);
+    char *usual = touched(8 * MB); /* most of it, or that is told */
     char *code = map(MB, PROT_READ | PROT_WRITE | PROT_EXEC, MAP_PRIVATE);
     char *wiped = touched(MB), *secret = touched(MB), *own = touched(MB);
     char *locked = touched(65536), *closed = touched(MB);
@@ -264,6 +265,7 @@ static void left_alone(void)
     SO(!is_frozen(locked));
     SO(!is_frozen(closed));
     SO(!is_frozen(barely) && barely[7] == 'b');
+    SO(is_frozen(usual));
 }
 
 static void what_is_special_is_left_alone(void **unused)
@@ -271,6 +273,74 @@ static void what_is_special_is_left_alone(void **unused)
     (void)unused;
     LEAVE_OUT_IF(SANITIZED, "a sanitizer's memory is not moved");
     assert_int_equal(end_of(left_alone), 0);
+}
+
+#ifndef MADV_GUARD_INSTALL
+#define MADV_GUARD_INSTALL 102
+#endif
+
+/* Has the kernel guard pages, and shows them in the pagemap? */
+static bool can_guard(void)
+{
+    char *p = mmap(NULL, MB, PROT_READ | PROT_WRITE,
+                   MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    int fd = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
+    size_t page = (size_t)sysconf(_SC_PAGESIZE);
+    uint64_t state = 0;
+    bool can = madvise(p, MB, MADV_GUARD_INSTALL) == 0
+               && pread(fd, &state, sizeof(state),
+                        (off_t)((uintptr_t)p / page * sizeof(state)))
+                      == sizeof(state);
+
+    (void)close(fd);
+    (void)munmap(p, MB);
+    return can && state >> 58 & 1;
+}
+
+/* Guard pages in memory that is used. */
+static void guarded(void)
+{
+    char *p = touched(8 * MB), *guard = p + 5 * MB;
+    int ends[2];
+
+    SO(madvise(guard, 8192, MADV_GUARD_INSTALL) == 0);
+    freeze_all();
+    SO(*why == '\0');
+    SO(is_frozen(p) && is_frozen(p + 8 * MB - 1));
+    SO(p[5 * MB - 1] == 'x' && p[5 * MB + 8192] == 'x');
+    SO(pipe(ends) == 0);
+    SO(write(ends[1], guard, 1) < 0 && errno == EFAULT);
+    SO(write(ends[1], guard + 8191, 1) < 0 && errno == EFAULT);
+}
+
+/* Where pages are not looked at, their area is left alone, if it tells of
+ * guards. */
+static void guarded_and_hidden(void)
+{
+    char *usual = touched(32 * MB), *other;
+    char *p = map(8 * MB, PROT_READ | PROT_WRITE | PROT_EXEC, MAP_PRIVATE);
+    spawn_area a;
+
+    memset(p, 'x', 8 * MB);
+    SO(madvise(p + 5 * MB, 8192, MADV_GUARD_INSTALL) == 0);
+    other = p + 6 * MB;
+    SO(mprotect(p, 8 * MB, PROT_READ) == 0);
+    a = area_of(p);
+    hidden = true;
+    freeze_all();
+    SO(is_frozen(usual));
+    SO(spawn_area_has(&a, "gu") ? *why == '\0' && !is_frozen(other)
+                                : *why != '\0' && is_frozen(other));
+    SO(*other == 'x');
+}
+
+static void guard_pages_stay(void **unused)
+{
+    (void)unused;
+    LEAVE_OUT_IF(SANITIZED, "a sanitizer's memory is not moved");
+    LEAVE_OUT_IF(!can_guard(), "no guard pages that can be seen (Linux 6.15)");
+    assert_int_equal(end_of(guarded), 0);
+    assert_int_equal(end_of(guarded_and_hidden), 0);
 }
 
 static void gaps(void)
@@ -372,15 +442,16 @@ static void signals_may_come(void **unused)
 
 static bool can_collapse(void)
 {
-    char *p = mmap(NULL, 8 * MB, PROT_READ | PROT_WRITE,
+    size_t size = huge_size();
+    char *p = mmap(NULL, 2 * size, PROT_READ | PROT_WRITE,
                    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    char *at = (char *)(((uintptr_t)p + HUGE - 1) & ~(HUGE - 1));
+    char *at = (char *)(((uintptr_t)p + size - 1) & ~(size - 1));
     bool can;
 
-    memset(p, 1, 8 * MB);
-    can = madvise(at, HUGE, MADV_COLLAPSE) == 0;
-    (void)munmap(p, 8 * MB);
-    return can;
+    memset(p, 1, 2 * size);
+    can = madvise(at, size, MADV_COLLAPSE) == 0;
+    (void)munmap(p, 2 * size);
+    return can && size <= 4 * MB;
 }
 
 static void in_huge_pages(void)
@@ -400,6 +471,20 @@ static void in_huge_pages(void)
     }
 }
 
+/* Whatever a huge page is here. */
+static void of_another_size(void)
+{
+    char *p = touched(32 * MB);
+
+    said_huge = "8388608\n";
+    spawn_template_settle_memory(SPAWN_MEMORY_HUGE, why, sizeof(why));
+    SO(advised == 8 * MB);
+    SO(p[9] == 'x');
+    said_huge = "0\n";
+    spawn_template_settle_memory(SPAWN_MEMORY_HUGE, why, sizeof(why));
+    SO(advised == 2 * MB);
+}
+
 static void as_it_is(void)
 {
     char *p = touched(16 * MB);
@@ -416,8 +501,10 @@ static void there_are_other_ways(void **unused)
     (void)unused;
     assert_int_equal(end_of(as_it_is), 0);
     LEAVE_OUT_IF(SANITIZED, "a sanitizer's memory is not moved");
-    LEAVE_OUT_IF(!can_collapse(), "no MADV_COLLAPSE here (Linux 6.1)");
+    LEAVE_OUT_IF(!can_collapse(),
+                 "no MADV_COLLAPSE (Linux 6.1), or huge pages are large");
     assert_int_equal(end_of(in_huge_pages), 0);
+    assert_int_equal(end_of(of_another_size), 0);
 }
 
 int main(void)
@@ -428,6 +515,7 @@ int main(void)
         cmocka_unit_test(a_thread_that_was_joined_does_not_matter),
         cmocka_unit_test(malloc_goes_on),
         cmocka_unit_test(what_is_special_is_left_alone),
+        cmocka_unit_test(guard_pages_stay),
         cmocka_unit_test(what_was_never_touched_takes_no_memory),
         cmocka_unit_test(small_areas_beside_each_other_are_one),
         cmocka_unit_test(signals_may_come),

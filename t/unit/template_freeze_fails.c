@@ -63,6 +63,24 @@ static void another_malloc_in_a_library(void)
        == 0);
 }
 
+/* A mark of all or most memory: mlockall, say. */
+static void marked(void)
+{
+    char *p = touched(32 * MB);
+
+    SO(madvise(p, 32 * MB, MADV_DONTDUMP) == 0);
+    freeze_all();
+    SO(!is_frozen(p));
+    SO(strstr(why,
+              "kB of its memory are left as they are, for a mark that they "
+              "have in smaps (dd)"));
+    SO(atol(why) >= 32 * 1024 && atol(why) < 40 * 1024);
+    SO(madvise(p, 32 * MB, MADV_DODUMP) == 0);
+    SO(madvise(p, 2 * MB, MADV_DONTDUMP) == 0); /* a part is no matter */
+    freeze_all();
+    SO(*why == '\0' && is_frozen(p + 16 * MB));
+}
+
 static void sanitizer(void)
 {
     other_symbol = "__asan_init";
@@ -95,6 +113,7 @@ static void what_cannot_be_frozen_stays_and_is_told(void **unused)
     assert_int_equal(end_of(small_files), 0);
     assert_int_equal(end_of(another_malloc), 0);
     assert_int_equal(end_of(another_malloc_in_a_library), 0);
+    assert_int_equal(end_of(marked), 0);
     assert_int_equal(end_of(threads), 0);
 }
 

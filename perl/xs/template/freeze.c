@@ -23,6 +23,7 @@
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 #include <sys/mman.h>
@@ -41,13 +42,14 @@
 #endif
 
 #define AREAS 2048
-#define HUGE  ((uintptr_t)2 << 20)
 #define TRIES 16
 #define LOOKS 100 /* at the threads, 1 ms after each other */
 
 /* So much memory exists twice at once; the state of pages is read for so
  * much. */
-#define PIECE HUGE
+#define PIECE ((size_t)2 << 20)
+
+#define HUGE_SIZE "/sys/kernel/mm/transparent_hugepage/hpage_pmd_size"
 
 /* The file is larger than any memory: an area that grows (mremap) goes on in
  * it, and what it finds there is as undefined as realloc's new bytes. */
@@ -83,9 +85,13 @@ typedef struct {
     area areas[AREAS];
     uint64_t state[PIECE / 4096]; /* of pages, as /proc/self/pagemap has it */
     int file, pagemap;
-    off_t at;      /* end of what is in the file */
-    uint64_t left; /* bytes that could not be moved */
-    int error;     /* of the first of these */
+    off_t at;                   /* end of what is in the file */
+    uint64_t left;              /* bytes that could not be moved */
+    int error;                  /* of the first of these */
+    size_t huge;                /* a huge page */
+    uint64_t anonymous, marked; /* bytes: of all areas, of those with a mark */
+    uint64_t marked_most;       /* of one area, */
+    const char *mark;           /* and its mark */
 } plan;
 
 static uint64_t frozen;
@@ -104,11 +110,17 @@ static int rights_of(const spawn_area *a)
            | (a->rights[2] == 'x' ? PROT_EXEC : 0);
 }
 
+static bool of_file(const spawn_area *a)
+{
+    return *a->name && *a->name != '[';
+}
+
 /* An area with a mark that a new mapping would forget. gd: grows, a stack; io,
  * pf: a device; lo: locked; dc, wf: not for children; dd: not for cores; de:
  * cannot grow; ht: huge pages of its own; mm: mixed; um, uw, ui: somebody
- * handles its faults; mt, ss, sl: tagged, a shadow stack, sealed. */
-static bool is_special(const spawn_area *a)
+ * handles its faults; mt, ss, sl: tagged, a shadow stack, sealed; gu: some of
+ * its pages are guards, and which ones is not looked at. */
+static const char *mark_of(const plan *p, const spawn_area *a)
 {
     static const char *const flags[] = {"gd", "io", "pf", "lo", "dc", "wf",
                                         "dd", "de", "ht", "mm", "um", "uw",
@@ -117,15 +129,21 @@ static bool is_special(const spawn_area *a)
 
     for (i = 0; i < sizeof(flags) / sizeof(flags[0]); i++) {
         if (spawn_area_has(a, flags[i]))
-            return true;
+            return flags[i];
     }
-    return a->has_key || strncmp(a->name, "[stack", 6) == 0
-           || strncmp(a->name, "[v", 2) == 0;
+    if ((p->pagemap < 0 || of_file(a)) && spawn_area_has(a, "gu"))
+        return "gu";
+    return a->has_key ? "ProtectionKey" : NULL;
 }
 
-static bool of_file(const spawn_area *a)
+static bool is_stack(const spawn_area *a)
 {
-    return *a->name && *a->name != '[';
+    return strncmp(a->name, "[stack", 6) == 0;
+}
+
+static bool is_special(const plan *p, const spawn_area *a)
+{
+    return mark_of(p, a) || is_stack(a) || strncmp(a->name, "[v", 2) == 0;
 }
 
 static bool may_move(const plan *p, const spawn_area *a)
@@ -136,15 +154,31 @@ static bool may_move(const plan *p, const spawn_area *a)
                                     : OWN_OF_MEMORY;
 
     return a->rights[3] == 'p' && (rights & PROT_READ) && !(rights & PROT_EXEC)
-           && !is_special(a) && !(p->stack >= a->from && p->stack < a->to)
+           && !is_special(p, a) && !(p->stack >= a->from && p->stack < a->to)
            && a->anonymous && (a->to - a->from) / own <= a->anonymous;
 }
 
 /* A few read-only pages of a file: constants of a library, or a locale. */
-static bool may_unite(const spawn_area *a)
+static bool may_unite(const plan *p, const spawn_area *a)
 {
-    return of_file(a) && strcmp(a->rights, "r--p") == 0 && !is_special(a)
+    return of_file(a) && strcmp(a->rights, "r--p") == 0 && !is_special(p, a)
            && !a->anonymous && a->to - a->from <= UNITE_MOST;
+}
+
+static void count(plan *p, const spawn_area *a)
+{
+    const char *mark = is_stack(a) ? NULL : mark_of(p, a);
+
+    if (a->rights[3] != 'p')
+        return;
+    p->anonymous += a->anonymous;
+    if (!mark)
+        return;
+    p->marked += a->anonymous;
+    if (a->anonymous > p->marked_most) {
+        p->marked_most = a->anonymous;
+        p->mark = mark;
+    }
 }
 
 static bool note(const spawn_area *a, void *arg)
@@ -153,7 +187,8 @@ static bool note(const spawn_area *a, void *arg)
     area *to = &p->areas[p->count];
     bool moves = may_move(p, a);
 
-    if (!moves && !may_unite(a))
+    count(p, a);
+    if (!moves && !may_unite(p, a))
         return true;
     if (p->count == AREAS) {
         p->full = true;
@@ -257,6 +292,10 @@ static void move_pages(plan *p, const area *a, uintptr_t from, uintptr_t to)
     }
 }
 
+/* A page that nobody may touch, of memory that is used, and that a new mapping
+ * would make a usual one. Kernels without a mark (gu) for its area show it. */
+#define GUARD (UINT64_C(1) << 58)
+
 /* State of the pages from here on, as many as fit and are the area's. */
 static size_t look(plan *p, const area *a, uintptr_t from)
 {
@@ -284,12 +323,16 @@ static void move_touched(plan *p, const area *a)
             break;
         }
         for (i = 0; i < count; i++, at += p->page) {
-            if (!(p->state[i] & TOUCHED))
+            bool guard = p->state[i] & GUARD;
+
+            if (!guard && !(p->state[i] & TOUCHED))
                 continue;
-            if (end && at - end > GAP_PAGES * p->page) {
+            if (end && (guard || at - end > GAP_PAGES * p->page)) {
                 move_pages(p, a, begin, end);
                 end = 0;
             }
+            if (guard)
+                continue;
             if (!end)
                 begin = at;
             end = at + p->page;
@@ -315,27 +358,33 @@ static void freeze(plan *p)
 
 /* ---- huge pages ---- */
 
+/* Of a huge page. None where a page is a guard. */
 static bool mostly_touched(plan *p, const area *a, uintptr_t from)
 {
-    size_t i, touched = 0, count;
+    size_t i, count, left = p->huge / p->page, touched = 0;
 
     if (p->pagemap < 0)
         return true; /* the area is */
-    count = look(p, a, from);
-    if (count > HUGE / p->page)
-        count = HUGE / p->page;
-    for (i = 0; i < count; i++)
-        touched += (p->state[i] & TOUCHED) != 0;
-    return 2 * touched >= HUGE / p->page;
+    while (left > 0 && (count = look(p, a, from)) > 0) {
+        count = count < left ? count : left;
+        for (i = 0; i < count; i++) {
+            if (p->state[i] & GUARD)
+                return false;
+            touched += (p->state[i] & TOUCHED) != 0;
+        }
+        left -= count;
+        from += count * p->page;
+    }
+    return 2 * touched >= p->huge / p->page;
 }
 
 /* EAGAIN: the kernel has a page of it in its hands in this moment. */
-static int make_huge(uintptr_t at)
+static int make_huge(uintptr_t at, size_t size)
 {
     int tries, rv;
 
     for (tries = 0; tries < TRIES; tries++) {
-        rv = madvise((void *)at, HUGE, MADV_COLLAPSE);
+        rv = madvise((void *)at, size, MADV_COLLAPSE);
         if (rv == 0 || errno != EAGAIN)
             break;
         (void)sched_yield();
@@ -345,20 +394,35 @@ static int make_huge(uintptr_t at)
 
 static void collapse(plan *p)
 {
-    size_t i;
+    size_t i, size = p->huge;
 
     for (i = 0; i < p->count; i++) {
         const area *a = &p->areas[i];
-        uintptr_t at = (a->from + HUGE - 1) & ~(HUGE - 1);
+        uintptr_t at = (a->from + size - 1) & ~(size - 1);
 
-        for (; !a->of_file && at + HUGE <= a->to; at += HUGE) {
+        for (; !a->of_file && at + size <= a->to; at += size) {
             if (!mostly_touched(p, a, at))
                 continue;
-            (void)madvise((void *)at, HUGE, MADV_HUGEPAGE);
-            if (make_huge(at) < 0)
-                failed(p, HUGE, errno);
+            (void)madvise((void *)at, size, MADV_HUGEPAGE);
+            if (make_huge(at, size) < 0)
+                failed(p, size, errno);
         }
     }
+}
+
+/* 2 MB, but on machines with larger pages. */
+static size_t huge_size(void)
+{
+    int fd = open(HUGE_SIZE, O_RDONLY | O_CLOEXEC);
+    char text[32];
+    ssize_t n = fd < 0 ? -1 : read(fd, text, sizeof(text) - 1);
+    unsigned long long size;
+
+    if (fd >= 0)
+        (void)close(fd);
+    text[n > 0 ? n : 0] = '\0';
+    size = strtoull(text, NULL, 10);
+    return size > 0 && (size & (size - 1)) == 0 ? (size_t)size : PIECE;
 }
 
 /* ---- whether it can be done ---- */
@@ -413,6 +477,7 @@ static plan *make_plan(char *why, size_t room)
     }
     p->page = (size_t)sysconf(_SC_PAGESIZE);
     p->stack = (uintptr_t)__builtin_frame_address(0);
+    p->huge = huge_size();
     p->file = -1;
     p->pagemap = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
     rv = spawn_areas(0, note, p);
@@ -481,6 +546,11 @@ static void tell_left(const plan *p, const char *what, char *why, size_t room)
     if (p->left)
         say(why, room, "%llu kB of its memory are not %s: %s",
             (unsigned long long)(p->left / 1024), what, strerror(p->error));
+    else if (p->marked > p->anonymous / 2)
+        say(why, room,
+            "%llu kB of its memory are left as they are, for a mark that they "
+            "have in smaps (%s)",
+            (unsigned long long)(p->marked / 1024), p->mark);
     else if (p->full)
         say(why, room, "its memory has more than %d areas, not all are %s",
             AREAS, what);
