@@ -248,9 +248,18 @@ int spawn_os_boot_id(char *text)
     return 0;
 }
 
+#ifndef MFD_NOEXEC_SEAL
+#define MFD_NOEXEC_SEAL 0x0008U /* since Linux 6.3 */
+#endif
+
+/* Nobody executes such a file. Where vm.memfd_noexec is 2, the kernel refuses
+ * one that could be. */
 int spawn_os_memfd(const char *name)
 {
-    return result(memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING));
+    const unsigned flags = MFD_CLOEXEC | MFD_ALLOW_SEALING;
+    int rv = result(memfd_create(name, flags | MFD_NOEXEC_SEAL));
+
+    return rv == -EINVAL ? result(memfd_create(name, flags)) : rv;
 }
 
 #define ALL_SEALS (F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE)

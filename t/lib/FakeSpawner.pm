@@ -54,7 +54,10 @@ sub syscall_number { return $sys->{ $_[1] } }
 sub memfd {
     my ($bytes, $size) = @_;
     my $name = 'test';
-    my $fd = syscall $sys->{memfd_create}, $name, 3;    # close-on-exec, sealable
+    # close-on-exec, sealable, not executable: kernels before 6.3 know nothing of the latter, and
+    # some of the others may want it
+    my $fd = syscall $sys->{memfd_create}, $name, 11;
+    $fd = syscall $sys->{memfd_create}, $name, 3 if $fd < 0;
     die "memfd_create: $!" if $fd < 0;
     open my $file, '+<&=', $fd or die $!;
     binmode $file;

@@ -8,7 +8,8 @@
  *
  *   deny ERRNO NAME[,NAME...] PROGRAM [ARGUMENT...]
  *
- * NAME:N=VALUE: only with this value of argument N (from 0).
+ * NAME:N=VALUE: only with this value of argument N (from 0). NAME:N!BITS: only
+ * when it has none of these bits.
  */
 #include <errno.h>
 #include <stdbool.h>
@@ -75,6 +76,7 @@ static unsigned add(struct sock_filter *to, const char *name, unsigned error)
     const struct sock_filter refuse = BPF_STMT(
         BPF_RET | BPF_K, SECCOMP_RET_ERRNO | (error & SECCOMP_RET_DATA));
     unsigned argument = 0, value = 0;
+    char how = '=';
 
     if (!when) {
         to[0] = (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K,
@@ -82,7 +84,8 @@ static unsigned add(struct sock_filter *to, const char *name, unsigned error)
         to[1] = refuse;
         return 2;
     }
-    if (sscanf(when, ":%u=%u", &argument, &value) != 2 || argument > 5) {
+    if (sscanf(when, ":%u%c%u", &argument, &how, &value) != 3 || argument > 5
+        || !strchr("=!", how)) {
         (void)fprintf(stderr, "deny: %s: not understood\n", name);
         exit(2);
     }
@@ -90,8 +93,12 @@ static unsigned add(struct sock_filter *to, const char *name, unsigned error)
                                          number_of(name), 0, 4);
     to[1] = (struct sock_filter)BPF_STMT(BPF_LD | BPF_W | BPF_ABS,
                                          place_of(argument));
-    to[2] =
-        (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, value, 0, 1);
+    if (how == '=')
+        to[2] = (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, value,
+                                             0, 1);
+    else
+        to[2] = (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JSET | BPF_K, value,
+                                             1, 0);
     to[3] = refuse;
     to[4] = (struct sock_filter)BPF_STMT(BPF_LD | BPF_W | BPF_ABS,
                                          offsetof(struct seccomp_data, nr));

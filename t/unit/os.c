@@ -12,7 +12,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/timerfd.h>
 
 #include <cmocka.h>
@@ -219,6 +221,27 @@ static void a_sealed_memfd_cannot_be_changed(void **state)
     (void)close(other);
 }
 
+static int not_executable_if_that_is_known(void)
+{
+    const unsigned asked =
+        MFD_CLOEXEC | MFD_ALLOW_SEALING | 8; /* MFD_NOEXEC_SEAL */
+    int fd = spawn_os_memfd("test"), old;
+    struct stat st;
+
+    if (memfd_create("test", asked) >= 0
+        && (fstat(fd, &st) < 0 || (st.st_mode & 0111)))
+        return 1;
+    deny_when(SYS_memfd_create, 1, asked, EINVAL); /* before Linux 6.3 */
+    old = spawn_os_memfd("test");
+    return old >= 0 && spawn_os_seal(old) == 0 ? 0 : 2;
+}
+
+static void a_memfd_is_not_executable(void **state)
+{
+    (void)state;
+    assert_int_equal(in_a_child(not_executable_if_that_is_known), 0);
+}
+
 static void who_is_at_the_other_end_is_told(void **state)
 {
     int pair[2], plain[2];
@@ -340,6 +363,7 @@ int main(void)
         cmocka_unit_test(descriptors_are_swept_in_each_way),
         cmocka_unit_test(many_descriptors_are_swept),
         cmocka_unit_test(a_sealed_memfd_cannot_be_changed),
+        cmocka_unit_test(a_memfd_is_not_executable),
         cmocka_unit_test(who_is_at_the_other_end_is_told),
         cmocka_unit_test(its_groups_are_told),
     };

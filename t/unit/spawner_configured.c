@@ -496,7 +496,7 @@ static void provoke_a_line(void)
 
 static void lines_go_to_the_log_that_was_named(void **state)
 {
-    int other = memfd_create("other", MFD_CLOEXEC);
+    int other = spawn_os_memfd("other");
     char text[4096];
     ssize_t n;
 
@@ -578,7 +578,7 @@ static int start_without_system_log(void **state)
 /* They are for the system's log, and kept while there is none. */
 static void lines_for_the_systems_log(void **state)
 {
-    int kept = memfd_create("kept", MFD_CLOEXEC);
+    int kept = spawn_os_memfd("kept");
     char text[4096];
     int status;
     ssize_t n;

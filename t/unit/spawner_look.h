@@ -263,7 +263,7 @@ static inline void log_to_file(void)
 /* Above what its process is given. */
 static inline void new_log(void)
 {
-    int fd = memfd_create("log", MFD_CLOEXEC);
+    int fd = spawn_os_memfd("log");
 
     if (log_fd >= 0)
         (void)close(log_fd);
