@@ -161,9 +161,10 @@ _call()
     spawn_template_call_inside(aTHX);
 
 void
-_prepare()
+_prepare(alone)
+    bool alone
   CODE:
-    spawn_template_fresh_memory(aTHX);
+    spawn_template_fresh_memory(aTHX_ alone);
     spawn_template_prepare_surroundings(aTHX);
     spawn_template_prepare_job(aTHX);
     spawn_template_prepare_calls(aTHX);

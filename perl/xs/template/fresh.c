@@ -5,9 +5,11 @@
  * Memory that was freed while modules were loaded lies in small pieces all
  * over, and each allocation gets one after another. Each piece that a job takes
  * is on a page of its own, which it has to copy. So what is free is used up
- * here: from then on what is allocated lies side by side. It costs no memory
- * that a job would not copy, too.
+ * here: from then on what is allocated lies side by side. It writes to the
+ * pages where the pieces are, so it is done only where no other process has
+ * them: a template that shares httpd's memory would have a copy of all of them.
  */
+#include <stdbool.h>
 #include <stdlib.h>
 
 #include "perl/xs/template/mallocs.h"
@@ -40,7 +42,7 @@ static void use_up(size_t size)
     }
 }
 
-void spawn_template_fresh_memory(pTHX)
+void spawn_template_fresh_memory(pTHX_ bool alone)
 {
     const char *other;
     size_t size, i;
@@ -49,7 +51,7 @@ void spawn_template_fresh_memory(pTHX)
     PL_sv_root = NULL;
     for (i = 0; i < C_ARRAY_LENGTH(PL_body_roots); i++)
         PL_body_roots[i] = NULL;
-    if (!spawn_template_malloc_is_ours(&other))
+    if (!alone || !spawn_template_malloc_is_ours(&other))
         return;
     for (size = (size_t)64 << 10; size > 1024; size /= 2)
         use_up(size - 32);

@@ -199,8 +199,10 @@ void spawn_template_note_environment(void);
 /* ---- fresh.c ---- */
 
 /** In the template, when all is loaded: from now on what is allocated lies side
- * by side. */
-void spawn_template_fresh_memory(pTHX);
+ * by side.
+ * @param alone its memory is its own, and not httpd's too: the free pieces in
+ * it may be used up. */
+void spawn_template_fresh_memory(pTHX_ bool alone);
 
 /* ---- surroundings.c ---- */
 

@@ -81,7 +81,7 @@ sub _until_the_end {
     Apache2::Spawn::Template::Run::set_template($name, $in_httpd);
     _get_ready($link);
     my $weight = sprintf '%d modules, %d kB', scalar(keys %INC), _resident();
-    Apache2::Spawn::Template::Run::rehearse();
+    Apache2::Spawn::Template::Run::rehearse(!$own || $memory != _SHARED());
     my $error = _serve($link, $own, $memory, $spares, $weight);
     if ($error) {
         local $! = $error;

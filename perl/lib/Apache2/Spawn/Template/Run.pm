@@ -53,8 +53,9 @@ sub _prepare_hooks {
 # A call of nothing: it finds methods and makes codecs, so that all jobs share the
 # memory for that.
 sub rehearse {
+    my ($alone) = @_;
     my $args = Sereal::Encoder->new->encode(['x']);
-    _prepare();
+    _prepare($alone);
     _prepare_hooks();
     _rehearse($args, $_) for 0, 1;
     return;
@@ -238,9 +239,10 @@ forked from httpd.
 
 Code that each job runs first, the seconds that it may take, and where it comes from.
 
-=item rehearse
+=item rehearse($alone)
 
-A call of nothing, which makes what all jobs share.
+A call of nothing, which makes what all jobs share. C<$alone>: the memory is the
+template's own, and not httpd's too.
 
 =item take_link($fd)
 
