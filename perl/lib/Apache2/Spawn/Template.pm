@@ -178,7 +178,7 @@ sub _threads_that_stay {
     my @threads = _threads();
     for (1 .. LOOKS) {
         last if @threads == 1;
-        select undef, undef, undef, 0.001;
+        select undef, undef, undef, 0.001;    ## no critic (ProhibitSleepViaSelect)
         @threads = _threads();
     }
     return @threads;
