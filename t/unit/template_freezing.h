@@ -54,7 +54,7 @@ static int add_seals(int fd, int what, int which)
     return rv;
 }
 
-static int look_at(const char *path, struct stat *ret)
+static int play_stat(const char *path, struct stat *ret)
 {
     int rv = stat(path, ret);
 
@@ -65,7 +65,7 @@ static int look_at(const char *path, struct stat *ret)
     return rv;
 }
 
-static int open_it(const char *path, int flags)
+static int play_open(const char *path, int flags)
 {
     int fd;
 
@@ -81,7 +81,7 @@ static int open_it(const char *path, int flags)
     return fd;
 }
 
-static int advise(void *at, size_t size, int what)
+static int play_madvise(void *at, size_t size, int what)
 {
     advised = (uintptr_t)at % size == 0 ? size : 1;
     return madvise(at, size, what);
@@ -94,9 +94,9 @@ static int map_over_it(void *there, size_t size, int rights, int fd, off_t at);
 #define spawn_os_memfd     memfd
 #define dlsym              symbol
 #define fcntl              add_seals
-#define stat(path, ret)    look_at(path, ret)
-#define open(path, flags)  open_it(path, flags)
-#define madvise            advise
+#define stat(path, ret)    play_stat(path, ret)
+#define open(path, flags)  play_open(path, flags)
+#define madvise            play_madvise
 #define spawn_raw_pwrite   write_at
 #define spawn_raw_map_over map_over_it
 #include "perl/xs/template/freeze.c"
