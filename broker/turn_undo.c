@@ -28,6 +28,7 @@
 #include "broker/run/order.h"
 #include "broker/run/pool.h"
 #include "broker/run/retry.h"
+#include "broker/caller/cron.h"
 #include "broker/caller/inbox.h"
 #include "broker/caller/reply.h"
 #include "broker/caller/spool.h"
@@ -262,6 +263,7 @@ void spawn_turn_refused(spawn_job *job, const spawn_failure *why)
         refused_late(job, why);
         return;
     }
+    spawn_cron_refused(job->batch, &job->id, why);
     spawn_job_on(job, SPAWN_JOB_UNDONE);
     spawn_turn_let_go(job);
 }

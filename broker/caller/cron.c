@@ -26,6 +26,7 @@
 #include "broker/job/job.h"
 #include "broker/job/phase.h"
 #include "broker/run/durable.h"
+#include "broker/run/retry.h"
 #include "broker/store/store.h"
 #include "broker/caller/submit.h"
 
@@ -97,6 +98,7 @@ static void adopt(spawn_cron_entry *e)
         e->pending = true;
         e->pending_id = id;
         e->pending_planned = ms / 1000;
+        e->pending_stored = job->in_store;
     }
 }
 
@@ -184,7 +186,8 @@ static void take_back(spawn_batch *batch, spawn_cron_entry *e)
         e->row = foretold;
 }
 
-/* Is it in the store by now? Then the row may say so. */
+/* Is it in the store by now? Then the row may say so. When that is not noted at
+ * once, the run may have ended, and be forgotten, before it is. */
 static void look_at_pending(spawn_batch *batch, spawn_cron_entry *e)
 {
     spawn_job *job = spawn_job_find(&e->pending_id);
@@ -195,7 +198,8 @@ static void look_at_pending(spawn_batch *batch, spawn_cron_entry *e)
 
     if (job && !rv)
         return;
-    if (rv == 0) { /* the store did not take it */
+    e->pending_stored = e->pending_stored || rv == 1;
+    if (rv == 0 && !e->pending_stored) { /* the store did not take it */
         e->pending = false;
         if (e->foretold)
             take_back(batch, e);
@@ -239,15 +243,9 @@ void spawn_cron_look(spawn_batch *batch, spawn_cron_entry *e)
         look_at_run(batch, e);
 }
 
-/* It has ended, and whether it is tried again is seen at the turn's end. */
-static bool may_run_again(const spawn_job *job)
-{
-    return job->again || (job->retries > 0 && !job->judged);
-}
-
 bool spawn_cron_active(const spawn_cron_entry *e, spawn_id *ret_id)
 {
-    const spawn_job *job;
+    spawn_job *job;
 
     *ret_id = e->pending ? e->pending_id : e->row.id;
     if (e->pending)
@@ -255,7 +253,10 @@ bool spawn_cron_active(const spawn_cron_entry *e, spawn_id *ret_id)
     if (!e->row.has_run)
         return false;
     job = spawn_job_find(&e->row.id); /* or it has ended, and was revived */
-    return job && (job->state != SPAWN_STATE_DONE || may_run_again(job));
+    if (!job)
+        return false;
+    spawn_retry_judge(job); /* it may have ended in this turn */
+    return job->state != SPAWN_STATE_DONE || job->again;
 }
 
 /* ---- what is due ---- */
@@ -430,16 +431,11 @@ static int take(spawn_batch *batch, spawn_cron_entry *e, const spawn_id *id,
         e->pending = true;
         e->pending_id = *id;
         e->pending_planned = planned;
+        e->pending_stored = false;
         due = watching = true;
         spawn_loop_again();
     }
     return rv;
-}
-
-static bool passes(const spawn_failure *why)
-{
-    return why->code == SPAWN_E_QUEUE_FULL || why->code == SPAWN_E_STORE
-           || why->code == SPAWN_E_SYSTEM;
 }
 
 static void submit(spawn_batch *batch, spawn_cron_entry *e, int64_t planned)
@@ -455,16 +451,39 @@ static void submit(spawn_batch *batch, spawn_cron_entry *e, int64_t planned)
     if (rv == SPAWN_OWN_TAKEN || rv == SPAWN_OWN_KNOWN)
         return;
     refused(e, time_text(e, planned, text), &why,
-            rv == SPAWN_OWN_REFUSED && passes(&why));
+            rv == SPAWN_OWN_REFUSED && spawn_refusal_passes(&why));
     if (rv == SPAWN_OWN_RECORDED)
         return;
-    if (passes(&why)) {
+    if (spawn_refusal_passes(&why)) {
         e->retry_at = spawn_mono_ms() + TRY_AGAIN;
         return;
     }
     e->row.done = planned;
     if (!store(batch, e))
         e->row = before;
+}
+
+/* The ledger refuses it each time: it knows the id, and the store does not. */
+void spawn_cron_refused(spawn_batch *batch, const spawn_id *id,
+                        const spawn_failure *why)
+{
+    spawn_cron_entry *e = spawn_cron_entries(NULL);
+    char text[TIME_TEXT];
+    spawn_cron_row before;
+
+    while (e && !(e->pending && spawn_id_equal(&e->pending_id, id)))
+        e = e->next;
+    if (!e || e->pending_planned == 0 || spawn_refusal_passes(why))
+        return;
+    refused(e, time_text(e, e->pending_planned, text), why, false);
+    e->pending = false;
+    before = e->row;
+    if (e->pending_planned > e->row.done)
+        e->row.done = e->pending_planned;
+    if (!store(batch, e))
+        e->row = before;
+    due = true;
+    spawn_loop_again();
 }
 
 /* One step; true when there may be another one. The clock is read once: set

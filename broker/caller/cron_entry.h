@@ -33,10 +33,11 @@ struct spawn_cron_entry {
     bool told;  /* that it is paused, since the configuration was read */
     spawn_cron_row row;
 
-    /* A run that was taken, and is not seen in the store yet. */
+    /* A run that was taken; the row does not have it yet. */
     bool pending;
     spawn_id pending_id;
     int64_t pending_planned; /* s; 0: by hand */
+    bool pending_stored;     /* it was seen there, and its row is not noted */
     int64_t retry_at;        /* mono ms: nothing is tried before it */
 
     bool runs; /* its run was there when it was looked at in this turn */

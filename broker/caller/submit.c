@@ -7,6 +7,7 @@
  */
 #include "broker/caller/submit.h"
 
+#include <errno.h>
 #include <unistd.h>
 
 #include "common/spawn_log.h"
@@ -32,6 +33,13 @@ void spawn_submit(spawn_peer *peer, const spawn_message *m, spawn_packet *p)
         spawn_queue_refused(spawn_incoming_queue(&in), why.code);
         spawn_peer_refuse(peer, m->header.seq, &in.id, &why);
     }
+}
+
+/* A store that can never keep durable jobs says so (run/durable.c). */
+bool spawn_refusal_passes(const spawn_failure *why)
+{
+    return why->code == SPAWN_E_QUEUE_FULL || why->code == SPAWN_E_SYSTEM
+           || (why->code == SPAWN_E_STORE && why->error != ENOTSUP);
 }
 
 /* ---- posts ---- */
@@ -183,12 +191,6 @@ static bool file_keeps(const spawn_id *id)
     return true;
 }
 
-static bool will_pass(const spawn_failure *why)
-{
-    return why->code == SPAWN_E_QUEUE_FULL || why->code == SPAWN_E_STORE
-           || why->code == SPAWN_E_SYSTEM;
-}
-
 spawn_spool_result spawn_submit_spooled(spawn_batch *batch, const spawn_id *id,
                                         const void *data, size_t length,
                                         uid_t uid, spawn_spool_waits *ret_waits,
@@ -211,7 +213,7 @@ spawn_spool_result spawn_submit_spooled(spawn_batch *batch, const spawn_id *id,
         return SPAWN_SPOOLED_TAKEN;
     if (rv == 1)
         return SPAWN_SPOOLED_KNOWN;
-    if (will_pass(why)) {
+    if (spawn_refusal_passes(why)) {
         if (why->code == SPAWN_E_QUEUE_FULL)
             (void)snprintf(ret_waits->queue, sizeof(ret_waits->queue), "%s",
                            spawn_incoming_queue(&in));
@@ -238,7 +240,7 @@ int spawn_submit_own(spawn_batch *batch, const void *data, size_t length,
     rv = spawn_take(&in, why);
     if (rv >= 0)
         return rv ? SPAWN_OWN_KNOWN : SPAWN_OWN_TAKEN;
-    return record && !will_pass(why) && record_refusal(&in, why)
+    return record && !spawn_refusal_passes(why) && record_refusal(&in, why)
                ? SPAWN_OWN_RECORDED
                : SPAWN_OWN_REFUSED;
 }

@@ -29,6 +29,10 @@ spawn_spool_result spawn_submit_spooled(spawn_batch *batch, const spawn_id *id,
                                         uid_t uid, spawn_spool_waits *ret_waits,
                                         spawn_failure *why);
 
+/** A refusal that may be none a moment later: the same job is to be tried
+ * again. */
+bool spawn_refusal_passes(const spawn_failure *why);
+
 #define SPAWN_OWN_TAKEN    0
 #define SPAWN_OWN_KNOWN    1 /* its id is */
 #define SPAWN_OWN_RECORDED 2 /* refused, and in the history as that */

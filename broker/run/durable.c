@@ -575,7 +575,7 @@ int spawn_durable_check(spawn_failure *why)
         spawn_scribe_wanted() ? NULL : in_memory(spawn_conf.store_path);
 
     if (memory) {
-        spawn_failure_set(why, SPAWN_E_STORE, SPAWN_STEP_STORE, 0,
+        spawn_failure_set(why, SPAWN_E_STORE, SPAWN_STEP_STORE, ENOTSUP,
                           "durable: the store %.200s %s, and so does not "
                           "outlive a reboot; name a directory on a disk with "
                           "SpawnStore, such as /var/lib/mod_spawn",

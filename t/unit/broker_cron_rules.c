@@ -95,6 +95,58 @@ static void none_runs_beside_one_that_is_tried_again(void **state)
     it_ends(0);
 }
 
+/* The end of the one before may be forgotten before or after it. */
+static void then_comes_beside_forget(const char *planned)
+{
+    const spawn_id before = run;
+    unsigned launched = 0, i;
+
+    for (i = 0; i < 2; i++) {
+        next_message();
+        if (message.header.type == SPAWN_M_LAUNCH) {
+            launched++;
+            spawn_attr_id(&message.attr[SPAWN_A_ID], &run);
+            expect_time_of(&run, planned);
+        }
+        else {
+            assert_int_equal(message.header.type, SPAWN_M_FORGET);
+            is_of(&before);
+        }
+    }
+    assert_int_equal(launched, 1);
+}
+
+/* It ends well in the turn in which the next one may start. */
+static void one_that_has_ended_well_is_not_waited_for(void **state)
+{
+    spawn_writer w;
+
+    (void)state;
+    one("* * * * *", SPAWN_CATCH_UP_NONE, false);
+    entries[0].rules = after_10_s;
+    it_is("2027-01-01 12:59:30");
+    starts();
+    later_by(40);
+    expect_run("2027-01-01 13:00:00");
+    say_started(&run);
+    has_heard();
+    kill_broker();
+    it_is("2027-01-01 13:01:10");
+    start_broker();
+    begin(&w, SPAWN_M_RUNNING, &run);
+    spawn_put_u64(&w, SPAWN_A_STATE, SPAWN_STATE_RUNNING);
+    spawn_put_u64(&w, SPAWN_A_PID, 4000000);
+    send_fds(&w, NULL, 0);
+    expect_ready();
+    broker_sleeps();
+    say_exited(&run, 0, 0);
+    say(SPAWN_M_GO);
+    broker_goes_on(); /* both are read in one turn */
+    then_comes_beside_forget("2027-01-01 13:01:00");
+    assert_false(is_in_log("MS0883"));
+    it_ends(0);
+}
+
 /* It has ended for good, and is revived by hand: that is a run, too. */
 static void none_runs_beside_one_that_is_revived(void **state)
 {
@@ -208,18 +260,63 @@ static void a_durable_one_is_not_run_twice(void **state)
     expect_outcome(SPAWN_OUTCOME_LOST);
 }
 
+/* jobs.db has lost the run and its end, as one does that was damaged; the
+ * ledger has both, and refuses it. */
+static void one_that_only_the_ledger_knows_is_refused_once(unsigned catch_up)
+{
+    one("0 13 * * *", catch_up, false);
+    entries[0].rules = durable;
+    it_is("2027-01-01 12:59:30");
+    starts();
+    later_by(40);
+    expect_run("2027-01-01 13:00:00");
+    it_ends(0);
+    is_stopped();
+    wait_for_the_scribe();
+    run_sql("UPDATE cron SET done = done - 3600, id = NULL; DELETE FROM job");
+    it_is("2027-01-01 13:00:30");
+    starts();
+    wait_until_logged("has started before", 1);
+    no_run();
+    later_by(2);
+    no_run();
+    later_by(2);
+    no_run();
+    assert_int_equal(logged("MS0885"), 1);
+    assert_int_equal(logged("it is tried again"), 0);
+    is_stopped();
+    expect_sql("SELECT done - 1798808400 FROM cron", "0");
+}
+
+static void one_that_the_ledger_refuses_is_not_tried_again(void **state)
+{
+    (void)state;
+    one_that_only_the_ledger_knows_is_refused_once(SPAWN_CATCH_UP_ONE);
+}
+
+static void nor_with_all(void **state)
+{
+    (void)state;
+    one_that_only_the_ledger_knows_is_refused_once(SPAWN_CATCH_UP_ALL);
+}
+
 int main(void)
 {
 #define ALONE(f) cmocka_unit_test_setup_teardown(f, set_up_disk, tear_down_disk)
     const struct CMUnitTest tests[] = {
         ALONE(one_that_fails_is_tried_again),
         ALONE(none_runs_beside_one_that_is_tried_again),
+        ALONE(one_that_has_ended_well_is_not_waited_for),
         ALONE(none_runs_beside_one_that_is_revived),
         ALONE(it_has_its_priority_and_its_time),
         ALONE(a_durable_one_outlives_a_power_cut),
         ALONE(a_durable_one_is_not_run_twice),
+        ALONE(one_that_the_ledger_refuses_is_not_tried_again),
+        ALONE(nor_with_all),
     };
 
+    if (no_clocks())
+        return 0;
     find_broker();
     return cmocka_run_group_tests_name("broker cron rules", tests, NULL, NULL);
 }

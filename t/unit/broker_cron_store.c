@@ -6,6 +6,9 @@
  */
 #include "t/unit/broker_crons.h"
 
+#include <linux/magic.h>
+#include <sys/vfs.h>
+
 /* No row of a recurring job is written while this holds, before this time of
  * the broker. "": none at all. */
 static void no_row(const char *when, const char *until)
@@ -326,6 +329,82 @@ static void a_run_that_is_wrong_is_recorded(void **state)
     assert_int_equal(logged("MS0885"), 2);
 }
 
+/* It ends, and is over the history, before its row can be noted. */
+static void one_that_is_forgotten_before_it_is_noted_runs_once(void **state)
+{
+    spawn_writer w;
+
+    (void)state;
+    history_jobs = 0;
+    noted_before("0 13 * * *", SPAWN_CATCH_UP_ONE);
+    no_row("NEW.id IS NOT NULL", "2027-01-01 13:10:00");
+    it_is("2027-01-01 12:59:30");
+    starts();
+    later_by(40);
+    expect_run("2027-01-01 13:00:00");
+    it_ends(0);
+    no_run();
+    later_by(20);
+    has_heard(); /* a note is made of what has ended */
+    later_by(150);
+    no_run();
+    begin(&w, SPAWN_M_GET, &run);
+    ask(&w);
+    expect_refusal(SPAWN_E_NO_SUCH_JOB);
+    later_by(600);
+    no_run();
+    is_stopped();
+    expect_sql("SELECT (done - 1798808400) || ' ' || ended FROM cron", "0 1");
+}
+
+/* ---- a store that is gone after a boot ---- */
+
+static int set_up_in_memory(void **state)
+{
+    char command[100], spool[80];
+
+    if (set_up_clock(state))
+        return -1;
+    (void)snprintf(command, sizeof(command), "rm -rf %s", dir);
+    (void)snprintf(dir, sizeof(dir), "/dev/shm/broker-test-XXXXXX");
+    if (system(command) || !mkdtemp(dir))
+        return -1;
+    (void)snprintf(spool, sizeof(spool), "%s/spool", dir);
+    return mkdir(spool, 0700);
+}
+
+static void durable(spawn_writer *w)
+{
+    spawn_put_u64(w, SPAWN_A_DURABLE, 1);
+}
+
+/* It never can be, so that is no trouble that passes. */
+static void a_durable_one_there_is_recorded_as_refused(void **state)
+{
+    struct statfs fs;
+
+    (void)state;
+    if (statfs(dir, &fs) || fs.f_type != TMPFS_MAGIC)
+        skip();
+    one("0 13 * * *", SPAWN_CATCH_UP_ONE, false);
+    entries[0].rules = durable;
+    it_is("2027-01-01 12:59:30");
+    starts();
+    later_by(40);
+    no_run();
+    later_by(2);
+    no_run();
+    later_by(10);
+    no_run();
+    assert_int_equal(logged("MS0885"), 1);
+    assert_int_equal(logged("it is tried again"), 0);
+    is_stopped();
+    expect_sql("SELECT count(*) || ' ' || max(outcome) FROM job"
+               " WHERE text LIKE '%is on a tmpfs%'",
+               "1 5");
+    expect_sql("SELECT (done - 1798808400) || ' ' || ended FROM cron", "0 1");
+}
+
 int main(void)
 {
 #define ALONE(f)                                                               \
@@ -342,7 +421,11 @@ int main(void)
         ALONE(a_pause_is_told_once),
         ALONE(a_run_that_the_store_did_not_take_comes_again),
         ALONE(one_by_hand_that_the_store_did_not_take_never_was),
-        ALONE(a_run_that_is_wrong_is_recorded)};
+        ALONE(a_run_that_is_wrong_is_recorded),
+        ALONE(one_that_is_forgotten_before_it_is_noted_runs_once),
+        cmocka_unit_test_setup_teardown(
+            a_durable_one_there_is_recorded_as_refused, set_up_in_memory,
+            tear_down_clock)};
 
     if (no_clocks())
         return 0;
