@@ -378,7 +378,8 @@ int spawn_recover(spawn_batch *batch, spawn_failure *why, bool *ret_full)
             rv = spawn_inbox_recover(one_slot, batch);
         if (rv == 0)
             rv = spawn_ledger_take_all(batch);
-        spawn_pools_recover(batch);
+        if (rv == 0)
+            rv = spawn_pools_recover(batch);
     }
     if (rv < 0) { /* the table is needed again */
         spawn_failure_set(why, SPAWN_E_STORE, SPAWN_STEP_STORE, 0,

@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Jobs that the spawner has, and that the store does not know, since it was
- * damaged and set aside: they are taken into the new one, so that callers can
- * wait for them, look at them and kill them, and have how they end. Runs in the
- * broker, at its start. Must start none of them again: what is read of a
- * damaged store may be wrong.
+ * Jobs that the spawner has, and calls that workers run, which the store does
+ * not know, since it was damaged and set aside: they are taken into the new
+ * one, so that callers can wait for them, look at them and kill them, and have
+ * how they end. Runs in the broker, at its start. Must start none of them
+ * again: what is read of a damaged store may be wrong.
  *
  * The damaged store's row of a job is taken when it can be believed. Else there
- * is nothing but its id: it has the queue `default`, no time-out, and what it
- * writes is kept from everybody, since nobody knows whose it is.
+ * is nothing but its id: it has the queue `default` (a call: its worker's), no
+ * time-out, and what it writes is kept from everybody, since nobody knows whose
+ * it is.
  */
 #include "broker/recover_damaged.h"
 
@@ -24,6 +25,7 @@
 #include "broker/process/worker.h"
 #include "broker/store/salvage.h"
 #include "broker/store/store.h"
+#include "broker/run/pool.h"
 #include "broker/recover_found.h"
 #include "broker/recover_told.h"
 
@@ -59,6 +61,17 @@ static bool nothing_is_known(const spawn_id *id, spawn_salvaged *ret)
     return ret->body != NULL;
 }
 
+static void tell(const spawn_id *id, bool runs, bool whole)
+{
+    char text[SPAWN_ID_TEXT];
+
+    spawn_log_few("all jobs", SPAWN_LOG_FEW, SPAWN_LOG_WARN,
+                  MSNO(0896) "job %s is taken in: it %s, and only the store "
+                             "that was set aside knew it%s",
+                  spawn_id_format(id, text), runs ? "runs" : "has ended",
+                  whole ? "" : "; nothing of it can be read there");
+}
+
 static void take_in(spawn_batch *batch, const spawn_told *t,
                     const spawn_message *m, const spawn_salvaged *row)
 {
@@ -85,7 +98,6 @@ static void take_in(spawn_batch *batch, const spawn_told *t,
 static void one(spawn_batch *batch, spawn_salvage *damaged, const spawn_told *t)
 {
     bool runs = !spawn_told_has_ended(&t->id), whole;
-    char text[SPAWN_ID_TEXT];
     spawn_salvaged row;
     spawn_message m;
 
@@ -95,12 +107,40 @@ static void one(spawn_batch *batch, spawn_salvage *damaged, const spawn_told *t)
     whole = spawn_salvage_job(damaged, &t->id, &row);
     if (!whole && !nothing_is_known(&t->id, &row))
         return;
-    spawn_log_few("all jobs", SPAWN_LOG_FEW, SPAWN_LOG_WARN,
-                  MSNO(0896) "job %s is taken in: it %s, and only the store "
-                             "that was set aside knew it%s",
-                  spawn_id_format(&t->id, text), runs ? "runs" : "has ended",
-                  whole ? "" : "; nothing of it can be read there");
+    tell(&t->id, runs, whole);
     take_in(batch, t, &m, &row);
+}
+
+/* ---- calls of workers, which the spawner does not have by their ids ---- */
+
+/* Its arguments are lost in any case. */
+static bool what_is_left(spawn_salvage *damaged, const spawn_ticket_call *call,
+                         spawn_salvaged *ret)
+{
+    if (!damaged->there || !spawn_salvage_job(damaged, &call->id, ret))
+        return false;
+    if (ret->is_perl)
+        return true;
+    free(ret->body);
+    return false;
+}
+
+static void take_in_call(spawn_batch *batch, spawn_salvage *damaged,
+                         spawn_worker *w, const spawn_ticket_call *call)
+{
+    spawn_body *marked = unknown_body(&call->id);
+    spawn_salvaged row;
+    bool whole = what_is_left(damaged, call, &row);
+    spawn_job *job;
+
+    if (whole || nothing_is_known(&call->id, &row)) {
+        tell(&call->id, true, whole);
+        job = spawn_pool_take_in(batch, w, call, row.body,
+                                 *row.template ? row.template : NULL, marked);
+        spawn_job_store_now(job);
+        spawn_job_changed(job);
+    }
+    free(marked);
 }
 
 static bool is_unknown(spawn_store *store, const spawn_told *t)
@@ -119,6 +159,8 @@ void spawn_recover_damaged(spawn_batch *batch, bool unread, int64_t most_ms)
     spawn_salvage damaged = {0};
     bool looked = false;
     spawn_told *t = NULL;
+    spawn_worker *w = NULL;
+    spawn_ticket_call call;
 
     while (!unread && (t = spawn_told_next(t))) {
         if (!is_unknown(batch->store, t))
@@ -129,6 +171,14 @@ void spawn_recover_damaged(spawn_batch *batch, bool unread, int64_t most_ms)
         if (!damaged.there)
             break;
         one(batch, &damaged, t);
+    }
+    while (!unread && (w = spawn_worker_next(w))) {
+        if (!spawn_pool_is_unknown(w, &call))
+            continue;
+        if (!looked)
+            spawn_salvage_begin(batch->store, most_ms, &damaged);
+        looked = true;
+        take_in_call(batch, &damaged, w, &call);
     }
     if (looked)
         spawn_salvage_end(&damaged);

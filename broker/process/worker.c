@@ -454,6 +454,12 @@ int spawn_worker_send(spawn_worker *w, const spawn_job *job,
     return rv;
 }
 
+void spawn_worker_last_call(spawn_worker *w)
+{
+    w->retire = true;
+    (void)shutdown(w->link.fd, SHUT_WR);
+}
+
 bool spawn_worker_never_began(const spawn_worker *w)
 {
     return w->unread && w->only_call;

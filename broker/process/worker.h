@@ -79,6 +79,7 @@ struct spawn_worker {
     bool unread;     /* it has ended, and has not read what it was sent last */
     bool call_found; /* its call was given by a broker before us, */
     bool sent_again; /* and was sent once more */
+    bool unknown;    /* it runs a call that the store has lost */
 };
 
 /** The messages and the fate of a worker, for run/pool.c. */
@@ -140,6 +141,9 @@ int spawn_worker_send(spawn_worker *w, const spawn_job *job,
 /** The same message again, after an adoption; a worker takes a call once. */
 int spawn_worker_send_again(spawn_worker *w, const spawn_job *job,
                             const spawn_message *m, const spawn_body *body);
+
+/** It gets no other one, and leaves when it has done what it was sent. */
+void spawn_worker_last_call(spawn_worker *w);
 
 /** It has ended, and had not read its call: that has not begun. */
 bool spawn_worker_never_began(const spawn_worker *w);

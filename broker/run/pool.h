@@ -15,6 +15,7 @@
 
 #include "broker/job/job.h"
 #include "broker/job/queue.h"
+#include "broker/process/ticket.h"
 
 /** Set the rules of a queue's pool, which is made when there is none. */
 void spawn_pool_rule(spawn_queue *q, const spawn_pool_rules *rules);
@@ -85,8 +86,16 @@ void spawn_pool_join(spawn_job *job);
 /** The job runs in it. During recovery. */
 void spawn_pool_take_up(spawn_worker *w, spawn_job *job);
 /** The open jobs of the store are known: take up the calls that only the
- * tickets know. */
-void spawn_pools_recover(spawn_batch *batch);
+ * tickets know. 0, or -1: the store cannot be read. */
+int spawn_pools_recover(spawn_batch *batch);
+/** Later, when the ledger is read, too: does it run a call that was stored, and
+ * that nobody knows? */
+bool spawn_pool_is_unknown(spawn_worker *w, spawn_ticket_call *ret);
+/** Make a job of that call. body, which the job takes: what is known of it;
+ * template: NULL: its queue's; marked: what its ticket has to say of it. */
+spawn_job *spawn_pool_take_in(spawn_batch *batch, spawn_worker *w,
+                              const spawn_ticket_call *call, spawn_body *body,
+                              const char *template, const spawn_body *marked);
 /** No job starts any more: dismiss the idle workers. */
 void spawn_pools_rest(void);
 /** Tell all to go; returns how many of the spawner's own are still there. */

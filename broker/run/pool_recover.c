@@ -100,36 +100,73 @@ static void read_retries(spawn_job *job)
         job->retries = (uint8_t)spawn_retry_left(&m, job->attempt);
 }
 
-/* A job of which only the ticket knows. NULL: there is none, or it is
- * damaged. */
-static spawn_job *from_ticket(spawn_batch *batch, spawn_worker *w)
+static spawn_job *make(spawn_batch *batch, spawn_worker *w,
+                       const spawn_ticket_call *call, spawn_body *body,
+                       const char *template)
 {
-    spawn_ticket_call call;
-    spawn_body *body;
-    spawn_known known;
-    spawn_job *job;
+    spawn_job *job = spawn_job_new(batch, &call->id);
 
-    if (!spawn_ticket_get(w->ticket, &call, &body) || !body)
-        return NULL;
-    if (!spawn_id_valid(&call.id) || spawn_pool_ticket(&call.id, 1) != w
-        || spawn_job_find(&call.id)
-        || spawn_store_forgotten(batch->store, &call.id)
-        || spawn_store_find(batch->store, &call.id, &known) != 0) {
-        free(body);
-        return NULL;
-    }
-    job = spawn_job_new(batch, &call.id);
     job->body = body;
     job->may_run_unstored = job->launched = true;
-    job->submitted_at = call.submitted_at;
-    job->caller_uid = call.caller_uid;
-    job->caller_pid = call.caller_pid;
+    job->submitted_at = call->submitted_at;
+    job->caller_uid = call->caller_uid;
+    job->caller_pid = call->caller_pid;
     spawn_queue_join(job, w->pool->queue->name);
-    spawn_perl_make(job, NULL);
-    attach(w, job, &call);
-    job->attempt = (uint16_t)call.attempt;
-    read_retries(job);
+    spawn_perl_make(job, template);
+    attach(w, job, call);
+    job->attempt = (uint16_t)call->attempt;
     return job;
+}
+
+static bool has_result(const spawn_worker *w)
+{
+    void *data = NULL;
+    size_t length;
+    int rv = spawn_board_result(w->board, &data, &length);
+
+    free(data);
+    return rv > SPAWN_RESULT_NONE;
+}
+
+/* The call of its ticket, when no job has it. */
+static bool is_nobodys(const spawn_worker *w, spawn_ticket_call *ret,
+                       spawn_body **ret_body)
+{
+    if (!spawn_ticket_get(w->ticket, ret, ret_body))
+        return false;
+    if (spawn_id_valid(&ret->id) && spawn_pool_ticket(&ret->id, 1) == w
+        && !spawn_job_find(&ret->id))
+        return true;
+    free(*ret_body);
+    return false;
+}
+
+/* What a ticket says that belongs to no open job of the store. */
+typedef enum {
+    OVER,    /* its call has ended */
+    FOUND,   /* only the ticket knows it: now a job does */
+    UNKNOWN, /* it was stored, and the store does not have it */
+    FAILED   /* the store cannot be read */
+} finding;
+
+static finding from_ticket(spawn_batch *batch, spawn_worker *w)
+{
+    spawn_ticket_call call;
+    spawn_known known;
+    spawn_body *body;
+    int rv;
+
+    if (!is_nobodys(w, &call, &body))
+        return OVER;
+    rv = spawn_store_find(batch->store, &call.id, &known);
+    if (rv == 0 && body && !spawn_store_forgotten(batch->store, &call.id)) {
+        read_retries(make(batch, w, &call, body, NULL));
+        return FOUND;
+    }
+    free(body);
+    if (rv < 0)
+        return FAILED;
+    return rv == 0 && !body && !has_result(w) ? UNKNOWN : OVER;
 }
 
 /* Has the call returned? Else send it again, since it may never have been
@@ -166,19 +203,68 @@ static void go_on(spawn_worker *w, spawn_job *job)
     free(read);
 }
 
-void spawn_pools_recover(spawn_batch *batch)
+/* One whose call is unknown stays busy until it is found, or taken in. */
+int spawn_pools_recover(spawn_batch *batch)
 {
     spawn_worker *w;
 
     for (w = spawn_worker_next(NULL); w; w = spawn_worker_next(w)) {
-        spawn_job *job = w->job ? w->job : from_ticket(batch, w);
+        finding is = w->job ? FOUND : from_ticket(batch, w);
 
+        if (is == FAILED)
+            return -1;
         spawn_lease_end(w);
-        if (job)
-            go_on(w, job);
-        else if (w->state == SPAWN_WORKER_BUSY && !w->lent)
+        w->unknown = is == UNKNOWN && !w->lent;
+        if (w->job)
+            go_on(w, w->job);
+        else if (w->state == SPAWN_WORKER_BUSY && !w->lent && !w->unknown)
             spawn_pool_nothing_to_do(w);
     }
+    return 0;
+}
+
+bool spawn_pool_is_unknown(spawn_worker *w, spawn_ticket_call *ret)
+{
+    spawn_body *body = NULL;
+
+    if (!w->unknown)
+        return false;
+    w->unknown = false;
+    if (w->job) /* the ledger had it */
+        go_on(w, w->job);
+    else if (is_nobodys(w, ret, &body) && !has_result(w))
+        w->unknown = true;
+    else
+        spawn_pool_nothing_to_do(w);
+    free(body);
+    return w->unknown;
+}
+
+/* It is not sent again, since nobody has its arguments: a worker that was never
+ * sent it reads the end of its calls, and leaves. A broker after this one, if
+ * the store does not have it by then, goes by the ticket. */
+spawn_job *spawn_pool_take_in(spawn_batch *batch, spawn_worker *w,
+                              const spawn_ticket_call *call, spawn_body *body,
+                              const char *template, const spawn_body *marked)
+{
+    spawn_whose whose = {.vhost = ""}; /* nobody's */
+    spawn_job *job = make(batch, w, call, body, template);
+    spawn_message m;
+
+    w->unknown = false;
+    spawn_ticket_clear(w->ticket);
+    spawn_ticket_put(w->ticket, call, marked);
+    job->judged = true; /* it is not tried again */
+    if (spawn_body_read(job, body, &m, NULL) == 0) {
+        spawn_queue_limits(job, &m);
+        spawn_logs_whose(&m, &whose);
+    }
+    spawn_output_belongs(w->streams, &whose);
+    spawn_end_arm(job, spawn_mono_ms() - job->mono_started);
+    w->call_found = true;
+    w->sent_again = false;
+    spawn_worker_last_call(w);
+    return job;
 }
 
 void spawn_pools_rest(void)

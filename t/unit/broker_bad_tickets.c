@@ -73,6 +73,23 @@ static void write_lengths(uint32_t length, uint32_t args_length)
                      sizeof(both));
 }
 
+/* It may run a call, of which nothing is known but the id: it gets no other one
+ * beside it, and another worker follows it. */
+static void returns_and_leaves(const spawn_id *id)
+{
+    worker before = the_worker;
+
+    expect_no_more(&before);
+    worker_returns(&before, id);
+    worker_starts(&the_worker);
+    worker_says(&the_worker, NULL);
+    is_there();
+    say_exited(&before.id, 0, 0);
+    expect_id(SPAWN_M_FORGET, &before.id);
+    (void)close(before.link);
+    spawn_close_fds(before.kept, 4);
+}
+
 /* ---- what makes no sense ---- */
 
 static void lengths_that_cannot_be_are_not_believed(void **state)
@@ -103,6 +120,7 @@ static void lengths_that_cannot_be_are_not_believed(void **state)
         write_lengths(cases[i].length, cases[i].args_length);
         call_stands_nowhere_else();
         start_another(&the_worker, &template);
+        returns_and_leaves(&id);
         serves();
     }
 }
@@ -157,6 +175,7 @@ static void a_call_that_stood_in_a_lost_store_is_not_called(void **state)
     kill_broker();
     call_stands_nowhere_else();
     start_another(&the_worker, &template);
+    returns_and_leaves(&id);
     serves();
 }
 

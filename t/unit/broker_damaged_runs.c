@@ -7,27 +7,6 @@
  */
 #include "t/unit/broker_jobs.h"
 
-/* The first page of a table or an index. All others can be read. */
-static void damage(const char *table)
-{
-    char sql[128], name[300], bytes[4096];
-    int fd, page;
-
-    (void)snprintf(sql, sizeof(sql),
-                   "SELECT rootpage FROM sqlite_master WHERE name = '%s'",
-                   table);
-    page = atoi(ask_sql(sql));
-    assert_true(page > 1);
-    expect_sql("PRAGMA page_size", "4096");
-    memset(bytes, 'x', sizeof(bytes));
-    (void)snprintf(name, sizeof(name), "%s/jobs.db", dir);
-    fd = open(name, O_WRONLY | O_CLOEXEC);
-    assert_true(fd >= 0);
-    assert_int_equal(pwrite(fd, bytes, sizeof(bytes), (off_t)(page - 1) * 4096),
-                     4096);
-    (void)close(fd);
-}
-
 /* A store of which this job runs. */
 static void one_runs(const char *function)
 {
