@@ -92,29 +92,40 @@ static bool may_be_set_aside(const spawn_store *store, spawn_failure *why)
     return true;
 }
 
+/* Give a file of the store this suffix. to: PATH_MAX bytes, its new name. */
+static bool move(const spawn_store *store, const char *name, const char *suffix,
+                 char *to)
+{
+    char from[PATH_MAX];
+    int n;
+
+    if (spawn_store_path(store, from, name) < 0)
+        return false;
+    n = snprintf(to, PATH_MAX, "%.3900s.%s", from, suffix);
+    if (n < 0 || n >= PATH_MAX)
+        return false;
+    if (access(to, F_OK) == 0) /* the next try has another name */
+        return false;
+    return rename(from, to) == 0 || errno == ENOENT;
+}
+
 bool spawn_store_set_aside(spawn_store *store, spawn_failure *why)
 {
-    /* notes are of the jobs in the database */
-    static const char *const names[] = {
-        "jobs.db-wal", "jobs.db-shm", "jobs.db-journal", "launches", "jobs.db"};
-    char from[PATH_MAX], to[PATH_MAX], suffix[40];
+    /* The database goes first: were we killed behind its log, what is left
+     * might count as right. SQLite takes no log for that of an empty one. Notes
+     * are of the jobs in the database. */
+    static const char *const names[] = {"jobs.db", "jobs.db-wal", "jobs.db-shm",
+                                        "jobs.db-journal", "launches"};
+    char suffix[40], to[PATH_MAX], database[PATH_MAX];
     time_t now = time(NULL);
     struct tm utc;
     size_t i;
-    int n;
 
     if (!may_be_set_aside(store, why) || !gmtime_r(&now, &utc))
         return false;
     (void)strftime(suffix, sizeof(suffix), "damaged-" TIME, &utc);
     for (i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
-        if (spawn_store_path(store, from, names[i]) < 0)
-            return false;
-        n = snprintf(to, sizeof(to), "%.3900s.%s", from, suffix);
-        if (n < 0 || (size_t)n >= sizeof(to))
-            return false;
-        if (access(to, F_OK) == 0) /* the next try has another name */
-            return false;
-        if (rename(from, to) < 0 && errno != ENOENT)
+        if (!move(store, names[i], suffix, i == 0 ? database : to))
             return false;
     }
     spawn_store_unmark(store, false);
@@ -122,6 +133,6 @@ bool spawn_store_set_aside(spawn_store *store, spawn_failure *why)
               MSNO(0866) "the store %s is damaged: it was set aside as %s, and "
                          "an empty one takes its place; the jobs that waited "
                          "in it do not run, and its history is not shown",
-              store->path, to);
+              store->path, database);
     return true;
 }
