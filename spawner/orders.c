@@ -232,8 +232,11 @@ static void dismiss(const spawn_id *id, const spawn_message *m, spawn_packet *p)
         template_dismiss(j);
 }
 
+/* Handles that it has of the same job are replaced. */
 static void hold(const spawn_id *id, const spawn_message *m, spawn_packet *p)
 {
+    tell_step_over(id);
+    held_remove(id);
     held_add(id, (unsigned)spawn_u64_or(m, SPAWN_A_BOXED, 0), p->fds,
              p->fds_count);
     p->fds_count = 0;

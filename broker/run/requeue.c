@@ -53,10 +53,8 @@ const char *spawn_requeue_unforked(spawn_job *job, int error)
     /* The store has it as starting, its note or its slot as launched; if we are
      * killed now, the next broker puts it back too. */
     spawn_link_send_id(SPAWN_M_FORGET, &job->id, NULL, 0);
-    if (job->held) {
-        spawn_link_send_id(SPAWN_M_RELEASE, &job->id, NULL, 0);
+    if (job->held) /* in the place of those that the spawner may have still */
         spawn_link_hold(&job->id, job->held->fds, job->held->count);
-    }
     job->in_table = false;
     spawn_timer_clear(&job->timer);
     spawn_output_drop(job->streams);

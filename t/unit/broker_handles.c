@@ -87,8 +87,7 @@ static void handles_of_a_function_are_held_until_its_end(void **state)
     expect_order(&job, &template);
     say_exited(&job, SPAWN_STEP_TEMPLATE, EAGAIN);
     expect_id(SPAWN_M_FORGET, &job);
-    expect_id(SPAWN_M_RELEASE, &job); /* and held again: it waits */
-    (void)close(expect_box(SPAWN_M_HOLD));
+    (void)close(expect_box(SPAWN_M_HOLD)); /* it waits, and never without */
     expect_order(&job, &template);
     assert_int_equal(spawn_u64_or(&message, SPAWN_A_BOXED, 0), 1);
     say_started(&job);
