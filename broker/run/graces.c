@@ -101,18 +101,21 @@ static void take(spawn_batch *batch, const spawn_grace *g,
     }
 }
 
-/* Sends KILL again where a caller asked for it. The caller was told that it is
- * done, but the signal may have been on its way when the broker was killed, or
- * the spawner. */
-static void kill_again(void)
+/* Sends the signal again that a caller asked for to end a job. The caller was
+ * told that it is done, but the signal may have been on its way when the broker
+ * was killed, or the spawner. */
+static void end_again(void)
 {
     spawn_job *job;
 
     for (job = spawn_job_next(NULL); job; job = spawn_job_next(job)) {
-        if (job->cancel == SIGKILL
-            && (job->state == SPAWN_STATE_STARTING
-                || job->state == SPAWN_STATE_RUNNING))
+        if (job->state != SPAWN_STATE_STARTING
+            && job->state != SPAWN_STATE_RUNNING)
+            continue;
+        if (job->cancel == SIGKILL)
             spawn_end_kill(job);
+        else if (spawn_job_stopped(job) && !job->terminated)
+            spawn_end_signal(job, job->cancel, SPAWN_LEFT_ALONE);
     }
 }
 
@@ -127,5 +130,5 @@ void spawn_graces_take(spawn_batch *batch,
     free(graces);
     graces = NULL;
     graces_count = 0;
-    kill_again();
+    end_again();
 }

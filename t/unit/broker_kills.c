@@ -176,6 +176,52 @@ static void a_cancel_is_stored_when_it_is_done(void **state)
     expect_sql("SELECT state || ' ' || outcome FROM job", "4 4");
 }
 
+static void another_broker_finds_it(void)
+{
+    spawn_writer w;
+
+    kill_broker();
+    start_broker();
+    begin(&w, SPAWN_M_RUNNING, &job);
+    spawn_put_u64(&w, SPAWN_A_STATE, SPAWN_STATE_RUNNING);
+    spawn_put_u64(&w, SPAWN_A_PID, 4000000);
+    send_fds(&w, NULL, 0);
+    say(SPAWN_M_TABLE_END);
+}
+
+/* It was on its way when the broker was killed, or the spawner, and its caller
+ * has been told that it is done. */
+static void what_ends_it_is_sent_again(void **state)
+{
+    (void)state;
+    make_store();
+    reach_go_and_call_in();
+    job_runs(0, 0, SPAWN_REPLY_ACCEPTED);
+    kill_it(SIGTERM);
+    expect_answer(SPAWN_M_DONE);
+    expect_signal(SIGTERM, SPAWN_LEFT_ALONE);
+    another_broker_finds_it();
+    expect_signal(SIGTERM, SPAWN_LEFT_ALONE);
+    expect(SPAWN_M_BROKER_READY);
+    say(SPAWN_M_GO);
+    ends(SIGTERM);
+    expect_end("4 - 15");
+}
+
+/* Once more it may mean something else. */
+static void what_only_tells_it_something_is_not(void **state)
+{
+    (void)state;
+    make_store();
+    reach_go_and_call_in();
+    job_runs(0, 0, SPAWN_REPLY_ACCEPTED);
+    kill_it(SIGUSR1);
+    expect_answer(SPAWN_M_DONE);
+    expect_signal(SIGUSR1, SPAWN_LEFT_ALONE);
+    another_broker_finds_it();
+    expect(SPAWN_M_BROKER_READY);
+}
+
 int main(void)
 {
 #define ALONE(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down_all)
@@ -191,7 +237,9 @@ int main(void)
         ALONE(one_that_is_told_something_is_forked_again),
         STEPPED(who_was_killed_is_waited_for),
         STEPPED(one_that_was_killed_before_it_was_seen_is_asked_for),
-        ALONE(a_cancel_is_stored_when_it_is_done)};
+        ALONE(a_cancel_is_stored_when_it_is_done),
+        ALONE(what_ends_it_is_sent_again),
+        ALONE(what_only_tells_it_something_is_not)};
 
     find_broker();
     if (no_clocks())
