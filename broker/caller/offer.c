@@ -47,8 +47,8 @@ int spawn_offer(spawn_peer *peer, const spawn_job *job)
     int ends[2];
 
     if (!peer->direct || peer->calls < CALLS_MIN || peer->out || job->waiters
-        || job->state != SPAWN_STATE_DONE || !spawn_peer_open(peer)
-        || !spawn_lease_may(job))
+        || job->unsent || job->state != SPAWN_STATE_DONE
+        || !spawn_peer_open(peer) || !spawn_lease_may(job))
         return -1;
     if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0,
                    ends)

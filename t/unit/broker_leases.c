@@ -5,6 +5,8 @@
  */
 #include "t/unit/broker_leased.h"
 
+#define MUCH 330 /* small answers: more than a socket takes */
+
 /* ---- what is recorded ---- */
 
 static void what_has_run_is_recorded_at_a_look(void **state)
@@ -445,6 +447,68 @@ static bool is_taken_back(const worker *w)
     return is;
 }
 
+/* As ask; the broker may take only some at a time. */
+static void ask_in_time(spawn_writer *asked)
+{
+    struct pollfd room = {caller, POLLOUT, 0};
+    int rv;
+
+    assert_int_equal(spawn_writer_finish(asked, 0), 0);
+    while ((rv = spawn_packet_send(caller, asked->data, asked->length, NULL, 0))
+           == -EAGAIN)
+        assert_int_equal(poll(&room, 1, DEADLINE_MS), 1);
+    assert_int_equal(rv, 0);
+    spawn_writer_free(asked);
+}
+
+/* It does not read what it asks for, so that the answer to its wait does not
+ * get to its socket. */
+static int waits_and_does_not_read(const spawn_id *id)
+{
+    const int before = caller;
+    spawn_writer asked;
+    int i;
+
+    call_in();
+    begin(&asked, SPAWN_M_WAIT, id);
+    spawn_put_u64(&asked, SPAWN_A_WAIT_FOR, SPAWN_REPLY_FINISHED);
+    ask(&asked);
+    for (i = 0; i < MUCH; i++) {
+        begin(&asked, SPAWN_M_GET, id);
+        ask_in_time(&asked);
+    }
+    i = caller;
+    caller = before;
+    return i;
+}
+
+/* The lease would clear the ticket, which has the result for it. */
+static void while_somebody_lacks_its_answer_it_is_not_lent(void **state)
+{
+    spawn_id template, id;
+    int other;
+    worker w;
+
+    (void)state;
+    reach_workers(1, 1, &template);
+    worker_starts(&w);
+    worker_says(&w, NULL);
+    proves(SPAWN_RELEASE);
+    time_stands();
+    is_served(&w);
+    expect_answer(SPAWN_M_JOB);
+    is_served(&w);
+    expect_answer(SPAWN_M_JOB);
+    submit(&id, SPAWN_REPLY_FINISHED);
+    expect_call(&w, &id);
+    other = waits_and_does_not_read(&id);
+    is_there();
+    worker_returns(&w, &id);
+    expect_answer(SPAWN_M_JOB); /* and no lease before it */
+    time_goes_on();
+    (void)close(other);
+}
+
 static void who_waits_has_it_taken_back(void **state)
 {
     spawn_id id;
@@ -612,6 +676,7 @@ int main(void)
         ALONE(what_has_run_is_known_also_when_it_is_not_stored),
         ALONE(what_has_run_is_known_to_the_next_broker),
         ALONE(the_next_broker_takes_it_back),
+        ALONE(while_somebody_lacks_its_answer_it_is_not_lent),
         ALONE(who_waits_has_it_taken_back),
         ALONE(a_program_that_waits_has_it_taken_back),
         ALONE(where_nobody_waits_it_stays_lent),
