@@ -291,6 +291,12 @@ static void obey(const spawn_message *m, spawn_packet *p)
     }
 }
 
+/* Those that come behind it can be read. */
+static bool was_taken_out(int error)
+{
+    return error == -EMFILE || error == -EBADMSG || error == -EMSGSIZE;
+}
+
 /* There was no room for the descriptors of an order; its bytes are in input.
  * Its job must not be left unstarted and untold. */
 static int cut_order(int error)
@@ -316,7 +322,7 @@ static int cut_order(int error)
     /* Nobody knows what it was. The next broker orders again the jobs that the
      * store has and the table has not. */
     (void)shutdown(spawner.link, SHUT_RDWR);
-    return 0;
+    return was_taken_out(error);
 }
 
 int orders_take_one(void)
