@@ -213,9 +213,9 @@ int spawn_pools_recover(spawn_batch *batch)
 
         if (is == FAILED)
             return -1;
-        spawn_lease_end(w);
         w->unknown = is == UNKNOWN && !w->lent;
-        if (w->job)
+        spawn_lease_end(w); /* which may take up another call */
+        if (is == FOUND)
             go_on(w, w->job);
         else if (w->state == SPAWN_WORKER_BUSY && !w->lent && !w->unknown)
             spawn_pool_nothing_to_do(w);
