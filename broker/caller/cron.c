@@ -40,7 +40,7 @@
 static spawn_timer timer;
 static bool due;      /* the timer has fired, or something has changed */
 static bool unread;   /* rows of the store */
-static bool watching; /* runs that are pending, or go on */
+static bool watching; /* runs that are pending, or go on; or the ledger */
 
 static int64_t now_s(void)
 {
@@ -196,7 +196,8 @@ static void look_at_pending(spawn_batch *batch, spawn_cron_entry *e)
     int rv = job ? job->in_store
                  : spawn_store_find(batch->store, &e->pending_id, &known);
 
-    if (job && !rv)
+    e->unstored = job && !rv;
+    if (e->unstored)
         return;
     e->pending_stored = e->pending_stored || rv == 1;
     if (rv == 0 && !e->pending_stored) { /* the store did not take it */
@@ -463,7 +464,8 @@ static void submit(spawn_batch *batch, spawn_cron_entry *e, int64_t planned)
         e->row = before;
 }
 
-/* The ledger refuses it each time: it knows the id, and the store does not. */
+/* When that does not pass, the ledger refuses it each time: it knows the id,
+ * and the store does not. */
 void spawn_cron_refused(spawn_batch *batch, const spawn_id *id,
                         const spawn_failure *why)
 {
@@ -482,8 +484,6 @@ void spawn_cron_refused(spawn_batch *batch, const spawn_id *id,
         e->row.done = e->pending_planned;
     if (!store(batch, e))
         e->row = before;
-    due = true;
-    spawn_loop_again();
 }
 
 /* One step; true when there may be another one. The clock is read once: set
@@ -537,7 +537,7 @@ static void look_at(spawn_batch *batch, spawn_cron_entry *e, bool may_start)
     if (!e->known)
         return;
     if (e->durable && spawn_durable_unread()) { /* it may have its run */
-        unread = true;
+        watching = true;
         return;
     }
     if (e->pending)
@@ -656,6 +656,18 @@ int spawn_cron_pause(spawn_batch *batch, spawn_cron_entry *e, bool on, long uid,
     return 0;
 }
 
+/* It was stored in this turn (a durable one some turns after it was submitted),
+ * or refused; it may be gone again. */
+static bool is_decided(spawn_cron_entry *e)
+{
+    const spawn_job *job = e->unstored ? spawn_job_find(&e->pending_id) : NULL;
+
+    if (!e->unstored || (job && !job->in_store))
+        return false;
+    e->unstored = false;
+    return true;
+}
+
 /* Once for each run: it may be that the store does not know how it ended. */
 void spawn_cron_turn_over(void)
 {
@@ -664,6 +676,8 @@ void spawn_cron_turn_over(void)
     if (!watching)
         return;
     for (e = spawn_cron_entries(NULL); e; e = e->next) {
+        if (is_decided(e))
+            spawn_loop_again();
         if (!e->runs || spawn_job_find(&e->row.id))
             continue;
         e->runs = false;

@@ -14,8 +14,8 @@
 /** Each turn, before jobs are scheduled: submit what is due. */
 void spawn_cron_turn(spawn_batch *batch);
 
-/** The turn's end: a run that has ended in it calls for another turn, which
- * notes that, and begins what has waited for it. */
+/** The turn's end: a run that was stored or has ended in it calls for another
+ * turn, which notes that, and begins what has waited for it. */
 void spawn_cron_turn_over(void);
 
 /** Before a request is answered: the rows of a configuration that has just come

@@ -40,7 +40,9 @@ struct spawn_cron_entry {
     bool pending_stored;     /* it was seen there, and its row is not noted */
     int64_t retry_at;        /* mono ms: nothing is tried before it */
 
-    bool runs; /* its run was there when it was looked at in this turn */
+    bool unstored; /* that run was not stored when it was looked at in this
+                      turn */
+    bool runs;     /* its run was there when it was looked at in this turn */
 
     /* The row has a run by hand that is not seen in the store yet; if it never
      * is, this was the last one. */
