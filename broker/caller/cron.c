@@ -486,6 +486,17 @@ void spawn_cron_refused(spawn_batch *batch, const spawn_id *id,
         e->row = before;
 }
 
+/* The ledger has a new run before the store has the end of the last one, which
+ * would wait beside it when we are killed between the two. */
+static bool comes_too_early(const spawn_cron_entry *e)
+{
+    const spawn_job *last = e->durable && !e->overlap && e->row.has_run
+                                ? spawn_job_find(&e->row.id)
+                                : NULL;
+
+    return last && last->state == SPAWN_STATE_DONE && !last->again;
+}
+
 /* One step; true when there may be another one. The clock is read once: set
  * back between two readings, it would be seen as one that has come to the next
  * run. */
@@ -509,6 +520,8 @@ static bool step(spawn_batch *batch, spawn_cron_entry *e)
         && !leave_out_the_oldest(batch, e, &first, now))
         return false;
     goes_on = !e->overlap && spawn_cron_active(e, &active);
+    if (comes_too_early(e))
+        return false;
     if (goes_on && e->catch_up != SPAWN_CATCH_UP_NONE)
         return false; /* it waits for the end of that one */
     last =

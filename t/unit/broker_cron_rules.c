@@ -260,6 +260,29 @@ static void a_durable_one_is_not_run_twice(void **state)
     expect_outcome(SPAWN_OUTCOME_LOST);
 }
 
+/* Killed between the two, a broker would leave one that waits beside it. */
+static void a_durable_one_comes_when_the_end_before_it_is_stored(void **state)
+{
+    (void)state;
+    make_store();
+    store_fails("BEFORE UPDATE ON job WHEN NEW.state = 4");
+    one("* * * * *", SPAWN_CATCH_UP_ONE, false);
+    entries[0].rules = durable;
+    it_is("2027-01-01 12:59:30");
+    starts();
+    later_by(40);
+    expect_run("2027-01-01 13:00:00");
+    say_started(&run);
+    has_heard();
+    say_exited(&run, 0, 0);
+    has_heard();
+    later_by(60);
+    no_run();
+    kill_broker();
+    wait_for_the_scribe();
+    expect_ledger("SELECT count(*) FROM job", "1");
+}
+
 /* jobs.db has lost the run and its end, as one does that was damaged; the
  * ledger has both, and refuses it. */
 static void one_that_only_the_ledger_knows_is_refused_once(unsigned catch_up)
@@ -313,6 +336,7 @@ int main(void)
         ALONE(a_durable_one_is_not_run_twice),
         ALONE(one_that_the_ledger_refuses_is_not_tried_again),
         ALONE(nor_with_all),
+        ALONE(a_durable_one_comes_when_the_end_before_it_is_stored),
     };
 
     if (no_clocks())
