@@ -5,6 +5,7 @@
  * ones are.
  */
 #include "t/simulation/cron_asked.h"
+#include "t/simulation/durable.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -190,7 +191,8 @@ static void judge_refusal(const request *r, unsigned code)
         promise_broken("job %u is refused, and was launched", job_number(j));
     if (code == SPAWN_E_INVALID && !cron_is_there(c->entry))
         return;
-    if (code == SPAWN_E_STORE && !store_calm)
+    if (code == SPAWN_E_STORE
+        && (!store_calm || (j && j->durable && !ledger_calm)))
         return;
     if (j && code == SPAWN_E_CONFLICT && !cron_overlaps(c->entry)
         && may_be_active(r))

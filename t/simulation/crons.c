@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "t/simulation/answers.h"
+#include "t/simulation/durable.h"
 
 #define UNKNOWN   INT64_MIN
 #define ON_TIME   60 /* s; a run that is later was missed */
@@ -101,8 +102,15 @@ unsigned cron_queue(unsigned e)
     return entries[e].queue;
 }
 
+/* Where there are durable jobs, some entries have such runs. */
+static bool is_durable(unsigned e)
+{
+    return with_durable && (e + entries[e].queue) % 2 == 0;
+}
+
 void cron_makes(unsigned e, job *j)
 {
+    j->durable = is_durable(e);
     j->cron = e;
     j->cron_life = entries[e].life;
     j->timeout_ms = entries[e].timeout_ms;
@@ -204,6 +212,8 @@ void crons_put_rules(spawn_writer *w)
         spawn_put_str(w, SPAWN_A_QUEUE, queue_names[e->queue]);
         if (e->timeout_ms)
             spawn_put_u64(w, SPAWN_A_TIMEOUT, e->timeout_ms);
+        if (is_durable(i))
+            spawn_put_u64(w, SPAWN_A_DURABLE, 1);
         (void)snprintf(program, sizeof(program), "/bin/cron-%s", cron_name(i));
         list = spawn_open_strv(w, SPAWN_A_ARGV);
         spawn_add_text(w, list, program, strlen(program));

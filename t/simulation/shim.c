@@ -22,6 +22,7 @@
 #include "broker/process/worker.h"
 #include "t/simulation/body.h"
 #include "t/simulation/crons.h"
+#include "t/simulation/durable.h"
 #include "t/simulation/workers.h"
 
 /* The names that --wrap gives. */
@@ -216,9 +217,15 @@ void __wrap_spawn_worker_signal(spawn_worker *w, int signo, unsigned left)
 int __wrap_spawn_submit_own(spawn_batch *batch, const void *data, size_t length,
                             bool record, spawn_failure *why)
 {
-    int rv = __real_spawn_submit_own(batch, data, length, record, why);
+    uint64_t die_at = board->die_at;
     spawn_message m;
+    int rv;
 
+    if (with_durable) /* nobody would know what the scribe was sent of it */
+        board->die_at = 0;
+    rv = __real_spawn_submit_own(batch, data, length, record, why);
+    board->die_at =
+        die_at && die_at <= board->points ? board->points + 1 : die_at;
     if (rv == SPAWN_OWN_TAKEN
         && spawn_message_parse(data, length, SPAWN_FROM_CALLER, 0, &m, NULL)
                == 0)
