@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The spawner's state, and what it watches. Runs in the spawner only. Must
- * never block: the closer closes what came from outside.
+ * The descriptors that the spawner watches, and its end. Runs in the spawner
+ * only. Must never block: the closer closes what came from outside.
  */
 #include <errno.h>
 #include <unistd.h>
@@ -10,8 +10,6 @@
 #include "common/spawn_closer.h"
 #include "common/spawn_log.h"
 #include "spawner/spawner.h"
-
-spawner_state spawner;
 
 int watch(int fd, uint64_t what, uint32_t events)
 {

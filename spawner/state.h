@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/**
+ * @file state.h
+ * @brief The spawner's state: all that outlives a call, in one struct.
+ *
+ * Runs in the spawner only: one thread. A file that keeps something has its own
+ * part here, named after the file; others ask its functions, but for the
+ * configuration, httpd's parent and the broker, which all of them know.
+ */
+#ifndef SPAWNER_STATE_H
+#define SPAWNER_STATE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "common/spawn_child.h"
+#include "common/spawn_packet.h"
+
+/** The link's two ends, and two numbers in the broker's process. */
+#define SPAWNER_RESERVE 4
+/** Configured one after another, while jobs live in the earlier ones. */
+#define CGROUP_BASES 8
+
+typedef struct {
+    /* from CONFIGURE */
+    uint8_t *config; /* the body, to be forwarded; heap */
+    size_t config_length;
+    uint8_t secret[SPAWN_SECRET_SIZE];
+    spawn_id instance;
+    char socket_path[108];
+    spawn_identity job_as;
+    spawn_identity broker_as;
+    bool programs_are_of_our_release;
+    uint64_t file_limit[2]; /* soft, hard; 0: leave */
+    uint64_t bounding_set;  /* of jobs, when less_bounding */
+    bool less_bounding;
+    int fds[SPAWN_FD_ROLES]; /* by role; -1: none */
+    int vhost_logs[SPAWN_VHOST_LOGS_MAX];
+    unsigned vhost_logs_count;
+
+    /* the httpd parent */
+    int control; /* link to it, -1 when it has gone */
+    pid_t parent_pid;
+    bool wants_ready; /* READY or NOT_READY is awaited */
+    bool gone_on;     /* GO was given */
+    bool lingering;
+    bool ending;        /* its last broker said BYE: nobody can post or adopt */
+    int64_t cleared_at; /* mono ms of CLEARED, 0: not cleared */
+    int adopter;        /* accepted, has not said ADOPT yet; -1: none */
+    int64_t adopter_since;
+
+    /* the broker */
+    int link; /* -1: none */
+    pid_t broker_pid;
+    ino_t broker_file; /* of its program, 0: not known */
+    dev_t broker_device;
+    bool broker_ready;
+    bool broker_refused; /* it said that it cannot get ready, and lives */
+    bool broker_said_bye;
+    bool upgrading;
+    /* The configuration that its program came with was; false when the new
+     * release of the spawner could not be executed. */
+    bool broker_is_of_our_release;
+    int64_t broker_since;    /* mono ms of its start */
+    int64_t broker_start_at; /* mono ms of the next start, 0: none planned */
+    unsigned broker_deaths;  /* in a row, young */
+    int64_t
+        broker_looked_at; /* mono ms: last look whether it hangs in its end */
+    int64_t broker_ending_at; /* mono ms: it was seen there; 0: no */
+    int notify; /* inotify of all brokers (broker/base/notify.h); -1: none */
+
+    int failures[2]; /* where clone.c's jobs tell of theirs: in, out */
+    int reserve[SPAWNER_RESERVE]; /* below 1: none */
+    int suid_dumpable; /* /proc/sys/fs/suid_dumpable; -1: not to be read */
+    int epoll;
+    int signals;     /* signalfd */
+    bool exits_left; /* children to be reaped in the next turn */
+} spawner_state;
+
+extern spawner_state spawner;
+
+#endif
