@@ -76,6 +76,17 @@ typedef struct {
     int epoll;
     int signals;     /* signalfd */
     bool exits_left; /* children to be reaped in the next turn */
+
+    /* the table of jobs */
+    struct {
+        struct mapping *map; /* all memory of it */
+        struct job *entries; /* in there */
+        uint32_t end;        /* one past the highest that was ever used */
+        uint32_t free_list;
+        uint32_t used;
+        uint32_t fifo_head, fifo_tail; /* of those with something to tell */
+        struct held *held;
+    } table;
 } spawner_state;
 
 extern spawner_state spawner;

@@ -13,26 +13,19 @@
 
 #include "common/spawn_hash.h"
 #include "common/spawn_packet.h"
+#include "spawner/state.h"
 
 #define BUCKETS 16384
 
 /* All memory that is written for each job, in one mapping that a forked child
  * does not get: the child has no use for it, and every page that we write to
  * after a fork would be copied first. */
-typedef struct {
+typedef struct mapping {
     uint32_t by_id[BUCKETS];
     uint32_t by_pid[BUCKETS];
     job entries[TABLE_MAX];
     uint64_t trees[TABLE_MAX][SPAWN_RU_TREE_COUNT];
 } mapping;
-
-static mapping *table;
-static job *entries;
-static uint32_t end = 1;
-static uint32_t free_list;
-static uint32_t used;
-static uint32_t fifo_head, fifo_tail;
-static held *held_list;
 
 int table_init(void)
 {
@@ -42,40 +35,41 @@ int table_init(void)
     if (map == MAP_FAILED)
         return -errno;
     (void)madvise(map, sizeof(mapping), MADV_DONTFORK);
-    table = map;
-    entries = table->entries;
+    spawner.table.map = map;
+    spawner.table.entries = spawner.table.map->entries;
+    spawner.table.end = 1;
     return 0;
 }
 
 /* Callers choose the ids of their jobs. */
 static uint32_t *id_bucket(const spawn_id *id)
 {
-    return &table->by_id[spawn_hash_id(id) % BUCKETS];
+    return &spawner.table.map->by_id[spawn_hash_id(id) % BUCKETS];
 }
 
 static uint32_t *pid_bucket(pid_t pid)
 {
-    return &table->by_pid[(uint32_t)pid % BUCKETS];
+    return &spawner.table.map->by_pid[(uint32_t)pid % BUCKETS];
 }
 
 uint32_t table_index(const job *j)
 {
-    return (uint32_t)(j - entries);
+    return (uint32_t)(j - spawner.table.entries);
 }
 
 job *table_at(uint32_t index)
 {
-    return &entries[index];
+    return &spawner.table.entries[index];
 }
 
 uint64_t *table_tree(const job *j)
 {
-    return table->trees[table_index(j)];
+    return spawner.table.map->trees[table_index(j)];
 }
 
 uint32_t table_end(void)
 {
-    return end;
+    return spawner.table.end;
 }
 
 static bool is_alive(job_state state)
@@ -87,9 +81,9 @@ uint32_t table_jobs(void)
 {
     uint32_t count = 0, i;
 
-    for (i = 1; i < end; i++)
-        count += is_alive((job_state)entries[i].state)
-                 && !(entries[i].flags
+    for (i = 1; i < spawner.table.end; i++)
+        count += is_alive((job_state)spawner.table.entries[i].state)
+                 && !(spawner.table.entries[i].flags
                       & (JOB_IS_TEMPLATE | JOB_IS_WORKER | JOB_GIVEN_UP));
     return count;
 }
@@ -97,25 +91,25 @@ uint32_t table_jobs(void)
 job *table_add(const spawn_id *id)
 {
     uint32_t *bucket = id_bucket(id);
-    uint32_t index = free_list;
+    uint32_t index = spawner.table.free_list;
     job *j;
     int i;
 
     if (index) {
-        free_list = entries[index].next_id;
+        spawner.table.free_list = spawner.table.entries[index].next_id;
     }
     else {
-        if (end == TABLE_MAX)
+        if (spawner.table.end == TABLE_MAX)
             return NULL;
-        index = end++;
+        index = spawner.table.end++;
     }
-    j = &entries[index];
+    j = &spawner.table.entries[index];
     memset(j, 0, sizeof(*j));
     j->id = *id;
     j->start_pipe = j->link = j->group = -1;
     for (i = 0; i < SPAWN_KEEP_MAX; i++)
         j->keep[i] = -1;
-    used++;
+    spawner.table.used++;
     j->state = JOB_STARTING;
     j->next_id = *bucket;
     *bucket = index;
@@ -124,7 +118,7 @@ job *table_add(const spawn_id *id)
 
 bool table_crowded(void)
 {
-    return used > TABLE_JOBS;
+    return spawner.table.used > TABLE_JOBS;
 }
 
 void table_set_pid(job *j, pid_t pid)
@@ -141,23 +135,23 @@ void table_drop_pid(job *j)
     uint32_t *link = pid_bucket(j->pid);
 
     while (*link != table_index(j))
-        link = &entries[*link].next_pid;
+        link = &spawner.table.entries[*link].next_pid;
     *link = j->next_pid;
 }
 
 /* Take the entry out of the queue of entries with something to tell. */
 static void leave_fifo(job *j)
 {
-    uint32_t *link = &fifo_head;
+    uint32_t *link = &spawner.table.fifo_head;
     uint32_t prev = 0;
 
     while (*link != table_index(j)) {
         prev = *link;
-        link = &entries[*link].next_out;
+        link = &spawner.table.entries[*link].next_out;
     }
     *link = j->next_out;
-    if (fifo_tail == table_index(j))
-        fifo_tail = prev;
+    if (spawner.table.fifo_tail == table_index(j))
+        spawner.table.fifo_tail = prev;
 }
 
 /* The broker said what they are. */
@@ -173,22 +167,22 @@ void table_remove(job *j)
     if (j->flags & JOB_IN_FIFO)
         leave_fifo(j);
     while (*link != table_index(j))
-        link = &entries[*link].next_id;
+        link = &spawner.table.entries[*link].next_id;
     *link = j->next_id;
-    used--;
+    spawner.table.used--;
     j->state = JOB_FREE;
     table_close_kept(j);
-    j->next_id = free_list;
-    free_list = table_index(j);
+    j->next_id = spawner.table.free_list;
+    spawner.table.free_list = table_index(j);
 }
 
 job *table_by_id(const spawn_id *id)
 {
     uint32_t i;
 
-    for (i = *id_bucket(id); i; i = entries[i].next_id) {
-        if (spawn_id_equal(&entries[i].id, id))
-            return &entries[i];
+    for (i = *id_bucket(id); i; i = spawner.table.entries[i].next_id) {
+        if (spawn_id_equal(&spawner.table.entries[i].id, id))
+            return &spawner.table.entries[i];
     }
     return NULL;
 }
@@ -197,9 +191,9 @@ job *table_by_pid(pid_t pid)
 {
     uint32_t i;
 
-    for (i = *pid_bucket(pid); i; i = entries[i].next_pid) {
-        if (entries[i].pid == pid)
-            return &entries[i];
+    for (i = *pid_bucket(pid); i; i = spawner.table.entries[i].next_pid) {
+        if (spawner.table.entries[i].pid == pid)
+            return &spawner.table.entries[i];
     }
     return NULL;
 }
@@ -211,25 +205,28 @@ void table_tell(job *j, unsigned flag)
         return;
     j->flags |= JOB_IN_FIFO;
     j->next_out = 0;
-    if (fifo_tail)
-        entries[fifo_tail].next_out = table_index(j);
+    if (spawner.table.fifo_tail)
+        spawner.table.entries[spawner.table.fifo_tail].next_out =
+            table_index(j);
     else
-        fifo_head = table_index(j);
-    fifo_tail = table_index(j);
+        spawner.table.fifo_head = table_index(j);
+    spawner.table.fifo_tail = table_index(j);
 }
 
 job *table_first_to_tell(void)
 {
-    return fifo_head ? &entries[fifo_head] : NULL;
+    return spawner.table.fifo_head
+               ? &spawner.table.entries[spawner.table.fifo_head]
+               : NULL;
 }
 
 void table_told(void)
 {
-    job *j = &entries[fifo_head];
+    job *j = &spawner.table.entries[spawner.table.fifo_head];
 
-    fifo_head = j->next_out;
-    if (!fifo_head)
-        fifo_tail = 0;
+    spawner.table.fifo_head = j->next_out;
+    if (!spawner.table.fifo_head)
+        spawner.table.fifo_tail = 0;
     j->flags &= (uint16_t)~JOB_IN_FIFO;
 }
 
@@ -251,13 +248,13 @@ void held_add(const spawn_id *id, unsigned boxed, const int *fds,
     h->boxed = boxed;
     h->count = count;
     memcpy(h->fds, fds, count * sizeof(int));
-    h->next = held_list;
-    held_list = h;
+    h->next = spawner.table.held;
+    spawner.table.held = h;
 }
 
 void held_remove(const spawn_id *id)
 {
-    held **link = &held_list;
+    held **link = &spawner.table.held;
 
     while (*link) {
         held *h = *link;
@@ -274,5 +271,5 @@ void held_remove(const spawn_id *id)
 
 held *held_first(void)
 {
-    return held_list;
+    return spawner.table.held;
 }

@@ -55,7 +55,7 @@ typedef enum {
 /* Of a job: it lives on without a parent that could tell of its end. */
 #define SAID_ORPHAN 3
 
-typedef struct {
+typedef struct job {
     spawn_id id;
     pid_t pid; /* 0: never forked, or not known yet */
     uint16_t flags;

@@ -158,8 +158,6 @@ static int start(void **state)
 {
     (void)state;
     no_state();
-    end = 1;
-    free_list = fifo_head = fifo_tail = used = 0;
     we = 0;
     no_memory = false;
     note_there = NULL;

@@ -89,8 +89,6 @@ static inline int start(void **state)
     (void)state;
     no_state();
     told_to_end = httpd_has_gone = false;
-    end = 1;
-    fifo_head = fifo_tail = used = 0;
     spawner.job_as.groups_count = spawner.broker_as.groups_count = -1;
     spawner.fds[SPAWN_FD_BROKER_BIN] =
         open("/proc/self/exe", O_PATH | O_CLOEXEC);

@@ -119,8 +119,6 @@ static int start(void **state)
 {
     (void)state;
     no_state();
-    end = 1;
-    free_list = fifo_head = fifo_tail = used = 0;
     base = bases_count = 0;
     own = false;
     (void)strcpy(spawner.socket_path, "/run/test/socket");

@@ -258,8 +258,6 @@ static inline int start(void **state)
 {
     (void)state;
     no_state();
-    end = 1;
-    free_list = fifo_head = fifo_tail = used = 0;
     base = bases_count = 0;
     give_again = 0;
     own = false;

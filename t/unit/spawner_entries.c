@@ -21,8 +21,6 @@ static int start(void **state)
 {
     (void)state;
     no_state();
-    end = 1;
-    free_list = used = 0;
     given_count = 0;
     spawn_packets_close_by(give_noted);
     return table_init();

@@ -124,8 +124,6 @@ static int start(void **state)
 
     (void)state;
     no_state();
-    end = 1;
-    free_list = fifo_head = fifo_tail = used = 0;
     enter_error = 0;
     entered = 0;
     joins = false;

@@ -136,8 +136,6 @@ static inline int start(void **state)
 
     (void)state;
     no_state();
-    end = 1;
-    free_list = fifo_head = fifo_tail = used = 0;
     notes = NULL;
     signal_result = foreign_result = 0;
     is_stopped = false;

@@ -102,8 +102,7 @@ static int start(void **state)
 {
     (void)state;
     no_state();
-    end = 1;
-    free_list = fifo_head = fifo_tail = used = leaderless = 0;
+    leaderless = 0;
     told_in_drain = NULL;
     its_step = 0;
     lives = false;

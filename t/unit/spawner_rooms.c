@@ -110,8 +110,6 @@ static int start(void **state)
 {
     (void)state;
     no_state();
-    end = 1;
-    free_list = fifo_head = fifo_tail = used = 0;
     unseen = roomless = 0;
     look_at = look_wait = 0;
     mono = 1000;

@@ -53,8 +53,6 @@ static __attribute__((unused)) int start(void **state)
     (void)state;
     no_state();
     thousands += 1000;
-    end = 1;
-    free_list = fifo_head = fifo_tail = used = 0;
     while (notes) {
         template_note *n = notes;
 
@@ -75,7 +73,7 @@ static int stop(void **state)
     (void)state;
     spawn_packet_close(&part_packet);
     memset(&part_packet, 0, sizeof(part_packet));
-    for (i = 1; i < end; i++)
+    for (i = 1; i < table_end(); i++)
         spawn_close_fds(&table_at(i)->link, 1);
     return 0;
 }

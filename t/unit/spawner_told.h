@@ -67,8 +67,6 @@ static inline int start(void **state)
 
     (void)state;
     no_state();
-    end = 1;
-    free_list = fifo_head = fifo_tail = used = 0;
     notes = NULL;
     tell_nothing();
     config_error = 0;

@@ -56,8 +56,6 @@ static int start(void **state)
 {
     (void)state;
     no_state();
-    end = 1;
-    free_list = fifo_head = fifo_tail = used = 0;
     memset(&look_found, 0, sizeof(look_found));
     look_error = 0;
     is_left = 0;
