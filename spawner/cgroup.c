@@ -33,22 +33,6 @@
 #define WAIT_MOST  60000 /* ms */
 #define GIVE_AGAIN 1000  /* ms */
 
-/* Kept open while we live: a job has its directory in one of them. */
-static struct {
-    int fd;
-    dev_t device;
-    ino_t inode;
-    long at; /* where the last look for what is left ended; 0: at its end */
-} bases[CGROUP_BASES];
-static unsigned bases_count;
-static unsigned base; /* of new jobs: its place and one more; 0: none */
-static bool own;      /* the base is the directory that we were started in */
-static bool told_unlimited;
-static char ours[24];   /* with which names begin */
-static int64_t look_at; /* mono ms; 0: all is removed */
-static int64_t look_wait;
-static int64_t give_again; /* mono ms: not all controllers could be had */
-
 /* ---- where ---- */
 
 /* One that no job has its directory in; CGROUP_BASES: none. */
@@ -71,25 +55,27 @@ static int place_of(int fd)
     unsigned i;
 
     (void)fstat(fd, &st);
-    for (i = 0; i < bases_count; i++) {
-        if (bases[i].inode == st.st_ino && bases[i].device == st.st_dev) {
+    for (i = 0; i < spawner.cgroup.bases_count; i++) {
+        if (spawner.cgroup.bases[i].inode == st.st_ino
+            && spawner.cgroup.bases[i].device == st.st_dev) {
             (void)close(fd);
             return (int)i + 1;
         }
     }
-    i = bases_count < CGROUP_BASES ? bases_count : unused_place();
+    i = spawner.cgroup.bases_count < CGROUP_BASES ? spawner.cgroup.bases_count
+                                                  : unused_place();
     if (i == CGROUP_BASES) {
         (void)close(fd);
         return -EMFILE;
     }
-    if (i == bases_count)
-        bases_count++;
+    if (i == spawner.cgroup.bases_count)
+        spawner.cgroup.bases_count++;
     else
-        (void)close(bases[i].fd);
-    bases[i].fd = fd;
-    bases[i].inode = st.st_ino;
-    bases[i].device = st.st_dev;
-    bases[i].at = 0;
+        (void)close(spawner.cgroup.bases[i].fd);
+    spawner.cgroup.bases[i].fd = fd;
+    spawner.cgroup.bases[i].inode = st.st_ino;
+    spawner.cgroup.bases[i].device = st.st_dev;
+    spawner.cgroup.bases[i].at = 0;
     return (int)i + 1;
 }
 
@@ -103,12 +89,13 @@ static void give_controllers(int fd)
     int64_t now = spawn_mono_ms();
 
     /* what could not be had a moment ago is not asked for with each job */
-    if (now < give_again)
+    if (now < spawner.cgroup.give_again)
         return;
-    if (own && !external() && spawn_cgroup_given(fd) != SPAWN_CGROUP_ALL)
+    if (spawner.cgroup.own && !external()
+        && spawn_cgroup_given(fd) != SPAWN_CGROUP_ALL)
         (void)spawn_cgroup_step_aside(fd);
     if (spawn_cgroup_controllers(fd) != SPAWN_CGROUP_ALL)
-        give_again = now + GIVE_AGAIN;
+        spawner.cgroup.give_again = now + GIVE_AGAIN;
 }
 
 /* There is one pair for each socket, and an earlier one had the same. */
@@ -119,14 +106,15 @@ static void name_us(void)
 
     for (p = spawner.socket_path; *p; p++)
         sum = (sum ^ (uint8_t)*p) * 0x01000193;
-    (void)snprintf(ours, sizeof(ours), "spawn-%08x-", (unsigned)sum);
+    (void)snprintf(spawner.cgroup.prefix, sizeof(spawner.cgroup.prefix),
+                   "spawn-%08x-", (unsigned)sum);
 }
 
 static int find(const char *where, char *path, size_t room)
 {
     int rv;
 
-    if (own)
+    if (spawner.cgroup.own)
         rv = spawn_cgroup_own(path, room);
     else
         rv = snprintf(path, room, "%s", where) < 0 ? -EINVAL : 0;
@@ -137,9 +125,9 @@ static int find(const char *where, char *path, size_t room)
  * it before a job has such a limit, and does not start. */
 static void tell_unlimited(const char *why)
 {
-    if (told_unlimited)
+    if (spawner.cgroup.told_unlimited)
         return;
-    told_unlimited = true;
+    spawner.cgroup.told_unlimited = true;
     spawn_log(SPAWN_LOG_NOTICE,
               MSNO(0389) "jobs with a limit of all their processes (SpawnLimit "
                          "tree-memory and others) do not start with this "
@@ -162,15 +150,15 @@ void cgroup_configure(const char *where)
     char path[PATH_MAX];
     int rv;
 
-    base = 0;
+    spawner.cgroup.base = 0;
     name_us();
     if (!where[0])
         return;
-    own = strcmp(where, "auto") == 0;
+    spawner.cgroup.own = strcmp(where, "auto") == 0;
     rv = find(where, path, sizeof(path));
     if (rv >= 0)
         rv = place_of(rv);
-    if (rv < 0 && own) { /* which is as usual */
+    if (rv < 0 && spawner.cgroup.own) { /* which is as usual */
         spawn_log(SPAWN_LOG_INFO, MSNO(0388) "jobs have no cgroups: %s",
                   spawn_cgroup_why_none(rv));
         if (external())
@@ -183,13 +171,14 @@ void cgroup_configure(const char *where)
                   where, strerror(-rv));
         return;
     }
-    base = (unsigned)rv;
-    give_again = 0;
+    spawner.cgroup.base = (unsigned)rv;
+    spawner.cgroup.give_again = 0;
     spawn_log(SPAWN_LOG_INFO, MSNO(0386) "jobs have cgroups in %s", path);
-    if (own && !gives_controllers(bases[base - 1].fd))
+    if (spawner.cgroup.own
+        && !gives_controllers(spawner.cgroup.bases[spawner.cgroup.base - 1].fd))
         tell_unlimited("it is itself in the cgroup of its unit");
-    look_at = spawn_mono_ms();
-    look_wait = WAIT_FIRST;
+    spawner.cgroup.look_at = spawn_mono_ms();
+    spawner.cgroup.look_wait = WAIT_FIRST;
 }
 
 /* ---- a job's own ---- */
@@ -199,10 +188,10 @@ static void name_of(const job *j, char *name)
     char text[SPAWN_ID_TEXT];
 
     if (j->attempt)
-        (void)snprintf(name, NAME_ROOM, "%s%s-%u", ours,
+        (void)snprintf(name, NAME_ROOM, "%s%s-%u", spawner.cgroup.prefix,
                        spawn_id_format(&j->id, text), j->attempt);
     else
-        (void)snprintf(name, NAME_ROOM, "%s%s", ours,
+        (void)snprintf(name, NAME_ROOM, "%s%s", spawner.cgroup.prefix,
                        spawn_id_format(&j->id, text));
 }
 
@@ -213,7 +202,7 @@ static int put_into(const job *j, const char *file, const char *text)
 
     name_of(j, name);
     (void)snprintf(path, sizeof(path), "%s/%s", name, file);
-    return spawn_cgroup_put(bases[j->cgroup - 1].fd, path, text);
+    return spawn_cgroup_put(spawner.cgroup.bases[j->cgroup - 1].fd, path, text);
 }
 
 /* A limit of the whole job, as the kernel wants it; 0: it is none of these. */
@@ -269,13 +258,13 @@ static int set_limits(int dir, const spawn_message *order)
 
 static int make(job *j)
 {
-    int parent = bases[base - 1].fd, fd;
+    int parent = spawner.cgroup.bases[spawner.cgroup.base - 1].fd, fd;
     char name[NAME_ROOM];
 
     name_of(j, name);
     if (mkdirat(parent, name, 0755) < 0 && errno != EEXIST)
         return -errno;
-    j->cgroup = (uint8_t)base;
+    j->cgroup = (uint8_t)spawner.cgroup.base;
     fd = openat(parent, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     return fd < 0 ? -errno : fd;
 }
@@ -299,12 +288,12 @@ int cgroup_make(job *j, const spawn_message *order, int *ret)
         return 0;
     /* A function's process is moved there, for which the kernel lets everybody
      * wait some ms: not without being asked for. */
-    if (own && !must && spawn_has(order, SPAWN_A_TEMPLATE_ID))
+    if (spawner.cgroup.own && !must && spawn_has(order, SPAWN_A_TEMPLATE_ID))
         return 0;
-    if (base == 0)
+    if (spawner.cgroup.base == 0)
         return must ? -EOPNOTSUPP : 0;
     if (must)
-        give_controllers(bases[base - 1].fd);
+        give_controllers(spawner.cgroup.bases[spawner.cgroup.base - 1].fd);
     rv = make(j);
     if (rv >= 0) {
         *ret = rv;
@@ -353,7 +342,7 @@ void cgroup_usage(job *j)
     if (!j->cgroup || !j->in_cgroup)
         return;
     name_of(j, name);
-    fd = openat(bases[j->cgroup - 1].fd, name,
+    fd = openat(spawner.cgroup.bases[j->cgroup - 1].fd, name,
                 O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (fd < 0)
         return;
@@ -364,8 +353,8 @@ void cgroup_usage(job *j)
 
 static void look_soon(void)
 {
-    look_wait = WAIT_FIRST;
-    look_at = spawn_mono_ms() + look_wait;
+    spawner.cgroup.look_wait = WAIT_FIRST;
+    spawner.cgroup.look_at = spawn_mono_ms() + spawner.cgroup.look_wait;
 }
 
 void cgroup_leave(job *j)
@@ -375,7 +364,7 @@ void cgroup_leave(job *j)
     if (!j->cgroup)
         return;
     name_of(j, name);
-    if (unlinkat(bases[j->cgroup - 1].fd, name, AT_REMOVEDIR) < 0
+    if (unlinkat(spawner.cgroup.bases[j->cgroup - 1].fd, name, AT_REMOVEDIR) < 0
         && errno != ENOENT)
         look_soon(); /* some of it are left there, or end just now */
     j->cgroup = 0;
@@ -384,12 +373,12 @@ void cgroup_leave(job *j)
 
 bool cgroup_is_current(const job *j)
 {
-    return j->cgroup && j->cgroup == base;
+    return j->cgroup && j->cgroup == spawner.cgroup.base;
 }
 
 int cgroup_base(unsigned i)
 {
-    return i < bases_count ? bases[i].fd : -1;
+    return i < spawner.cgroup.bases_count ? spawner.cgroup.bases[i].fd : -1;
 }
 
 void cgroup_resume_base(int fd)
@@ -400,9 +389,9 @@ void cgroup_resume_base(int fd)
 
 void cgroup_resume(job *j, unsigned place, bool was_put)
 {
-    if (place > bases_count)
+    if (place > spawner.cgroup.bases_count)
         return;
-    j->cgroup = (uint8_t)(place ? place : base);
+    j->cgroup = (uint8_t)(place ? place : spawner.cgroup.base);
     j->in_cgroup = was_put;
 }
 
@@ -415,7 +404,8 @@ static bool is_used(const char *name)
     spawn_id id;
     const job *j;
 
-    (void)snprintf(text, sizeof(text), "%s", name + strlen(ours));
+    (void)snprintf(text, sizeof(text), "%s",
+                   name + strlen(spawner.cgroup.prefix));
     if (spawn_id_parse(text, &id) < 0)
         return true;
     j = table_by_id(&id);
@@ -458,7 +448,10 @@ static bool remove_left(int fd, long *at)
             left = true;
             break;
         }
-        if (strncmp(e->d_name, ours, strlen(ours)) != 0 || is_used(e->d_name))
+        if (strncmp(e->d_name, spawner.cgroup.prefix,
+                    strlen(spawner.cgroup.prefix))
+                != 0
+            || is_used(e->d_name))
             continue;
         if (is_young(fd, e->d_name)
             || unlinkat(fd, e->d_name, AT_REMOVEDIR) < 0)
@@ -473,13 +466,16 @@ int cgroup_timers(int64_t now)
     bool left = false;
     unsigned i;
 
-    if (look_at == 0)
+    if (spawner.cgroup.look_at == 0)
         return -1;
-    if (now < look_at)
-        return (int)(look_at - now);
-    for (i = 0; i < bases_count; i++)
-        left |= remove_left(bases[i].fd, &bases[i].at);
-    look_at = left ? now + look_wait : 0;
-    look_wait = look_wait < WAIT_MOST / 2 ? 2 * look_wait : WAIT_MOST;
-    return left ? (int)(look_at - now) : -1;
+    if (now < spawner.cgroup.look_at)
+        return (int)(spawner.cgroup.look_at - now);
+    for (i = 0; i < spawner.cgroup.bases_count; i++)
+        left |= remove_left(spawner.cgroup.bases[i].fd,
+                            &spawner.cgroup.bases[i].at);
+    spawner.cgroup.look_at = left ? now + spawner.cgroup.look_wait : 0;
+    spawner.cgroup.look_wait = spawner.cgroup.look_wait < WAIT_MOST / 2
+                                   ? 2 * spawner.cgroup.look_wait
+                                   : WAIT_MOST;
+    return left ? (int)(spawner.cgroup.look_at - now) : -1;
 }

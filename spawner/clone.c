@@ -55,7 +55,7 @@
 #define CAN_SHARE SPAWN_RAW_IS_PURE
 #endif
 
-typedef struct {
+typedef struct room {
     pid_t taken;  /* the kernel writes 0 here */
     uint32_t job; /* place in the table; 0: it has a start pipe, or none */
     child_order child;
@@ -68,12 +68,6 @@ typedef struct {
     uint8_t bytes[ORDER_BYTES];
     _Alignas(64) uint8_t stack[STACK_BYTES];
 } room;
-
-static room *rooms;
-static unsigned unseen;   /* jobs whose room is not 0 */
-static unsigned roomless; /* such ones that have no room */
-static int64_t look_at;   /* mono ms: the next look, when there are any */
-static int look_wait;
 
 void clone_open(void)
 {
@@ -107,12 +101,12 @@ static bool fits(const child_order *o, const spawn_packet *p)
 
 static void begin_to_look(job *j, unsigned room_)
 {
-    if (unseen == 0 || look_wait != LOOK_FIRST) {
-        look_wait = LOOK_FIRST;
-        look_at = spawn_mono_ms() + LOOK_FIRST;
+    if (spawner.clones.unseen == 0 || spawner.clones.look_wait != LOOK_FIRST) {
+        spawner.clones.look_wait = LOOK_FIRST;
+        spawner.clones.look_at = spawn_mono_ms() + LOOK_FIRST;
     }
     j->room = (uint8_t)room_;
-    unseen++;
+    spawner.clones.unseen++;
 }
 
 static void read_failures(void)
@@ -134,7 +128,7 @@ static void read_failures(void)
 static void seen(job *j, bool executes)
 {
     j->room = 0;
-    unseen--;
+    spawner.clones.unseen--;
     if (executes && !(j->flags & JOB_GIVEN_UP))
         job_executes(j);
 }
@@ -142,7 +136,7 @@ static void seen(job *j, bool executes)
 static void stay_roomless(job *j)
 {
     j->room = ROOM_LEFT;
-    roomless++;
+    spawner.clones.roomless++;
 }
 
 /* The kernel has marked its room. A signal of ours may have ended it before it
@@ -170,9 +164,10 @@ void clone_look(void)
 {
     unsigned i;
 
-    for (i = 0; unseen > roomless && i < ROOMS; i++) {
-        if (rooms[i].job && is_left(&rooms[i]))
-            leave_room(&rooms[i]);
+    for (i = 0; spawner.clones.unseen > spawner.clones.roomless && i < ROOMS;
+         i++) {
+        if (spawner.clones.rooms[i].job && is_left(&spawner.clones.rooms[i]))
+            leave_room(&spawner.clones.rooms[i]);
     }
 }
 
@@ -180,11 +175,11 @@ static void look_at_roomless(void)
 {
     uint32_t i;
 
-    for (i = 1; roomless > 0 && i < table_end(); i++) {
+    for (i = 1; spawner.clones.roomless > 0 && i < table_end(); i++) {
         job *j = table_at(i);
 
         if (j->room == ROOM_LEFT && spawn_os_only_forked(j->pid) == 0) {
-            roomless--;
+            spawner.clones.roomless--;
             seen(j, true);
         }
     }
@@ -193,30 +188,32 @@ static void look_at_roomless(void)
 void clone_ended(job *j)
 {
     if (j->room != ROOM_LEFT)
-        leave_room(&rooms[j->room - 1]);
+        leave_room(&spawner.clones.rooms[j->room - 1]);
     if (!j->room)
         return;
-    roomless--;
+    spawner.clones.roomless--;
     read_failures();
     seen(j, !j->step && spawn_os_only_forked(j->pid) != 1);
 }
 
 int clone_timers(int64_t now)
 {
-    if (unseen == 0)
+    if (spawner.clones.unseen == 0)
         return -1;
-    if (now >= look_at) {
+    if (now >= spawner.clones.look_at) {
         look_at_roomless();
-        look_wait = look_wait < LOOK_MOST / 2 ? 2 * look_wait : LOOK_MOST;
-        look_at = now + look_wait;
+        spawner.clones.look_wait = spawner.clones.look_wait < LOOK_MOST / 2
+                                       ? 2 * spawner.clones.look_wait
+                                       : LOOK_MOST;
+        spawner.clones.look_at = now + spawner.clones.look_wait;
     }
-    return (int)(look_at - now);
+    return (int)(spawner.clones.look_at - now);
 }
 
 void clone_resume(job *j)
 {
     begin_to_look(j, ROOM_LEFT);
-    roomless++;
+    spawner.clones.roomless++;
 }
 
 /* ---- their start ---- */
@@ -227,19 +224,19 @@ static room *free_room(void)
 {
     unsigned i;
 
-    if (!rooms) {
+    if (!spawner.clones.rooms) {
         void *m = mmap(NULL, ROOMS * sizeof(room), PROT_READ | PROT_WRITE,
                        MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
         if (m == MAP_FAILED)
             return NULL;
         (void)madvise(m, ROOMS * sizeof(room), MADV_DONTFORK);
-        rooms = m;
+        spawner.clones.rooms = m;
     }
     clone_look();
     for (i = 0; i < ROOMS; i++) {
-        if (!rooms[i].job && is_left(&rooms[i]))
-            return &rooms[i];
+        if (!spawner.clones.rooms[i].job && is_left(&spawner.clones.rooms[i]))
+            return &spawner.clones.rooms[i];
     }
     return NULL;
 }
@@ -375,7 +372,7 @@ pid_t clone_job(job *j, const child_order *o, const spawn_packet *p,
     }
     if (!watched) {
         r->job = table_index(j);
-        begin_to_look(j, (unsigned)(r - rooms) + 1);
+        begin_to_look(j, (unsigned)(r - spawner.clones.rooms) + 1);
     }
     return pid;
 }

@@ -87,6 +87,33 @@ typedef struct {
         uint32_t fifo_head, fifo_tail; /* of those with something to tell */
         struct held *held;
     } table;
+
+    /* the directories that jobs have theirs in, open while we live */
+    struct {
+        struct {
+            int fd;
+            dev_t device;
+            ino_t inode;
+            long at; /* where the last look ended; 0: at its end */
+        } bases[CGROUP_BASES];
+        unsigned bases_count;
+        unsigned base; /* of new jobs: its place and one more; 0: none */
+        bool own;      /* the base is the directory that we were started in */
+        bool told_unlimited;
+        char prefix[24]; /* of the names of ours */
+        int64_t look_at; /* mono ms, for what is left; 0: all is removed */
+        int64_t look_wait;
+        int64_t give_again; /* mono ms: not all controllers could be had */
+    } cgroup;
+
+    /* jobs that share our memory until they execute */
+    struct {
+        struct room *rooms; /* NULL: none was needed yet */
+        unsigned unseen;    /* jobs whose room is not 0 */
+        unsigned roomless;  /* such ones that have no room */
+        int64_t look_at;    /* mono ms: the next look, when there are any */
+        int look_wait;
+    } clones;
 } spawner_state;
 
 extern spawner_state spawner;

@@ -48,7 +48,7 @@ static const char *logged_by(bool begins, const char *where)
     static char text[4096];
     ssize_t n;
 
-    told_unlimited = !begins;
+    spawner.cgroup.told_unlimited = !begins;
     cgroup_configure(where);
     n = read(log_end, text, sizeof(text) - 1);
     text[n > 0 ? n : 0] = '\0';
@@ -431,9 +431,9 @@ static void after_an_upgrade_earlier_places_are_known(void **state)
     kept[0] = fcntl(cgroup_base(0), F_DUPFD_CLOEXEC, 0);
     kept[1] = fcntl(cgroup_base(1), F_DUPFD_CLOEXEC, 0);
     assert_int_equal(cgroup_base(2), -1);
-    while (bases_count > 0) /* the new self knows of none */
-        (void)close(bases[--bases_count].fd);
-    base = 0;
+    while (spawner.cgroup.bases_count > 0) /* the new self knows of none */
+        (void)close(spawner.cgroup.bases[--spawner.cgroup.bases_count].fd);
+    spawner.cgroup.base = 0;
     cgroup_resume_base(kept[0]);
     cgroup_resume_base(kept[1]);
     cgroup_configure(top);

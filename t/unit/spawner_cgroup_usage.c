@@ -64,7 +64,7 @@ static void put(const job *j, const char *file, const char *text)
 /* It has a directory, and its process is put there, or could not be. */
 static void is_put(job *j, bool can_be)
 {
-    j->cgroup = (uint8_t)base;
+    j->cgroup = (uint8_t)spawner.cgroup.base;
     put(j, "cgroup.procs", "");
     if (!can_be) {
         char name[NAME_ROOM];
@@ -119,8 +119,6 @@ static int start(void **state)
 {
     (void)state;
     no_state();
-    base = bases_count = 0;
-    own = false;
     (void)strcpy(spawner.socket_path, "/run/test/socket");
     (void)strcpy(top, "/tmp/spawn-used-XXXXXX");
     if (!mkdtemp(top) || table_init() < 0)
@@ -135,8 +133,8 @@ static int stop(void **state)
     char command[100];
 
     (void)state;
-    while (bases_count > 0)
-        (void)close(bases[--bases_count].fd);
+    while (spawner.cgroup.bases_count > 0)
+        (void)close(spawner.cgroup.bases[--spawner.cgroup.bases_count].fd);
     (void)snprintf(command, sizeof(command), "rm -rf %s", top);
     return system(command);
 }
@@ -197,7 +195,7 @@ static void where_it_was_not_put_nothing_is_noted(void **state)
     job *j = add(1, 0);
 
     (void)state;
-    j->cgroup = (uint8_t)base; /* it ended before */
+    j->cgroup = (uint8_t)spawner.cgroup.base; /* it ended before */
     put(j, "memory.events", "oom_kill 0\n");
     expect_nothing(j);
     j = add(2, 0);
@@ -207,7 +205,7 @@ static void where_it_was_not_put_nothing_is_noted(void **state)
     is_put(j, true);
     expect_noted(j, UINT64_MAX, UINT64_MAX, UINT64_MAX, 0);
     cgroup_leave(j);
-    j->cgroup = (uint8_t)base; /* another one */
+    j->cgroup = (uint8_t)spawner.cgroup.base; /* another one */
     j->has_tree = false;
     expect_nothing(j);
 }

@@ -258,10 +258,6 @@ static inline int start(void **state)
 {
     (void)state;
     no_state();
-    base = bases_count = 0;
-    give_again = 0;
-    own = false;
-    look_at = look_wait = 0;
     mono = 1000000;
     wall = time(NULL);
     refused = NULL;
@@ -296,8 +292,8 @@ static inline int stop(void **state)
     }
     if (in)
         (void)closedir(in);
-    while (bases_count > 0)
-        (void)close(bases[--bases_count].fd);
+    while (spawner.cgroup.bases_count > 0)
+        (void)close(spawner.cgroup.bases[--spawner.cgroup.bases_count].fd);
     spawn_writer_free(&w);
     return rmdir(top);
 }

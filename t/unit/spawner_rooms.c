@@ -108,17 +108,18 @@ static void make_order(void)
 
 static int start(void **state)
 {
+    room *its = spawner.clones.rooms; /* one mapping does for all */
+
     (void)state;
     no_state();
-    unseen = roomless = 0;
-    look_at = look_wait = 0;
+    spawner.clones.rooms = its;
     mono = 1000;
     forked_only = 0;
     clone_error = 0;
     limits_memory = false;
     count = 0;
-    if (rooms)
-        memset(rooms, 0, ROOMS * sizeof(room));
+    if (its)
+        memset(its, 0, ROOMS * sizeof(room));
     clone_open();
     make_order();
     return table_init();
@@ -149,7 +150,7 @@ static job *begin_one(bool watched)
 /* It has executed, or has ended. */
 static void leaves(const job *j)
 {
-    rooms[j->room - 1].taken = 0;
+    spawner.clones.rooms[j->room - 1].taken = 0;
 }
 
 static void fails(const job *j, int step, int error)
@@ -230,7 +231,7 @@ static void one_that_is_watched_is_not_looked_for(void **state)
     assert_false(begun.common);
     assert_int_equal(clone_timers(mono), -1);
     assert_int_equal(begin_one(false)->room, 2);
-    rooms[0].taken = 0;
+    spawner.clones.rooms[0].taken = 0;
     clone_look();
     expect_of(NULL, "");
     assert_int_equal(begin_one(false)->room, 1);
@@ -246,17 +247,18 @@ static void all_that_the_child_needs_is_in_its_room(void **state)
     assert_true(begun.common);
     assert_int_equal(begun.link, -1);
     assert_int_equal(begun.file_limit[1], 5);
-    assert_ptr_equal(begun.order, &rooms[0].order);
+    assert_ptr_equal(begun.order, &spawner.clones.rooms[0].order);
     assert_true(spawn_has(begun.order, SPAWN_A_ARGV));
     assert_in_range((uintptr_t)begun.order->attr[SPAWN_A_ARGV].data,
-                    (uintptr_t)rooms[0].bytes,
-                    (uintptr_t)rooms[0].bytes + sizeof(rooms[0].bytes));
-    assert_ptr_equal(begun.fds, rooms[0].fds);
+                    (uintptr_t)spawner.clones.rooms[0].bytes,
+                    (uintptr_t)spawner.clones.rooms[0].bytes
+                        + sizeof(spawner.clones.rooms[0].bytes));
+    assert_ptr_equal(begun.fds, spawner.clones.rooms[0].fds);
     assert_int_equal(begun.fds[0], 61);
     assert_int_equal(begun.fds[1], 62);
-    assert_ptr_equal(begun.as, &rooms[0].as);
+    assert_ptr_equal(begun.as, &spawner.clones.rooms[0].as);
     assert_int_equal(begun.as->groups_count, -1);
-    assert_ptr_equal(begun.bounding_set, &rooms[0].bounding_set);
+    assert_ptr_equal(begun.bounding_set, &spawner.clones.rooms[0].bounding_set);
     assert_int_equal(*begun.bounding_set, 77);
 }
 
