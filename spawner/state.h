@@ -114,6 +114,34 @@ typedef struct {
         int64_t look_at;    /* mono ms: the next look, when there are any */
         int look_wait;
     } clones;
+
+    /* what the broker has to be told */
+    struct {
+        bool configure;
+        bool sync; /* the table, from cursor on, then the held handles */
+        bool held; /* held_cursor is where it is */
+        bool table_end;
+        bool go;
+        bool places;
+        bool linger;
+        bool quit;
+        bool alive;
+        bool wants_write;
+        uint32_t cursor;
+        struct held *held_cursor;
+    } tell;
+
+    /* does the broker hang? */
+    struct {
+        bool heard; /* since the last look */
+        bool asked;
+        bool told_disk;
+        unsigned looks, disk_looks;
+        int64_t heard_at, looked_at;
+        int64_t cpu_ms; /* of it when it was asked; below 0: not shown */
+    } watchdog;
+
+    struct template_note *notes; /* the newest first */
 } spawner_state;
 
 extern spawner_state spawner;

@@ -3,9 +3,10 @@
  * Messages to the broker: the configuration, and what lives, starts and exits.
  * Runs in the spawner only.
  *
- * Things to tell are kept as flags here and in the table, and sent as far as
- * the link takes them, in a fixed order: ALIVE, configuration, the table up to
- * TABLE_END, GO, LINGER, then starts and exits. Must queue nothing in memory.
+ * Things to tell are kept as flags in the state and in the table, and sent as
+ * far as the link takes them, in a fixed order: ALIVE, configuration, the table
+ * up to TABLE_END, GO, LINGER, then starts and exits. Must queue nothing in
+ * memory.
  */
 #include <errno.h>
 #include <string.h>
@@ -13,62 +14,49 @@
 
 #include "spawner/spawner.h"
 
-static struct {
-    bool configure;
-    bool sync; /* the table, from cursor on, then the held handles */
-    bool held; /* the cursor is among the held handles */
-    bool table_end;
-    bool go;
-    bool places;
-    bool linger;
-    bool quit;
-    bool alive;
-    bool wants_write;
-} tell;
-static uint32_t cursor;
-static held *held_cursor;
-
 /* To a broker that comes anew. */
 void tell_begin(void)
 {
-    memset(&tell, 0, sizeof(tell));
-    cursor = 1;
-    held_cursor = NULL;
-    tell.configure = tell.sync = tell.table_end = true;
-    tell.linger = spawner.lingering;
-    tell.go = spawner.gone_on && !spawner.lingering;
+    memset(&spawner.tell, 0, sizeof(spawner.tell));
+    spawner.tell.cursor = 1;
+    spawner.tell.held_cursor = NULL;
+    spawner.tell.configure = spawner.tell.sync = spawner.tell.table_end = true;
+    spawner.tell.linger = spawner.lingering;
+    spawner.tell.go = spawner.gone_on && !spawner.lingering;
 }
 
 void tell_configure(void)
 {
-    tell.linger = false; /* a broker that comes later is told anyway */
-    tell.configure = spawner.link >= 0; /* the next broker is told it first */
+    /* a broker that comes later is told both, the configuration first */
+    spawner.tell.linger = false;
+    spawner.tell.configure = spawner.link >= 0;
 }
 
 void tell_go(void)
 {
-    tell.go = true;
+    spawner.tell.go = true;
 }
 
 void tell_places(void)
 {
-    tell.places = spawner.link >= 0; /* the next broker is told by CONFIGURE */
+    /* the next broker is told by CONFIGURE */
+    spawner.tell.places = spawner.link >= 0;
 }
 
 void tell_linger(void)
 {
-    tell.go = false;
-    tell.linger = true;
+    spawner.tell.go = false;
+    spawner.tell.linger = true;
 }
 
 void tell_quit(void)
 {
-    tell.quit = true;
+    spawner.tell.quit = true;
 }
 
 void tell_alive(void)
 {
-    tell.alive = true;
+    spawner.tell.alive = true;
 }
 
 static int send_small(spawn_writer *w, const int *fds, unsigned count)
@@ -251,12 +239,12 @@ static int sync_next(void)
 {
     int rv;
 
-    while (cursor < table_end()
-           && (table_at(cursor)->state == JOB_FREE
-               || (table_at(cursor)->flags & JOB_GIVEN_UP)))
-        cursor++;
-    if (cursor < table_end()) {
-        job *j = table_at(cursor);
+    while (spawner.tell.cursor < table_end()
+           && (table_at(spawner.tell.cursor)->state == JOB_FREE
+               || (table_at(spawner.tell.cursor)->flags & JOB_GIVEN_UP)))
+        spawner.tell.cursor++;
+    if (spawner.tell.cursor < table_end()) {
+        job *j = table_at(spawner.tell.cursor);
 
         rv = send_running(j);
         if (rv < 0)
@@ -266,19 +254,19 @@ static int sync_next(void)
             table_tell(j, j->said == SAID_ORPHAN || (j->flags & JOB_TELL_ORPHAN)
                               ? JOB_TELL_ORPHAN
                               : JOB_TELL_EXITED);
-        cursor++;
+        spawner.tell.cursor++;
         return 1;
     }
-    if (!tell.held) {
-        tell.held = true;
-        held_cursor = held_first();
+    if (!spawner.tell.held) {
+        spawner.tell.held = true;
+        spawner.tell.held_cursor = held_first();
     }
-    if (!held_cursor)
+    if (!spawner.tell.held_cursor)
         return 0;
-    rv = send_held(held_cursor);
+    rv = send_held(spawner.tell.held_cursor);
     if (rv < 0)
         return rv;
-    held_cursor = held_cursor->next;
+    spawner.tell.held_cursor = spawner.tell.held_cursor->next;
     return 1;
 }
 
@@ -376,38 +364,39 @@ static int tell_next(void)
 {
     int rv;
 
-    if (tell.alive)
-        return tell_flag(&tell.alive, SPAWN_M_ALIVE);
-    if (tell.configure) {
+    if (spawner.tell.alive)
+        return tell_flag(&spawner.tell.alive, SPAWN_M_ALIVE);
+    if (spawner.tell.configure) {
         rv = send_configure();
         if (rv < 0)
             return rv;
-        tell.configure = false;
+        spawner.tell.configure = false;
         return 1;
     }
-    if (tell.sync) {
+    if (spawner.tell.sync) {
         rv = sync_next();
         if (rv == 0)
-            tell.sync = false;
+            spawner.tell.sync = false;
         return rv < 0 ? rv : 1;
     }
-    if (tell.table_end && !table_first_to_tell())
-        return tell_flag(&tell.table_end, SPAWN_M_TABLE_END);
-    if (tell.places && !tell.table_end && spawner.fds[SPAWN_FD_LISTEN] >= 0) {
+    if (spawner.tell.table_end && !table_first_to_tell())
+        return tell_flag(&spawner.tell.table_end, SPAWN_M_TABLE_END);
+    if (spawner.tell.places && !spawner.tell.table_end
+        && spawner.fds[SPAWN_FD_LISTEN] >= 0) {
         rv = send_places();
         if (rv < 0)
             return rv;
-        tell.places = false;
+        spawner.tell.places = false;
         return 1;
     }
-    if (tell.go && !tell.table_end)
-        return tell_flag(&tell.go, SPAWN_M_GO);
-    if (tell.linger && !tell.table_end)
-        return tell_flag(&tell.linger, SPAWN_M_LINGER);
+    if (spawner.tell.go && !spawner.tell.table_end)
+        return tell_flag(&spawner.tell.go, SPAWN_M_GO);
+    if (spawner.tell.linger && !spawner.tell.table_end)
+        return tell_flag(&spawner.tell.linger, SPAWN_M_LINGER);
     if (table_first_to_tell())
         return tell_job(table_first_to_tell());
-    if (tell.quit)
-        return tell_flag(&tell.quit, SPAWN_M_QUIT);
+    if (spawner.tell.quit)
+        return tell_flag(&spawner.tell.quit, SPAWN_M_QUIT);
     return 0;
 }
 
@@ -422,8 +411,8 @@ bool tell_flush(void)
         rv = tell_next();
     /* when a link broke, SIGCHLD tells of the broker's death */
     wants = rv == -EAGAIN;
-    if (wants != tell.wants_write) {
-        tell.wants_write = wants;
+    if (wants != spawner.tell.wants_write) {
+        spawner.tell.wants_write = wants;
         (void)rewatch(spawner.link, ON_LINK,
                       wants ? EPOLLIN | EPOLLOUT : EPOLLIN);
     }
@@ -432,6 +421,7 @@ bool tell_flush(void)
 
 void tell_step_over(const spawn_id *id)
 {
-    while (held_cursor && spawn_id_equal(&held_cursor->id, id))
-        held_cursor = held_cursor->next;
+    while (spawner.tell.held_cursor
+           && spawn_id_equal(&spawner.tell.held_cursor->id, id))
+        spawner.tell.held_cursor = spawner.tell.held_cursor->next;
 }

@@ -19,14 +19,12 @@
 #include "common/spawn_packet.h"
 #include "spawner/spawner.h"
 
-static template_note *notes; /* the newest first */
-
 template_note *template_note_of(const job *template)
 {
     template_note *n = NULL;
 
     if (template->flags & JOB_IS_TEMPLATE)
-        n = notes;
+        n = spawner.notes;
     for (; n && n->index != table_index(template); n = n->next)
         ;
     return n;
@@ -34,7 +32,7 @@ template_note *template_note_of(const job *template)
 
 template_note *template_note_next(const template_note *n)
 {
-    return n ? n->next : notes;
+    return n ? n->next : spawner.notes;
 }
 
 static uint64_t sum_of(const spawn_identity *as)
@@ -71,8 +69,8 @@ template_note *template_note_make(const job *template, const char *name)
     template_note_account(n, &spawner.job_as);
     n->groups = 0; /* of one that httpd has forked only httpd knows them */
     memcpy(n->name, name, length); /* zeros are behind it */
-    n->next = notes;
-    notes = n;
+    n->next = spawner.notes;
+    spawner.notes = n;
     return n;
 }
 
@@ -99,7 +97,7 @@ void template_watch(const job *template)
 
 void template_forget(const job *template)
 {
-    template_note **link = &notes;
+    template_note **link = &spawner.notes;
     template_note *n;
 
     if (!(template->flags & JOB_IS_TEMPLATE))

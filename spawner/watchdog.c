@@ -31,50 +31,44 @@
 #define DISK_LOOKS    10
 #define LOOPS_MS      30000 /* of CPU: it does not just wait for one */
 
-static struct {
-    bool heard; /* since the last look */
-    bool asked;
-    bool told_disk;
-    unsigned looks, disk_looks;
-    int64_t heard_at, looked_at;
-    int64_t cpu_ms; /* of the broker when it was asked; below 0: not shown */
-} dog;
-
 void watchdog_begin(int64_t now)
 {
-    dog.heard = dog.asked = dog.told_disk = false;
-    dog.heard_at = now;
+    spawner.watchdog.heard = spawner.watchdog.asked =
+        spawner.watchdog.told_disk = false;
+    spawner.watchdog.heard_at = now;
 }
 
 void watchdog_heard(void)
 {
-    dog.heard = true;
+    spawner.watchdog.heard = true;
 }
 
 static void ask(int64_t now)
 {
     char state;
 
-    dog.asked = true;
-    dog.looks = dog.disk_looks = 0;
-    dog.looked_at = now;
-    if (spawn_os_state(spawner.broker_pid, &state, &dog.cpu_ms) < 0)
-        dog.cpu_ms = -1;
+    spawner.watchdog.asked = true;
+    spawner.watchdog.looks = spawner.watchdog.disk_looks = 0;
+    spawner.watchdog.looked_at = now;
+    if (spawn_os_state(spawner.broker_pid, &state, &spawner.watchdog.cpu_ms)
+        < 0)
+        spawner.watchdog.cpu_ms = -1;
     tell_alive();
 }
 
 /* It waits for a file system: that is nothing that another would do better. */
 static void waits_for_disk(void)
 {
-    dog.looks = 0;
-    if (++dog.disk_looks < DISK_LOOKS || dog.told_disk)
+    spawner.watchdog.looks = 0;
+    if (++spawner.watchdog.disk_looks < DISK_LOOKS
+        || spawner.watchdog.told_disk)
         return;
-    dog.told_disk = true;
+    spawner.watchdog.told_disk = true;
     spawn_log(SPAWN_LOG_WARN,
               MSNO(0358) "the broker (pid %d) has not answered for %u s: it "
                          "waits in the kernel for a disk or a file system, "
                          "and is let wait",
-              (int)spawner.broker_pid, dog.disk_looks);
+              (int)spawner.broker_pid, spawner.watchdog.disk_looks);
 }
 
 /* The words for a broker that is neither stopped nor waits for a disk. */
@@ -82,13 +76,13 @@ static const char *is_silent(char state, int64_t cpu)
 {
     if (!spawner.broker_ready && !spawner.broker_refused)
         return NULL; /* it opens its store */
-    if (dog.looks < SILENT_LOOKS)
+    if (spawner.watchdog.looks < SILENT_LOOKS)
         return NULL;
     if (!state)
         return "nothing shows what it does";
     if (state == 'S')
         return "it sleeps";
-    return cpu - dog.cpu_ms >= LOOPS_MS ? "it uses the CPU" : NULL;
+    return cpu - spawner.watchdog.cpu_ms >= LOOPS_MS ? "it uses the CPU" : NULL;
 }
 
 /* The words for what hangs, for the log; NULL: it does not hang, or nobody
@@ -99,22 +93,23 @@ static const char *hangs(void)
     char state;
 
     if (spawn_os_state(spawner.broker_pid, &state, &cpu) < 0) {
-        dog.looks++;
+        spawner.watchdog.looks++;
         return is_silent('\0', 0);
     }
-    if (dog.cpu_ms < 0)
-        dog.cpu_ms = cpu;
+    if (spawner.watchdog.cpu_ms < 0)
+        spawner.watchdog.cpu_ms = cpu;
     if (state == 'D') {
         waits_for_disk();
         return NULL;
     }
     if (state == 't') { /* somebody debugs it */
-        dog.looks = 0;
+        spawner.watchdog.looks = 0;
         return NULL;
     }
-    dog.looks++;
+    spawner.watchdog.looks++;
     if (state == 'T')
-        return dog.looks >= STOPPED_LOOKS ? "it was stopped" : NULL;
+        return spawner.watchdog.looks >= STOPPED_LOOKS ? "it was stopped"
+                                                       : NULL;
     return is_silent(state, cpu);
 }
 
@@ -127,8 +122,8 @@ static void look(void)
     spawn_log(SPAWN_LOG_ERR,
               MSNO(0357) "the broker (pid %d) has not answered for %u s (%s): "
                          "it is killed, and another takes its place",
-              (int)spawner.broker_pid, dog.looks, what);
-    dog.looks = 0;
+              (int)spawner.broker_pid, spawner.watchdog.looks, what);
+    spawner.watchdog.looks = 0;
     (void)kill(spawner.broker_pid, SIGKILL); /* our child, not reaped */
 }
 
@@ -139,19 +134,20 @@ int watchdog_timers(int64_t now)
     if (spawner.broker_pid <= 0 || spawner.link < 0
         || !spawner.broker_is_of_our_release)
         return -1;
-    if (dog.heard) {
-        dog.heard = dog.asked = dog.told_disk = false;
-        dog.heard_at = now;
+    if (spawner.watchdog.heard) {
+        spawner.watchdog.heard = spawner.watchdog.asked =
+            spawner.watchdog.told_disk = false;
+        spawner.watchdog.heard_at = now;
     }
-    left = dog.asked ? dog.looked_at + LOOK_MS - now
-                     : dog.heard_at + QUIET_MS - now;
+    left = spawner.watchdog.asked ? spawner.watchdog.looked_at + LOOK_MS - now
+                                  : spawner.watchdog.heard_at + QUIET_MS - now;
     if (left > 0)
         return (int)left;
-    if (!dog.asked) {
+    if (!spawner.watchdog.asked) {
         ask(now);
     }
     else {
-        dog.looked_at = now;
+        spawner.watchdog.looked_at = now;
         look();
     }
     return LOOK_MS;

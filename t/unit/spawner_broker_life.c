@@ -131,9 +131,9 @@ static void its_last_orders_are_taken(void **state)
     (void)state;
     have_broker(9000);
     ordered = 3;
-    tell.quit = tell.places = true;
-    cursor = 8;
-    held_cursor = (held *)(uintptr_t)&ordered;
+    spawner.tell.quit = spawner.tell.places = true;
+    spawner.tell.cursor = 8;
+    spawner.tell.held_cursor = (held *)(uintptr_t)&ordered;
     spawner.broker_ending_at = 5;
     broker_died(0);
     expect_called("order; order; order; order; watch link in; ");
@@ -141,11 +141,12 @@ static void its_last_orders_are_taken(void **state)
     assert_int_equal(spawner.broker_ending_at, 0);
     expect_closed(its_end);
     /* and the next one is told all anew */
-    assert_true(tell.configure && tell.sync && tell.table_end);
-    assert_false(tell.quit || tell.places || tell.held || tell.go
-                 || tell.linger);
-    assert_int_equal(cursor, 1);
-    assert_null(held_cursor);
+    assert_true(spawner.tell.configure && spawner.tell.sync
+                && spawner.tell.table_end);
+    assert_false(spawner.tell.quit || spawner.tell.places || spawner.tell.held
+                 || spawner.tell.go || spawner.tell.linger);
+    assert_int_equal(spawner.tell.cursor, 1);
+    assert_null(spawner.tell.held_cursor);
     assert_false(spawner.broker_ready);
 }
 
@@ -154,16 +155,16 @@ static void its_successor_is_told_what_holds(void **state)
     (void)state;
     spawner.gone_on = true;
     broker_start();
-    assert_true(tell.go && !tell.linger);
+    assert_true(spawner.tell.go && !spawner.tell.linger);
     spawner.lingering = true;
     broker_start();
-    assert_true(!tell.go && tell.linger);
+    assert_true(!spawner.tell.go && spawner.tell.linger);
     spawner.gone_on = false;
     broker_start();
-    assert_true(!tell.go && tell.linger);
+    assert_true(!spawner.tell.go && spawner.tell.linger);
     spawner.lingering = false;
     broker_start();
-    assert_true(!tell.go && !tell.linger);
+    assert_true(!spawner.tell.go && !spawner.tell.linger);
 }
 
 static void httpd_is_told_of_one_that_was_never_ready(void **state)
@@ -274,7 +275,7 @@ static void when_told_to_end_it_leaves_no_posts(void **state)
     assert_false(its_death_ends_all(9000));
     expect_called("order; watch link in; ");
     expect_started();
-    assert_true(tell.linger && tell.quit);
+    assert_true(spawner.tell.linger && spawner.tell.quit);
     assert_int_equal(send(posts[1], "x", 1, MSG_NOSIGNAL), -1);
     assert_true(its_death_ends_all(9000)); /* that one has them, or cannot */
     spawn_close_fds(posts, 2);
@@ -301,7 +302,7 @@ static void when_told_to_end_as_httpd_ends_it_leaves_no_posts(void **state)
     assert_false(its_death_ends_all(9000));
     expect_called("order; watch link in; ");
     expect_started();
-    assert_true(tell.quit);
+    assert_true(spawner.tell.quit);
     assert_true(its_death_ends_all(9000));
     spawn_close_fds(posts, 2);
 }
@@ -311,7 +312,7 @@ static void told_to_end_its_broker_is_told(void **state)
     (void)state;
     have_broker(9000);
     assert_false(ENDS(broker_stop()));
-    assert_true(tell.quit);
+    assert_true(spawner.tell.quit);
     expect_called("");
 }
 
@@ -331,7 +332,7 @@ static void told_to_end_without_a_broker_it_has_the_posts_stored(void **state)
     assert_false(ENDS(broker_stop()));
     expect_called("watch link in; ");
     expect_started();
-    assert_true(tell.quit);
+    assert_true(spawner.tell.quit);
     free(spawner.config);
     spawner.config = NULL;
 }
@@ -420,21 +421,21 @@ static void one_that_hangs_in_its_end_is_counted_as_dead(void **state)
 static void a_configuration_starts_one_unless_one_is_planned(void **state)
 {
     (void)state;
-    tell.linger = true;
+    spawner.tell.linger = true;
     broker_configure();
     expect_started();
     expect_called("watch link in; ");
-    tell.configure = false;
-    tell.linger = true;
+    spawner.tell.configure = false;
+    spawner.tell.linger = true;
     broker_configure(); /* this one is told */
-    assert_true(tell.configure && !tell.linger);
+    assert_true(spawner.tell.configure && !spawner.tell.linger);
     expect_called("");
     spawn_close_fds(&spawner.link, 1);
     spawner.broker_start_at = clock_ms + 5;
-    tell.linger = true;
-    tell.configure = false;
+    spawner.tell.linger = true;
+    spawner.tell.configure = false;
     broker_configure();
-    assert_false(tell.linger || tell.configure);
+    assert_false(spawner.tell.linger || spawner.tell.configure);
     expect_called("");
     assert_int_equal(spawner.link, -1);
 }

@@ -206,7 +206,7 @@ static void what_has_ended_is_forgotten(void **state)
     (void)have(2, JOB_ENDED, 0);
     order_for(SPAWN_M_FORGET, 1);
     assert_false(is_there(1));
-    assert_null(notes);
+    assert_null(spawner.notes);
     assert_true(is_there(2));
     order_for(SPAWN_M_FORGET, 1);
     young = have(3, JOB_STARTING, 0);

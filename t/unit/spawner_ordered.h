@@ -136,7 +136,6 @@ static inline int start(void **state)
 
     (void)state;
     no_state();
-    notes = NULL;
     signal_result = foreign_result = 0;
     is_stopped = false;
     is_refused = false;

@@ -51,11 +51,11 @@ static void nothing_is_lost_when_the_link_is_full(void **state)
     job *j;
 
     (void)state;
-    tell.configure = true;
+    spawner.tell.configure = true;
     expect_told_later(SPAWN_M_CONFIGURE);
-    tell.places = true;
+    spawner.tell.places = true;
     expect_told_later(SPAWN_M_PLACES);
-    tell.table_end = true;
+    spawner.tell.table_end = true;
     expect_told_later(SPAWN_M_TABLE_END);
     tell_go();
     expect_told_later(SPAWN_M_GO);
@@ -85,13 +85,13 @@ static void nothing_is_lost_when_the_link_is_full(void **state)
     assert_int_equal(j->flags, 0);
     assert_int_equal(j->said, SAID_ORPHAN);
 
-    tell.sync = true;
-    cursor = 1;
+    spawner.tell.sync = true;
+    spawner.tell.cursor = 1;
     expect_told_later(SPAWN_M_RUNNING);
     held_add(&held_id, 0, &fd, 1);
     tell_nothing();
-    tell.sync = true;
-    cursor = table_end();
+    spawner.tell.sync = true;
+    spawner.tell.cursor = table_end();
     expect_told_later(SPAWN_M_HELD);
 }
 
@@ -118,7 +118,7 @@ static void who_has_gone_is_told_nothing(void **state)
     spawn_close_fds(&broker, 1);
     assert_true(tell_flush()); /* its death is seen elsewhere */
     expect_called("");
-    assert_true(tell.go);
+    assert_true(spawner.tell.go);
 }
 
 static int breaks(void)
@@ -133,7 +133,7 @@ static int is_short(void)
 {
     tell_go();
     deny(SYS_sendmsg, ENOBUFS);
-    return !tell_flush() && strcmp(called, "") == 0 && tell.go ? 0 : 1;
+    return !tell_flush() && strcmp(called, "") == 0 && spawner.tell.go ? 0 : 1;
 }
 
 static void what_fails_without_an_event_is_tried_again(void **state)
@@ -143,7 +143,7 @@ static void what_fails_without_an_event_is_tried_again(void **state)
     (void)state;
     assert_int_equal(in_a_child(breaks), 0);
     assert_int_equal(in_a_child(is_short), 0);
-    tell.configure = true;
+    spawner.tell.configure = true;
     config_error = -ENOMEM;
     assert_false(tell_flush());
     expect_quiet(broker);
@@ -177,9 +177,10 @@ static void a_new_one_hears_all_in_order(void **state)
     table_remove(forgotten);
     held_add(&one, 3, &handle, 1);
     held_add(&two, 0, &second, 1);
-    tell.configure = tell.sync = tell.table_end = true;
-    tell.go = tell.linger = tell.places = tell.quit = true;
-    cursor = 1;
+    spawner.tell.configure = spawner.tell.sync = spawner.tell.table_end = true;
+    spawner.tell.go = spawner.tell.linger = spawner.tell.places =
+        spawner.tell.quit = true;
+    spawner.tell.cursor = 1;
 
     assert_true(tell_flush());
     assert_true(told(SPAWN_M_CONFIGURE));
@@ -222,15 +223,15 @@ static void a_new_one_hears_all_in_order(void **state)
 static void nothing_to_do_but_its_table(void **state)
 {
     (void)state;
-    tell.sync = tell.table_end = true;
-    cursor = 1;
+    spawner.tell.sync = spawner.tell.table_end = true;
+    spawner.tell.cursor = 1;
     expect_told(SPAWN_M_TABLE_END);
     /* places without a socket wait for one */
     spawn_close_fds(&spawner.fds[SPAWN_FD_LISTEN], 1);
-    tell.places = true;
+    spawner.tell.places = true;
     assert_true(tell_flush());
     expect_quiet(broker);
-    assert_true(tell.places);
+    assert_true(spawner.tell.places);
 }
 
 /* What happens before TABLE_END is told before it; what was ordered comes
@@ -238,7 +239,8 @@ static void nothing_to_do_but_its_table(void **state)
 static void go_and_linger_wait_for_the_table(void **state)
 {
     (void)state;
-    tell.table_end = tell.go = tell.linger = tell.places = true;
+    spawner.tell.table_end = spawner.tell.go = spawner.tell.linger =
+        spawner.tell.places = true;
     table_tell(have(1, JOB_ENDED), JOB_TELL_EXITED);
     assert_true(tell_flush());
     assert_true(told_of(SPAWN_M_EXITED, 1));
@@ -268,7 +270,7 @@ static void to_linger_takes_go_back(void **state)
     expect_told(SPAWN_M_PLACES);
     spawner.link = -1 - spawner.link;
     tell_places(); /* the next one is told by CONFIGURE */
-    assert_false(tell.places);
+    assert_false(spawner.tell.places);
     spawner.link = -1 - spawner.link;
 }
 
@@ -287,11 +289,11 @@ static void a_handle_that_goes_is_stepped_over(void **state)
         held_add(&ids[i], 0, &fd[i], 1);
     }
     tell_step_over(&ids[2]); /* none is being told */
-    tell.sync = tell.held = true;
-    cursor = 1;
-    held_cursor = held_first();
+    spawner.tell.sync = spawner.tell.held = true;
+    spawner.tell.cursor = 1;
+    spawner.tell.held_cursor = held_first();
     tell_step_over(&ids[0]); /* not the next one */
-    assert_ptr_equal(held_cursor, held_first());
+    assert_ptr_equal(spawner.tell.held_cursor, held_first());
     tell_step_over(&ids[2]);
     held_remove(&ids[2]);
     assert_true(tell_flush());
@@ -301,11 +303,12 @@ static void a_handle_that_goes_is_stepped_over(void **state)
     /* the same id twice, and the last */
     fd[2] = spawn_os_memfd("handle");
     held_add(&ids[1], 0, &fd[2], 1);
-    held_cursor = held_first();
+    spawner.tell.held_cursor = held_first();
     tell_step_over(&ids[1]);
-    assert_true(held_cursor && spawn_id_equal(&held_cursor->id, &ids[0]));
+    assert_true(spawner.tell.held_cursor
+                && spawn_id_equal(&spawner.tell.held_cursor->id, &ids[0]));
     tell_step_over(&ids[0]);
-    assert_null(held_cursor);
+    assert_null(spawner.tell.held_cursor);
 }
 
 #define T(f) cmocka_unit_test_setup_teardown(f, start, stop)

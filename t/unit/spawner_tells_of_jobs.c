@@ -88,7 +88,7 @@ static void of_an_end(void **state)
 static void tell_running(void)
 {
     tell_nothing();
-    tell.sync = true;
+    spawner.tell.sync = true;
     expect_told(SPAWN_M_RUNNING);
 }
 
@@ -170,7 +170,7 @@ static void of_one_that_runs(void **state)
     assert_non_null(template_note_make(template, "app"));
     j->template = table_index(template);
     tell_nothing();
-    tell.sync = true;
+    spawner.tell.sync = true;
     assert_true(tell_flush());
     assert_true(told_of(SPAWN_M_RUNNING, 1));
     assert_true(spawn_has(&got, SPAWN_A_TEMPLATE_ID));
@@ -182,8 +182,8 @@ static void of_one_that_runs(void **state)
     template->said = SAID_READY;
     template->flags |= JOB_FOREIGN;
     tell_nothing();
-    tell.sync = true;
-    cursor = 2;
+    spawner.tell.sync = true;
+    spawner.tell.cursor = 2;
     expect_told(SPAWN_M_RUNNING);
     assert_int_equal(number_of(SPAWN_A_IS_TEMPLATE), 2);
     assert_int_equal(number_of(SPAWN_A_TEMPLATE_KIND), SPAWN_TEMPLATE_PARENT);

@@ -51,15 +51,15 @@ static int other_end; /* of the last template's link */
 static __attribute__((unused)) int start(void **state)
 {
     (void)state;
-    no_state();
-    thousands += 1000;
-    while (notes) {
-        template_note *n = notes;
+    while (spawner.notes) {
+        template_note *n = spawner.notes;
 
-        notes = n->next;
+        spawner.notes = n->next;
         free(n->text);
         free(n);
     }
+    no_state();
+    thousands += 1000;
     spawner.job_as.uid = getuid();
     spawner.job_as.groups_count = -1;
     read_log();

@@ -54,9 +54,9 @@ int config_for_broker(spawn_writer *w, int *fds, unsigned *ret_count)
 
 static inline void tell_nothing(void)
 {
-    memset(&tell, 0, sizeof(tell));
-    cursor = 1;
-    held_cursor = NULL;
+    memset(&spawner.tell, 0, sizeof(spawner.tell));
+    spawner.tell.cursor = 1;
+    spawner.tell.held_cursor = NULL;
 }
 
 static int broker = -1; /* its end */
@@ -67,7 +67,6 @@ static inline int start(void **state)
 
     (void)state;
     no_state();
-    notes = NULL;
     tell_nothing();
     config_error = 0;
     make_pair(ends);

@@ -39,7 +39,6 @@ static int start(void **state)
 {
     (void)state;
     no_state();
-    memset(&dog, 0, sizeof(dog));
     its.letter = 'S';
     its.cpu_ms = 500;
     now_ms = 1000000;
@@ -88,10 +87,10 @@ static void a_look_comes_each_second(void **state)
     assert_int_equal(watchdog_timers(now_ms), 999);
     pass(999);
     assert_int_equal(watchdog_timers(now_ms), 1000);
-    assert_int_equal(dog.looks, 1);
+    assert_int_equal(spawner.watchdog.looks, 1);
     pass(500);
     assert_int_equal(watchdog_timers(now_ms), 500);
-    assert_int_equal(dog.looks, 1);
+    assert_int_equal(spawner.watchdog.looks, 1);
 }
 
 #define expect_killed() expect_called("kill 77 9; ")
