@@ -39,8 +39,6 @@ struct accounts {
     uint32_t count, queues_count, templates_count;
 };
 
-static accounts *listed; /* NULL: none, all jobs have spawner.job_as */
-
 /* ---- the list ---- */
 
 static int by_name(const void *a, const void *b)
@@ -167,8 +165,8 @@ int accounts_read(const void *body, size_t length, accounts **ret)
 
 void accounts_use(accounts *list)
 {
-    free(listed);
-    listed = list;
+    free(spawner.accounts);
+    spawner.accounts = list;
 }
 
 /* ---- the account of an order ---- */
@@ -187,26 +185,28 @@ static uint32_t find(const entry *entries, uint32_t count, const char *name)
 static uint32_t account_of(const spawn_message *order)
 {
     if (spawn_has(order, SPAWN_A_IS_TEMPLATE))
-        return find(listed->templates, listed->templates_count,
+        return find(spawner.accounts->templates,
+                    spawner.accounts->templates_count,
                     spawn_str_or(order, SPAWN_A_TEMPLATE, ""));
-    return find(listed->queues, listed->queues_count,
+    return find(spawner.accounts->queues, spawner.accounts->queues_count,
                 spawn_str_or(order, SPAWN_A_QUEUE, ""));
 }
 
 const spawn_identity *accounts_of(const spawn_message *order)
 {
     static spawn_identity as;
-    uint32_t i, n = listed ? account_of(order) : NONE;
+    uint32_t i, n = spawner.accounts ? account_of(order) : NONE;
 
-    if (!listed)
+    if (!spawner.accounts)
         return &spawner.job_as;
     if (n == NONE)
         return NULL;
-    as.uid = listed->list[n].uid;
-    as.gid = listed->list[n].gid;
-    as.groups_count = (int)spawn_u64v_count(&listed->list[n].groups);
+    as.uid = spawner.accounts->list[n].uid;
+    as.gid = spawner.accounts->list[n].gid;
+    as.groups_count = (int)spawn_u64v_count(&spawner.accounts->list[n].groups);
     for (i = 0; i < (uint32_t)as.groups_count; i++)
-        as.groups[i] = (gid_t)spawn_u64v_at(&listed->list[n].groups, i);
+        as.groups[i] =
+            (gid_t)spawn_u64v_at(&spawner.accounts->list[n].groups, i);
     return &as;
 }
 
@@ -214,8 +214,8 @@ bool accounts_has(uid_t uid)
 {
     uint32_t i;
 
-    for (i = 0; listed && i < listed->count; i++) {
-        if (listed->list[i].uid == uid)
+    for (i = 0; spawner.accounts && i < spawner.accounts->count; i++) {
+        if (spawner.accounts->list[i].uid == uid)
             return true;
     }
     return false;
@@ -240,9 +240,10 @@ static int from_template(const spawn_identity *as, const spawn_message *order)
         return 0; /* it has gone, which the launch tells */
     if (n->uid == as->uid && n->gid == as->gid)
         return template_note_has_groups(n, as) ? 0 : -ESRCH;
-    its = find(listed->templates, listed->templates_count, n->name);
-    return its != NONE && listed->list[its].uid == as->uid
-                   && listed->list[its].gid == as->gid
+    its = find(spawner.accounts->templates, spawner.accounts->templates_count,
+               n->name);
+    return its != NONE && spawner.accounts->list[its].uid == as->uid
+                   && spawner.accounts->list[its].gid == as->gid
                ? -ESRCH
                : -EPERM;
 }
@@ -272,7 +273,7 @@ spawn_step accounts_refuse(const spawn_id *id, const spawn_message *order,
     const spawn_identity *as = accounts_of(order);
     int rv = as ? 0 : -EPERM;
 
-    if (!listed)
+    if (!spawner.accounts)
         return SPAWN_STEP_NONE;
     if (as && spawn_has(order, SPAWN_A_TEMPLATE_ID))
         rv = from_template(as, order);

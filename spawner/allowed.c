@@ -25,8 +25,6 @@
 #define AT_EMPTY_PATH 0x1000
 #endif
 
-static bool listed; /* httpd has listed what the queues allow */
-
 /* ---- what httpd has said ---- */
 
 /* The next nest of this kind in the configuration, taken apart. */
@@ -53,10 +51,10 @@ void allowed_configured(void)
     spawn_reader reader;
     spawn_attr a;
 
-    listed = false; /* one that cannot be read is a list, too */
+    spawner.has_allow = false; /* one that cannot be read is a list, too */
     read_config(&reader);
-    while (!listed && spawn_reader_next(&reader, &a) == 1)
-        listed = a.id == SPAWN_A_QUEUE_ALLOW;
+    while (!spawner.has_allow && spawn_reader_next(&reader, &a) == 1)
+        spawner.has_allow = a.id == SPAWN_A_QUEUE_ALLOW;
 }
 
 /* The list of an order's queue; NULL: httpd has no such queue. */
@@ -207,7 +205,7 @@ bool allowed_order(const spawn_id *id, const spawn_message *order)
     bool template = spawn_has(order, SPAWN_A_IS_TEMPLATE);
     char text[SPAWN_ID_TEXT];
 
-    if (!listed || may_be(order))
+    if (!spawner.has_allow || may_be(order))
         return true;
     spawn_log_few(
         "the broker", SPAWN_LOG_FEW, SPAWN_LOG_ERR,
@@ -222,7 +220,9 @@ bool allowed_order(const spawn_id *id, const spawn_message *order)
 const spawn_attr *allowed_list(const spawn_message *order)
 {
     const spawn_attr *list =
-        listed && !spawn_has(order, SPAWN_A_IS_TEMPLATE) ? find(order) : NULL;
+        spawner.has_allow && !spawn_has(order, SPAWN_A_IS_TEMPLATE)
+            ? find(order)
+            : NULL;
 
     return list && list->id ? list : NULL;
 }

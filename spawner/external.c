@@ -19,9 +19,6 @@
 #define LISTEN_FD 3     /* the first that systemd passes: sd_listen_fds(3) */
 #define NOBODY_MS 30000 /* without an httpd, before the first one */
 
-static int64_t since; /* mono ms; 0: httpd has started us */
-static bool stopping;
-
 bool external(void)
 {
     const char *pid = getenv("LISTEN_PID"), *count = getenv("LISTEN_FDS");
@@ -33,7 +30,7 @@ void external_resume(void)
 {
     if (!external())
         return;
-    since = spawn_mono_ms();
+    spawner.external.since = spawn_mono_ms();
     notify_begin();
 }
 
@@ -54,7 +51,7 @@ int external_begin(void)
 
 bool external_is_empty(void)
 {
-    return since && !spawner.config;
+    return spawner.external.since && !spawner.config;
 }
 
 void external_send_empty(int sock)
@@ -73,7 +70,7 @@ void external_tell(void)
 {
     char text[80];
 
-    if (!since)
+    if (!spawner.external.since)
         return;
     if (spawner.lingering)
         (void)snprintf(text, sizeof(text), "httpd has gone; %u jobs run",
@@ -86,9 +83,9 @@ void external_tell(void)
 
 bool external_stop(void)
 {
-    if (!since || stopping)
+    if (!spawner.external.since || spawner.external.stopping)
         return false;
-    stopping = true;
+    spawner.external.stopping = true;
     notify_status("STOPPING=1\n", "stores what it has; jobs run on");
     /* a process that connects from now on waits for the next one */
     rewatch(spawner.fds[SPAWN_FD_CONTROL], ON_LISTEN, 0);
@@ -102,14 +99,14 @@ bool external_stop(void)
 
 bool external_stops(void)
 {
-    return stopping;
+    return spawner.external.stopping;
 }
 
 int external_timers(int64_t now)
 {
     if (!external_is_empty() || spawner.control >= 0)
         return -1;
-    if (now - since >= NOBODY_MS)
+    if (now - spawner.external.since >= NOBODY_MS)
         spawner_end(0, "");
-    return (int)(since + NOBODY_MS - now);
+    return (int)(spawner.external.since + NOBODY_MS - now);
 }

@@ -123,18 +123,16 @@ void job_note_end(job *j, int status)
     j->elapsed_us = spawn_mono_us() - j->mono_us;
 }
 
-static uint32_t leaderless; /* the first one; chained by next_pid */
-
 void job_leave_to_group(job *j)
 {
     j->flags |= JOB_LEADERLESS;
-    j->next_pid = leaderless;
-    leaderless = table_index(j);
+    j->next_pid = spawner.leaderless;
+    spawner.leaderless = table_index(j);
 }
 
 static void group_ended(job *j)
 {
-    uint32_t *link = &leaderless;
+    uint32_t *link = &spawner.leaderless;
 
     while (*link != table_index(j))
         link = &table_at(*link)->next_pid;
@@ -147,7 +145,7 @@ static void group_ended(job *j)
 
 void jobs_look_at_groups(void)
 {
-    uint32_t i = leaderless;
+    uint32_t i = spawner.leaderless;
 
     while (i) {
         job *j = table_at(i);
@@ -166,7 +164,7 @@ void jobs_lose(pid_t pid)
 {
     uint32_t i;
 
-    for (i = leaderless; i; i = table_at(i)->next_pid) {
+    for (i = spawner.leaderless; i; i = table_at(i)->next_pid) {
         if (table_at(i)->left == pid)
             table_at(i)->left = 0;
     }

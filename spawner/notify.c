@@ -16,9 +16,6 @@
 
 #include "spawner/spawner.h"
 
-static int64_t watchdog_ms; /* between two signs of life; 0: none is wanted */
-static int64_t next_at;     /* mono ms; 0: the first, at once */
-
 /* 0 for no number. */
 static long long number_of(const char *name)
 {
@@ -65,7 +62,7 @@ void notify_begin(void)
     long long pid = number_of("WATCHDOG_PID");
 
     if (pid == 0 || pid == getpid())
-        watchdog_ms = number_of("WATCHDOG_USEC") / 1000 / 2;
+        spawner.systemd.sign_ms = number_of("WATCHDOG_USEC") / 1000 / 2;
 }
 
 void notify_status(const char *first, const char *text)
@@ -78,11 +75,11 @@ void notify_status(const char *first, const char *text)
 
 int notify_timers(int64_t now)
 {
-    if (watchdog_ms <= 0)
+    if (spawner.systemd.sign_ms <= 0)
         return -1;
-    if (now >= next_at) {
+    if (now >= spawner.systemd.next_at) {
         say("WATCHDOG=1\n");
-        next_at = now + watchdog_ms;
+        spawner.systemd.next_at = now + spawner.systemd.sign_ms;
     }
-    return (int)(next_at - now);
+    return (int)(spawner.systemd.next_at - now);
 }

@@ -32,10 +32,6 @@
 #define MUTE_MS     500 /* after accept had no descriptor */
 
 static uint8_t input[SPAWN_WIRE_HEADER + SPAWN_INLINE_MAX];
-static int64_t muted_until; /* mono ms; the control socket is not looked at */
-static int64_t
-    answered_at; /* mono ms of the answer to the process that adopts us */
-
 /* ---- the sender ---- */
 
 static void dropped(const spawn_packet *p, pid_t owner)
@@ -250,7 +246,7 @@ void parent_accept(void)
     if (sock < 0) {
         if (errno == EMFILE || errno == ENFILE || errno == ENOMEM
             || errno == ENOBUFS) {
-            muted_until = spawn_mono_ms() + MUTE_MS;
+            spawner.muted_until = spawn_mono_ms() + MUTE_MS;
             (void)rewatch(spawner.fds[SPAWN_FD_CONTROL], ON_LISTEN, 0);
         }
         return;
@@ -323,7 +319,7 @@ static pid_t who_adopts(void)
     pid_t pid = 0;
 
     if (!spawner.lingering || link.fd < 0
-        || spawn_mono_ms() - answered_at >= ADOPTION_MS
+        || spawn_mono_ms() - spawner.adopter_answered_at >= ADOPTION_MS
         || poll(&link, 1, 0) != 0
         || spawn_os_peer(link.fd, &pid, NULL, NULL) < 0)
         return 0;
@@ -359,7 +355,7 @@ static void adopt(int sock)
     }
     control_leave();
     spawner.control = sock;
-    answered_at = spawn_mono_ms();
+    spawner.adopter_answered_at = spawn_mono_ms();
     (void)rewatch(sock, ON_CONTROL, EPOLLIN);
     if (external_is_empty()) {
         external_send_empty(sock);
@@ -453,10 +449,10 @@ int parent_timers(int64_t now)
             wait = left;
         }
     }
-    if (muted_until) {
-        left = until(muted_until, 0, now);
+    if (spawner.muted_until) {
+        left = until(spawner.muted_until, 0, now);
         if (left == 0) {
-            muted_until = 0;
+            spawner.muted_until = 0;
             (void)rewatch(spawner.fds[SPAWN_FD_CONTROL], ON_LISTEN, EPOLLIN);
         }
         else if (wait < 0 || left < wait) {

@@ -141,7 +141,28 @@ typedef struct {
         int64_t cpu_ms; /* of it when it was asked; below 0: not shown */
     } watchdog;
 
+    /* a service of systemd */
+    struct {
+        int64_t since; /* mono ms; 0: httpd has started us */
+        bool stopping;
+    } external;
+    struct {
+        int64_t sign_ms; /* between two signs of life; 0: none is wanted */
+        int64_t next_at; /* mono ms; 0: the first, at once */
+    } systemd;
+
+    /* the look at what has left a job's group */
+    struct {
+        uid_t account; /* of that job; 0: not known */
+        bool told;     /* that it cannot be had */
+    } tree;
+
+    struct accounts *accounts;   /* NULL: none, all jobs have job_as */
+    bool has_allow;              /* httpd has listed what queues allow */
     struct template_note *notes; /* the newest first */
+    uint32_t leaderless;         /* the first one; chained by next_pid */
+    int64_t muted_until; /* mono ms: the control socket is not looked at */
+    int64_t adopter_answered_at; /* mono ms */
 } spawner_state;
 
 extern spawner_state spawner;

@@ -17,13 +17,12 @@ static bool is_other(pid_t pid)
     return pid == spawner.broker_pid || table_by_pid(pid) != NULL;
 }
 
-static uid_t its_account; /* of the job that is looked for; 0: not known */
-
 /* Of another job, by its account. A program of the job may have changed to
  * one that no job has. */
 static bool is_stranger(uid_t uid)
 {
-    return its_account != 0 && uid != its_account && accounts_has(uid);
+    return spawner.tree.account != 0 && uid != spawner.tree.account
+           && accounts_has(uid);
 }
 
 static void tell_unreached(const job *j, const spawn_tree_found *f)
@@ -46,14 +45,12 @@ static void tell_unreached(const job *j, const spawn_tree_found *f)
 
 static void not_here(void)
 {
-    static bool told;
-
-    if (!told)
+    if (!spawner.tree.told)
         spawn_log(SPAWN_LOG_WARN,
                   MSNO(0382) "this kernel does not list the children of "
                              "processes (CONFIG_PROC_CHILDREN): what leaves a "
                              "job's process group is not ended with it");
-    told = true;
+    spawner.tree.told = true;
 }
 
 static void cannot_look(const job *j, int error)
@@ -71,7 +68,7 @@ static void cannot_look(const job *j, int error)
 
 static spawn_tree tree_of(const job *j)
 {
-    its_account = j->uid;
+    spawner.tree.account = j->uid;
     return (spawn_tree){.mark = spawn_tree_mark(&j->id, j->attempt),
                         .group = j->pid,
                         .leads = table_by_pid(j->pid) == j,

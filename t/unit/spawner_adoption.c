@@ -48,7 +48,6 @@ static int start(void **state)
     spawner.parent_pid = 4711;
     spawner.config = malloc(1);
     spawner.link = 1000000;
-    muted_until = answered_at = 0;
     read_log();
     return spawn_os_pass_credentials(sock);
 }
@@ -578,13 +577,13 @@ static void the_nearest_deadline_counts(void **state)
     assert_int_equal(parent_timers(clock_ms), 5000);
     spawner.cleared_at = clock_ms - 28000;
     assert_int_equal(parent_timers(clock_ms), 2000);
-    muted_until = clock_ms + 100;
+    spawner.muted_until = clock_ms + 100;
     assert_int_equal(parent_timers(clock_ms), 100);
     spawner.cleared_at = clock_ms - 29950;
     assert_int_equal(parent_timers(clock_ms), 50);
     spawner.cleared_at = 0;
     assert_int_equal(parent_timers(clock_ms), 100);
-    muted_until = clock_ms + 9000;
+    spawner.muted_until = clock_ms + 9000;
     assert_int_equal(parent_timers(clock_ms), 5000);
     expect_called("");
     (void)close(sock);

@@ -60,8 +60,6 @@ static int start(void **state)
 
     (void)state;
     no_state();
-    since = 0;
-    stopping = false;
     now_ms = 1000000;
     watch_result = 0;
     jobs_alive = 0;

@@ -29,7 +29,6 @@ static int start(void **state)
 
     (void)state;
     no_state();
-    watchdog_ms = next_at = 0;
     now_ms = 1000000;
     (void)strcpy(dir, "/tmp/spawner-test-XXXXXX");
     if (!mkdtemp(dir))

@@ -102,7 +102,6 @@ static int start(void **state)
 {
     (void)state;
     no_state();
-    leaderless = 0;
     told_in_drain = NULL;
     its_step = 0;
     lives = false;
@@ -271,7 +270,7 @@ static void a_group_ends_after_its_leader(void **state)
     assert_int_equal(j->flags, JOB_LEFT_WAIT | JOB_TELL_EXITED | JOB_IN_FIFO);
     assert_false(is_open(group));
     assert_int_equal(j->group, -1);
-    assert_int_equal(leaderless, 0);
+    assert_int_equal(spawner.leaderless, 0);
 
     j = end_one(2, JOB_LEFT_WAIT, -1); /* none was left */
     assert_int_equal(j->state, JOB_ENDED);
