@@ -31,6 +31,34 @@
 #include "module/status/visitor.h"
 #include "module/watch.h"
 
+/* For Apache2::Spawn, and for other modules. */
+static void register_functions(void)
+{
+    APR_REGISTER_OPTIONAL_FN(spawn_child_endpoint_get);
+    APR_REGISTER_OPTIONAL_FN(spawn_submit_timeout_ms);
+    APR_REGISTER_OPTIONAL_FN(spawn_queue_choose);
+    APR_REGISTER_OPTIONAL_FN(spawn_template_runner_set);
+    APR_REGISTER_OPTIONAL_FN(spawn_own_perl_note);
+    APR_REGISTER_OPTIONAL_FN(spawn_cleanup_register);
+    APR_REGISTER_OPTIONAL_FN(spawn_cleanup_handlers);
+    APR_REGISTER_OPTIONAL_FN(spawn_request_context);
+    APR_REGISTER_OPTIONAL_FN(spawn_request_job);
+    APR_REGISTER_OPTIONAL_FN(spawn_job_make);
+    APR_REGISTER_OPTIONAL_FN(spawn_job_program);
+    APR_REGISTER_OPTIONAL_FN(spawn_job_function);
+    APR_REGISTER_OPTIONAL_FN(spawn_job_option);
+    APR_REGISTER_OPTIONAL_FN(spawn_job_pair);
+    APR_REGISTER_OPTIONAL_FN(spawn_job_data);
+    APR_REGISTER_OPTIONAL_FN(spawn_job_fd);
+    APR_REGISTER_OPTIONAL_FN(spawn_job_id);
+    APR_REGISTER_OPTIONAL_FN(spawn_job_submit);
+    APR_REGISTER_OPTIONAL_FN(spawn_job_cleanup);
+    APR_REGISTER_OPTIONAL_FN(spawn_job_wait);
+    APR_REGISTER_OPTIONAL_FN(spawn_job_status);
+    APR_REGISTER_OPTIONAL_FN(spawn_job_kill);
+    APR_REGISTER_OPTIONAL_FN(spawn_job_token);
+}
+
 static void register_hooks(apr_pool_t *p)
 {
     /* After the error log is open (core), so that the spawner writes there;
@@ -68,29 +96,7 @@ static void register_hooks(apr_pool_t *p)
     ap_hook_log_transaction(spawn_cleanup_log_last, NULL, NULL,
                             APR_HOOK_REALLY_LAST);
     ap_hook_monitor(spawn_watch_monitor, NULL, NULL, APR_HOOK_MIDDLE);
-    APR_REGISTER_OPTIONAL_FN(spawn_child_endpoint_get);
-    APR_REGISTER_OPTIONAL_FN(spawn_submit_timeout_ms);
-    APR_REGISTER_OPTIONAL_FN(spawn_queue_choose);
-    APR_REGISTER_OPTIONAL_FN(spawn_template_runner_set);
-    APR_REGISTER_OPTIONAL_FN(spawn_own_perl_note);
-    APR_REGISTER_OPTIONAL_FN(spawn_cleanup_register);
-    APR_REGISTER_OPTIONAL_FN(spawn_cleanup_handlers);
-    APR_REGISTER_OPTIONAL_FN(spawn_request_context);
-    APR_REGISTER_OPTIONAL_FN(spawn_request_job);
-    APR_REGISTER_OPTIONAL_FN(spawn_job_make);
-    APR_REGISTER_OPTIONAL_FN(spawn_job_program);
-    APR_REGISTER_OPTIONAL_FN(spawn_job_function);
-    APR_REGISTER_OPTIONAL_FN(spawn_job_option);
-    APR_REGISTER_OPTIONAL_FN(spawn_job_pair);
-    APR_REGISTER_OPTIONAL_FN(spawn_job_data);
-    APR_REGISTER_OPTIONAL_FN(spawn_job_fd);
-    APR_REGISTER_OPTIONAL_FN(spawn_job_id);
-    APR_REGISTER_OPTIONAL_FN(spawn_job_submit);
-    APR_REGISTER_OPTIONAL_FN(spawn_job_cleanup);
-    APR_REGISTER_OPTIONAL_FN(spawn_job_wait);
-    APR_REGISTER_OPTIONAL_FN(spawn_job_status);
-    APR_REGISTER_OPTIONAL_FN(spawn_job_kill);
-    APR_REGISTER_OPTIONAL_FN(spawn_job_token);
+    register_functions();
 }
 
 /* not AP_DECLARE_MODULE: module.h has declared the symbol for all files */
