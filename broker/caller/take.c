@@ -297,13 +297,40 @@ static int keep_other(const spawn_incoming *in, const spawn_admit_other *other,
     return 0;
 }
 
+/* It is a job from now on. The body is taken over. */
+static int take_in(const spawn_incoming *in, spawn_body *body)
+{
+    bool fits = fits_a_slot(in->packet);
+    bool lost = in->peer && in->peer->lease_lost;
+    spawn_job *job;
+    unsigned slot;
+
+    if (!lost)
+        have_held(in);
+    slot = fits && !lost ? accept_first(in) : 0;
+    job = spawn_incoming_job(in, body);
+    spawn_rules_take(job, in->m, spawn_incoming_since(in));
+    if (lost)
+        return may_have_run(in, job);
+    if (slot)
+        job->slot = (uint8_t)slot;
+    if (in->packet)
+        keep_handles(job, in->packet);
+    keep_until_stored(in, job, fits);
+    warn_of_handles(job);
+    spawn_admit(job, in->m);
+    spawn_job_on(job, SPAWN_JOB_SUBMITTED);
+    spawn_job_changed(job);
+    spawn_admitted(job, in->m);
+    if (!slot)
+        answer_known(in, job, SPAWN_STATE_QUEUED);
+    return 0;
+}
+
 int spawn_take(const spawn_incoming *in, spawn_failure *why)
 {
     spawn_admit_other other;
     spawn_body *body;
-    spawn_job *job;
-    unsigned slot;
-    bool fits, lost;
     int rv;
 
     if (spawn_job_check(in->m, why) < 0)
@@ -333,26 +360,5 @@ int spawn_take(const spawn_incoming *in, spawn_failure *why)
         take_durable(in, body);
         return 0;
     }
-    fits = fits_a_slot(in->packet);
-    lost = in->peer && in->peer->lease_lost;
-    if (!lost)
-        have_held(in);
-    slot = fits && !lost ? accept_first(in) : 0;
-    job = spawn_incoming_job(in, body);
-    spawn_rules_take(job, in->m, spawn_incoming_since(in));
-    if (lost)
-        return may_have_run(in, job);
-    if (slot)
-        job->slot = (uint8_t)slot;
-    if (in->packet)
-        keep_handles(job, in->packet);
-    keep_until_stored(in, job, fits);
-    warn_of_handles(job);
-    spawn_admit(job, in->m);
-    spawn_job_on(job, SPAWN_JOB_SUBMITTED);
-    spawn_job_changed(job);
-    spawn_admitted(job, in->m);
-    if (!slot)
-        answer_known(in, job, SPAWN_STATE_QUEUED);
-    return 0;
+    return take_in(in, body);
 }
