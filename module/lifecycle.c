@@ -180,12 +180,92 @@ int spawn_first_look(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp,
                : HTTP_INTERNAL_SERVER_ERROR;
 }
 
+static spawn_setup *make_setup(apr_pool_t *pconf, server_rec *s)
+{
+    spawn_setup *setup = apr_pcalloc(pconf, sizeof(*setup));
+
+    setup->p = pconf;
+    setup->s = s;
+    setup->conf = spawn_config_of(s);
+    setup->r = spawn_retained_get();
+    return setup;
+}
+
+/* The account of jobs, and that of the pair. fits: the configuration can be;
+ * one that cannot is no reason to end when httpd serves already. */
+static int find_accounts(spawn_setup *setup, bool *fits)
+{
+    *fits = can_be(setup, &setup->account) == APR_SUCCESS;
+    if (!setup->account && setup->r->have_sockets)
+        setup->account = spawn_account_by_number(setup->p);
+    if (!setup->account || (!*fits && !setup->r->have_sockets))
+        return HTTP_INTERNAL_SERVER_ERROR;
+    setup->owner = spawn_config_owner(setup->conf, setup->account);
+    return OK;
+}
+
+static int have_spool(const spawn_setup *setup)
+{
+    const char *store =
+        setup->r->have_sockets ? setup->r->store_path : setup->conf->store_path;
+    apr_status_t rv = spawn_spool_begin(setup->p, setup->s, store, setup->owner,
+                                        setup->account);
+
+    return rv == APR_SUCCESS || setup->r->have_sockets
+               ? OK
+               : HTTP_INTERNAL_SERVER_ERROR;
+}
+
+static int watch_forks(spawn_retained *r, server_rec *s)
+{
+    apr_status_t rv;
+
+    if (!r->have_sockets)
+        r->parent_pid = getpid();
+    rv = spawn_forks_watch(r);
+    if (rv == APR_SUCCESS)
+        return OK;
+    ap_log_error(APLOG_MARK, APLOG_CRIT, rv, s,
+                 MSNO(0240) "the processes that httpd forks cannot be "
+                            "watched; is there no memory?");
+    return HTTP_INTERNAL_SERVER_ERROR;
+}
+
+static int start_pair(const spawn_setup *setup, apr_pool_t *ptemp)
+{
+    if (setup->r->parent_pid == 1)
+        ap_log_error(APLOG_MARK, APLOG_WARNING, 0, setup->s,
+                     MSNO(0200) "httpd is process 1: if the spawner is "
+                                "killed, its jobs become httpd's, and one "
+                                "that exits with 15 stops httpd; run an "
+                                "init (docker run --init) as process 1");
+    if (spawn_pair_start_or_adopt(setup) != APR_SUCCESS) {
+        ap_log_error(APLOG_MARK, APLOG_CRIT, 0, setup->s,
+                     MSNO(0201) "httpd does not start without its "
+                                "spawner; the reason stands above");
+        return HTTP_INTERNAL_SERVER_ERROR;
+    }
+    if (!spawn_places_external())
+        spawn_unit_tell(ptemp, setup->s);
+    return OK;
+}
+
+static int have_pair(const spawn_setup *setup, apr_pool_t *ptemp, bool fits)
+{
+    if (!setup->r->have_sockets)
+        return start_pair(setup, ptemp);
+    if (fits)
+        spawn_pair_reconfigure(setup);
+    else
+        spawn_pair_leave(setup);
+    return OK;
+}
+
 int spawn_open_logs(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp,
                     server_rec *s)
 {
     spawn_retained *r = spawn_retained_get();
     spawn_setup *setup;
-    apr_status_t rv;
     bool fits;
 
     (void)plog;
@@ -193,58 +273,16 @@ int spawn_open_logs(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp,
         return OK;
     opened_as = geteuid();
     first_start = !r->have_sockets;
-    setup = apr_pcalloc(pconf, sizeof(*setup));
-    setup->p = pconf;
-    setup->s = s;
-    setup->conf = spawn_config_of(s);
-    setup->r = r;
+    setup = make_setup(pconf, s);
     if (!r->have_sockets && spawn_machine_check(s) != APR_SUCCESS)
         return HTTP_INTERNAL_SERVER_ERROR;
-    fits = can_be(setup, &setup->account) == APR_SUCCESS;
-    if (!setup->account && r->have_sockets)
-        setup->account = spawn_account_by_number(pconf);
-    if (!setup->account || (!fits && !r->have_sockets))
+    if (find_accounts(setup, &fits) != OK)
         return HTTP_INTERNAL_SERVER_ERROR;
-    setup->owner = spawn_config_owner(setup->conf, setup->account);
     spawn_confines_tell(pconf, s, setup->account);
     spawn_access_tell(setup);
-    if (spawn_spool_begin(
-            pconf, s, r->have_sockets ? r->store_path : setup->conf->store_path,
-            setup->owner, setup->account)
-            != APR_SUCCESS
-        && !r->have_sockets)
+    if (have_spool(setup) != OK || watch_forks(r, s) != OK
+        || have_pair(setup, ptemp, fits) != OK)
         return HTTP_INTERNAL_SERVER_ERROR;
-    if (!r->have_sockets)
-        r->parent_pid = getpid();
-    rv = spawn_forks_watch(r);
-    if (rv != APR_SUCCESS) {
-        ap_log_error(APLOG_MARK, APLOG_CRIT, rv, s,
-                     MSNO(0240) "the processes that httpd forks cannot be "
-                                "watched; is there no memory?");
-        return HTTP_INTERNAL_SERVER_ERROR;
-    }
-    if (!r->have_sockets) {
-        if (r->parent_pid == 1)
-            ap_log_error(APLOG_MARK, APLOG_WARNING, 0, s,
-                         MSNO(0200) "httpd is process 1: if the spawner is "
-                                    "killed, its jobs become httpd's, and one "
-                                    "that exits with 15 stops httpd; run an "
-                                    "init (docker run --init) as process 1");
-        if (spawn_pair_start_or_adopt(setup) != APR_SUCCESS) {
-            ap_log_error(APLOG_MARK, APLOG_CRIT, 0, s,
-                         MSNO(0201) "httpd does not start without its "
-                                    "spawner; the reason stands above");
-            return HTTP_INTERNAL_SERVER_ERROR;
-        }
-        if (!spawn_places_external())
-            spawn_unit_tell(ptemp, s);
-    }
-    else if (fits) {
-        spawn_pair_reconfigure(setup);
-    }
-    else {
-        spawn_pair_leave(setup);
-    }
     spawn_logs_write_kept(setup);
     spawn_watch_begin(setup);
     apr_pool_cleanup_register(pconf, r, cleared, apr_pool_cleanup_null);
