@@ -88,6 +88,35 @@ static void enter_cgroup(job *j, child_order *child)
     spawn_close_fds(child->gate, 2);
 }
 
+/* A link to it, and its note. -1 with errno. */
+static int have_template(const job *j, const spawn_message *order,
+                         const spawn_identity *as, int *ends)
+{
+    template_note *note;
+
+    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) < 0)
+        return -1;
+    note = template_note_make(j, spawn_str_or(order, SPAWN_A_TEMPLATE, ""));
+    if (!note)
+        return -1; /* errno is ENOMEM */
+    template_note_account(note, as);
+    return 0;
+}
+
+/* Ours of its start pipe and of a template's link; the others are its own. */
+static void hold_ends(job *j, int *ends)
+{
+    j->start_pipe = ends[0];
+    spawn_close_fds(&ends[1], 1);
+    j->link = ends[2];
+    if (j->link >= 0) {
+        (void)close(ends[3]);
+        (void)spawn_os_pass_descriptors(j->link, false);
+        (void)spawn_os_pass_credentials(j->link);
+        template_watch(j);
+    }
+}
+
 static int begin_job(job *j, const spawn_message *order, const spawn_packet *p,
                      int cgroup)
 {
@@ -103,17 +132,12 @@ static int begin_job(job *j, const spawn_message *order, const spawn_packet *p,
         .joined = &joined,
         .gate = {-1, -1}};
     int ends[4] = {-1, -1, -1, -1}; /* of the start pipe, of the link */
-    template_note *note;
     pid_t pid;
     int rv = 0;
 
     if (j->flags & JOB_IS_TEMPLATE) {
-        if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, &ends[2]) < 0)
+        if (have_template(j, order, child.as, &ends[2]) < 0)
             goto failed;
-        note = template_note_make(j, spawn_str_or(order, SPAWN_A_TEMPLATE, ""));
-        if (!note)
-            goto failed; /* errno is ENOMEM */
-        template_note_account(note, child.as);
     }
     else if (geteuid() != 0 && spawn_has(order, SPAWN_A_NICE)) {
         j->nice = (int8_t)spawn_attr_i64(&order->attr[SPAWN_A_NICE]);
@@ -126,15 +150,7 @@ static int begin_job(job *j, const spawn_message *order, const spawn_packet *p,
     pid = begin_process(j, &child, p, ends);
     if (pid < 0)
         goto failed;
-    j->start_pipe = ends[0];
-    spawn_close_fds(&ends[1], 1);
-    j->link = ends[2];
-    if (j->link >= 0) {
-        (void)close(ends[3]);
-        (void)spawn_os_pass_descriptors(j->link, false);
-        (void)spawn_os_pass_credentials(j->link);
-        template_watch(j);
-    }
+    hold_ends(j, ends);
     table_set_pid(j, pid);
     enter_cgroup(j, &child);
     if (j->start_pipe >= 0)
