@@ -96,45 +96,46 @@ static void load_tree(job *j, const spawn_attr *tree)
     j->has_tree = true;
 }
 
-static void load_job(const saved *s)
+/* What it is, and how it stands. */
+static void load_state(job *j, const saved *s)
 {
-    const spawn_attr *usage = &s->attr[SPAWN_A_RUSAGE];
-    job_state state = (job_state)number(s, SPAWN_A_STATE);
-    template_note *note;
-    spawn_id id;
-    uint32_t i;
-    job *j;
-
-    spawn_attr_id(&s->attr[SPAWN_A_ID], &id);
-    j = table_add(&id);
-    if (!j)
-        return;
-    if (state != JOB_ENDED && number(s, SPAWN_A_PID) != 0
-        && !(number(s, SPAWN_A_IS_TEMPLATE) & (JOB_FOREIGN | JOB_LEADERLESS)))
-        table_set_pid(j, (pid_t)number(s, SPAWN_A_PID));
     j->pid = (pid_t)number(s, SPAWN_A_PID);
-    j->state = (uint8_t)state;
+    j->state = (uint8_t)number(s, SPAWN_A_STATE);
     j->flags = (uint16_t)(number(s, SPAWN_A_KILL_LEFT)
                           | number(s, SPAWN_A_IS_TEMPLATE));
     j->said = (uint8_t)number(s, SPAWN_A_TEMPLATE_KIND);
     j->pending_signal = (uint8_t)number(s, SPAWN_A_SIGNO);
-    note = j->flags & JOB_IS_TEMPLATE ? load_note(j, s) : NULL;
     j->step = (uint8_t)number(s, SPAWN_A_STEP);
     j->attempt = (uint8_t)number(s, SPAWN_A_ATTEMPT);
     j->uid = (uid_t)number(s, SPAWN_A_UID);
     j->error = (int32_t)number(s, SPAWN_A_ERRNO);
+    j->status = (int32_t)number(s, SPAWN_A_WAIT_STATUS);
+}
+
+static void load_times(job *j, const saved *s)
+{
+    j->mono_us = (int64_t)number(s, SPAWN_A_MONO_STARTED);
+    j->boot_ms = (int64_t)number(s, SPAWN_A_BOOT_STARTED);
+    j->wall_ms = (int64_t)number(s, SPAWN_A_STARTED_AT);
+    j->ended_ms = (int64_t)number(s, SPAWN_A_ENDED_AT);
+    j->elapsed_us = (int64_t)number(s, SPAWN_A_ELAPSED);
+}
+
+static void load_cgroup(job *j, const saved *s)
+{
     j->limited = s->attr[SPAWN_A_LIMITS].id != 0;
     if (number(s, SPAWN_A_ROWS))
         cgroup_resume(j, (unsigned)number(s, SPAWN_A_ROWS) / 2,
                       number(s, SPAWN_A_ROWS) % 2);
     else if (number(s, SPAWN_A_BOXED)) /* of an older release */
         cgroup_resume(j, 0, number(s, SPAWN_A_BOXED) == 1);
-    j->status = (int32_t)number(s, SPAWN_A_WAIT_STATUS);
-    j->mono_us = (int64_t)number(s, SPAWN_A_MONO_STARTED);
-    j->boot_ms = (int64_t)number(s, SPAWN_A_BOOT_STARTED);
-    j->wall_ms = (int64_t)number(s, SPAWN_A_STARTED_AT);
-    j->ended_ms = (int64_t)number(s, SPAWN_A_ENDED_AT);
-    j->elapsed_us = (int64_t)number(s, SPAWN_A_ELAPSED);
+}
+
+static void load_usage(job *j, const saved *s)
+{
+    const spawn_attr *usage = &s->attr[SPAWN_A_RUSAGE];
+    uint32_t i;
+
     if (spawn_u64v_count(usage) == SPAWN_RU_COUNT) {
         j->utime_us = spawn_u64v_at(usage, SPAWN_RU_UTIME_US);
         j->stime_us = spawn_u64v_at(usage, SPAWN_RU_STIME_US);
@@ -142,6 +143,13 @@ static void load_job(const saved *s)
             j->counts[i - 2] = (uint32_t)spawn_u64v_at(usage, i);
     }
     load_tree(j, &s->attr[SPAWN_A_FAULTS]);
+}
+
+/* note: of a template. */
+static void load_fds(job *j, const saved *s, template_note *note)
+{
+    uint32_t i;
+
     for (i = 0; i < fds_count(s); i++) {
         int fd = fd_at(s, i);
         uint64_t role = role_at(s, i);
@@ -164,6 +172,25 @@ static void load_job(const saved *s)
             j->keep[role - 1] = fd;
         }
     }
+}
+
+static void load_job(const saved *s)
+{
+    spawn_id id;
+    job *j;
+
+    spawn_attr_id(&s->attr[SPAWN_A_ID], &id);
+    j = table_add(&id);
+    if (!j)
+        return;
+    load_state(j, s);
+    if (j->state != JOB_ENDED && j->pid != 0
+        && !(j->flags & (JOB_FOREIGN | JOB_LEADERLESS)))
+        table_set_pid(j, j->pid);
+    load_times(j, s);
+    load_cgroup(j, s);
+    load_usage(j, s);
+    load_fds(j, s, j->flags & JOB_IS_TEMPLATE ? load_note(j, s) : NULL);
     template_watch(j);
     if (j->flags & JOB_LEADERLESS)
         job_leave_to_group(j);
