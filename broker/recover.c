@@ -112,7 +112,7 @@ static void one_job(spawn_batch *batch, const spawn_open_row *r)
     uint8_t state = (uint8_t)r->state;
 
     spawn_job *job = spawn_job_new(batch, &r->id);
-    spawn_id life = r->instance;
+    spawn_id life = r->life;
 
     job->in_store = job->input_stored = true;
     job->seq = r->seq;

@@ -278,7 +278,7 @@ static void find_orphan(spawn_job *job, spawn_state state)
 /* state and life: as they were noted. */
 void spawn_found_open(spawn_job *job, spawn_state state, const spawn_id *life)
 {
-    bool same_instance = spawn_id_equal(life, &spawn_conf.spawner_life);
+    bool same_life = spawn_id_equal(life, &spawn_conf.spawner_life);
     spawn_worker *worker = spawn_pool_ticket(&job->id, job->attempt);
     spawn_told *running = spawn_told_of(job, SPAWN_M_RUNNING);
     spawn_told *exited = spawn_told_of(job, SPAWN_M_EXITED);
@@ -301,7 +301,7 @@ void spawn_found_open(spawn_job *job, spawn_state state, const spawn_id *life)
     else if (state == SPAWN_STATE_QUEUED) {
         wait_again(job);
     }
-    else if (state == SPAWN_STATE_STARTING && same_instance && same_boot) {
+    else if (state == SPAWN_STATE_STARTING && same_life && same_boot) {
         /* the order never reached the spawner */
         if (spawn_durable_lacks(job))
             job->ledger = SPAWN_IN_LEDGER_ASKED;

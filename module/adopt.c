@@ -124,7 +124,7 @@ static apr_status_t take_over(const spawn_setup *setup, int link,
         return APR_EGENERAL;
     }
     memcpy(r->secret, secret->data, sizeof(r->secret));
-    spawn_attr_id(&m->attr[SPAWN_A_INSTANCE], &r->instance);
+    spawn_attr_id(&m->attr[SPAWN_A_INSTANCE], &r->spawner_life);
     apr_cpystrn(r->socket_path, path, sizeof(r->socket_path));
     r->spawner_pid = (pid_t)spawn_u64_or(m, SPAWN_A_PID, 0);
     spawn_hangs_release(spawn_str_or(m, SPAWN_A_RELEASE, ""));

@@ -147,7 +147,7 @@ static void put_rules(spawn_writer *w, const spawn_setup *setup)
     const spawn_server_config *conf = setup->conf;
     struct rlimit files;
 
-    spawn_put_id(w, SPAWN_A_INSTANCE, &r->instance);
+    spawn_put_id(w, SPAWN_A_INSTANCE, &r->spawner_life);
     spawn_put_str(w, SPAWN_A_RELEASE, SPAWN_RELEASE);
     put_queues(w, conf);
     spawn_job_rules_put(setup->p, w, conf);

@@ -118,7 +118,7 @@ static apr_status_t start_locked(const spawn_setup *setup, int store_fd,
         return rv;
     with.spawner_bin = programs.spawner_bin;
     with.broker_bin = programs.broker_bin;
-    if (spawn_id_make(&r->instance) < 0)
+    if (spawn_id_make(&r->spawner_life) < 0)
         rv = APR_EGENERAL;
     if (setup->conf->external) /* of a pair of before, which has gone */
         (void)unlinkat(store_fd, "control", 0);

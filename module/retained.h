@@ -49,7 +49,7 @@ typedef struct {
     bool own; /* our child; else adopted */
     bool ready;
     pid_t spawner_pid;
-    spawn_id instance;
+    spawn_id spawner_life;
     int64_t since_ms; /* monotonic: started or adopted */
 
     /* after a crash */

@@ -176,7 +176,7 @@ int config_take(const spawn_message *m, const void *body, size_t length,
     spawner.less_bounding = spawn_has(m, SPAWN_A_BOUNDING_SET);
     spawner.bounding_set = spawn_u64_or(m, SPAWN_A_BOUNDING_SET, 0);
     if (spawn_has(m, SPAWN_A_INSTANCE))
-        spawn_attr_id(&m->attr[SPAWN_A_INSTANCE], &spawner.instance);
+        spawn_attr_id(&m->attr[SPAWN_A_INSTANCE], &spawner.life);
     (void)strncpy(spawner.socket_path, spawn_str_or(m, SPAWN_A_SOCKET_PATH, ""),
                   sizeof(spawner.socket_path) - 1);
     spawn_log_level((int)spawn_u64_or(m, SPAWN_A_LOG_LEVEL, SPAWN_LOG_NOTICE));
@@ -210,7 +210,7 @@ int config_for_broker(spawn_writer *w, int *fds, unsigned *ret_count)
         if (a.id != SPAWN_A_FD_ROLES && a.id != SPAWN_A_INSTANCE)
             spawn_put_attr(w, a.id, &a);
     }
-    spawn_put_id(w, SPAWN_A_INSTANCE, &spawner.instance);
+    spawn_put_id(w, SPAWN_A_INSTANCE, &spawner.life);
     for (i = 0; i < sizeof(wanted) / sizeof(wanted[0]); i++) {
         if (spawner.fds[wanted[i]] >= 0) {
             roles[count] = wanted[i];

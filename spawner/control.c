@@ -36,7 +36,7 @@ void control_tell_ready(bool ready, const char *text)
     spawn_writer_begin(&w, ready ? SPAWN_M_READY : SPAWN_M_NOT_READY, 0);
     if (ready) {
         spawn_put_str(&w, SPAWN_A_RELEASE, SPAWN_RELEASE);
-        spawn_put_id(&w, SPAWN_A_INSTANCE, &spawner.instance);
+        spawn_put_id(&w, SPAWN_A_INSTANCE, &spawner.life);
         spawn_put_u64(&w, SPAWN_A_PID, (uint64_t)getpid());
     }
     else {

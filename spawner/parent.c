@@ -302,7 +302,7 @@ static void send_adopted(int sock)
     }
     spawn_writer_init_fixed(&w, buffer, sizeof(buffer));
     spawn_writer_begin(&w, SPAWN_M_ADOPTED, 0);
-    spawn_put_id(&w, SPAWN_A_INSTANCE, &spawner.instance);
+    spawn_put_id(&w, SPAWN_A_INSTANCE, &spawner.life);
     spawn_put_bytes(&w, SPAWN_A_SECRET, spawner.secret, SPAWN_SECRET_SIZE);
     spawn_put_u64v(&w, SPAWN_A_FD_ROLES, roles, count);
     spawn_put_u64(&w, SPAWN_A_PID, (uint64_t)getpid());

@@ -250,7 +250,7 @@ static int load_self(const saved *s)
     spawner.cleared_at = (int64_t)number(s, SPAWN_A_BEFORE);
     spawner.wants_ready = true;
     if (s->attr[SPAWN_A_INSTANCE].id)
-        spawn_attr_id(&s->attr[SPAWN_A_INSTANCE], &spawner.instance);
+        spawn_attr_id(&s->attr[SPAWN_A_INSTANCE], &spawner.life);
     if (spawner.control >= 0) {
         (void)spawn_os_pass_credentials(spawner.control);
         (void)watch(spawner.control, ON_CONTROL, EPOLLIN);

@@ -27,7 +27,7 @@ typedef struct {
     uint8_t *config; /* the body, to be forwarded; heap */
     size_t config_length;
     uint8_t secret[SPAWN_SECRET_SIZE];
-    spawn_id instance;
+    spawn_id life; /* of the spawner; `instance` on the wire */
     char socket_path[108];
     spawn_identity job_as;
     spawn_identity broker_as;

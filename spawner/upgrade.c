@@ -144,7 +144,7 @@ static void save_self(spawn_writer *w)
     spawn_put_u64(w, SPAWN_A_CODE, spawner.gone_on);
     spawn_put_u64(w, SPAWN_A_STATE, spawner.lingering);
     spawn_put_u64(w, SPAWN_A_BEFORE, (uint64_t)spawner.cleared_at);
-    spawn_put_id(w, SPAWN_A_INSTANCE, &spawner.instance);
+    spawn_put_id(w, SPAWN_A_INSTANCE, &spawner.life);
     spawn_put_bytes(w, SPAWN_A_OUT, spawner.config, spawner.config_length);
 }
 

@@ -396,7 +396,7 @@ int spawn_store_open_jobs(spawn_batch *batch,
         r.started_at = sqlite3_column_int64(s, 8);
         r.boot_started = sqlite3_column_int64(s, 9);
         r.pid = (pid_t)sqlite3_column_int64(s, 10);
-        (void)get_id(s, 11, &r.instance);
+        (void)get_id(s, 11, &r.life);
         r.template = (const char *)sqlite3_column_text(s, 12);
         get_moment(s, 13, &r.due);
         get_moment(s, 15, &r.expires);

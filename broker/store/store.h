@@ -160,7 +160,7 @@ typedef struct {
     bool has_begun; /* an attempt has ended since it was taken, or revived */
     int retries;    /* -1: as its order says */
     pid_t pid;
-    spawn_id instance;
+    spawn_id life;
     spawn_moment due, expires;
 } spawn_open_row;
 

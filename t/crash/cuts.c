@@ -382,7 +382,7 @@ static void one_life(bool first)
 
     (void)snprintf(spool, sizeof(spool), "%s/spool", dir);
     (void)mkdir(spool, 0700);
-    (void)spawn_id_make(&instance);
+    (void)spawn_id_make(&life);
     start_broker();
     say(SPAWN_M_TABLE_END);
     expect(SPAWN_M_BROKER_READY);

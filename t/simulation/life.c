@@ -52,7 +52,7 @@ static int listener = -1, inbox = -1, post[2] = {-1, -1};
 static int notify = -1;     /* the broker's; here, so that its end is quick */
 static int broker_log = -1; /* in memory: it takes each line at once */
 static uint8_t *slots;      /* of the inbox */
-static spawn_id instance;
+static spawn_id life;
 
 int life_post(void)
 {
@@ -103,7 +103,7 @@ static void new_spawner(void)
     int i;
 
     for (i = 0; i < SPAWN_ID_SIZE; i++)
-        instance.bytes[i] = (uint8_t)random_bits();
+        life.bytes[i] = (uint8_t)random_bits();
 }
 
 /* What all runs have. */
@@ -242,7 +242,7 @@ void life_configure(void)
     spawn_writer_begin(&w, SPAWN_M_CONFIGURE, 0);
     spawn_put_str(&w, SPAWN_A_RELEASE, SPAWN_RELEASE);
     spawn_put_bytes(&w, SPAWN_A_SECRET, secret, sizeof(secret));
-    spawn_put_id(&w, SPAWN_A_INSTANCE, &instance);
+    spawn_put_id(&w, SPAWN_A_INSTANCE, &life);
     spawn_put_u64v(&w, SPAWN_A_FD_ROLES, roles, 3);
     for (i = 0; i < QUEUES; i++) {
         mark = spawn_open_nest(&w, SPAWN_A_QUEUE_RULES);

@@ -187,7 +187,7 @@ static void reboot(int day)
             " WHERE key = 'boot_id'");
     steps[0] += day;
     steps[1] += 20 * HOUR;
-    (void)spawn_id_make(&instance); /* another spawner */
+    (void)spawn_id_make(&life); /* another spawner */
     start_broker();
     expect_ready();
     say(SPAWN_M_GO);

@@ -182,7 +182,7 @@ static inline void expect_ledger(const char *sql, const char *wanted)
 static inline void everything_is_killed(void)
 {
     kill_broker();
-    (void)spawn_id_make(&instance); /* of another spawner */
+    (void)spawn_id_make(&life); /* of another spawner */
 }
 
 /* What a boot changes, when the store has lost these. */

@@ -60,7 +60,7 @@ static void one_is_dead(void)
 static void its_end_is_in_the_ledger(void)
 {
     end_broker();
-    (void)spawn_id_make(&instance); /* another spawner */
+    (void)spawn_id_make(&life); /* another spawner */
     another_broker();
     has_heard();
 }

@@ -158,7 +158,7 @@ static void it_expires_also_without_a_broker(void **state)
     end_broker();
     steps[0] += HOUR;
     steps[1] += HOUR;
-    (void)spawn_id_make(&instance); /* another spawner */
+    (void)spawn_id_make(&life); /* another spawner */
     start_broker();
     expect_ready();
     call_in();
@@ -211,7 +211,7 @@ static void nor_does_it_for_the_next_broker(void **state)
     submit_one(HOUR * 1000, 2 * HOUR * 1000);
     has_heard();
     end_broker();
-    (void)spawn_id_make(&instance); /* another spawner */
+    (void)spawn_id_make(&life); /* another spawner */
     start_broker();
     expect_ready();
     call_in();

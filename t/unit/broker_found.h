@@ -48,7 +48,7 @@ static inline void it_runs_as(pid_t pid, int64_t boot_started)
 
 static inline void another_spawner(void)
 {
-    (void)spawn_id_make(&instance);
+    (void)spawn_id_make(&life);
 }
 
 static inline void begin_running(spawn_writer *w, int state, pid_t pid,

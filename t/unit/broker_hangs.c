@@ -361,7 +361,7 @@ static bool one_without_a_spawner(const char *store_fails)
                    " started_at = 1000",
                    (int)hanging, (long long)started);
     run_sql(sql);
-    (void)spawn_id_make(&instance);
+    (void)spawn_id_make(&life);
     reach_go_and_call_in();
     kill_it(SIGKILL);
     expect_answer(SPAWN_M_DONE);

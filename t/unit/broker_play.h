@@ -263,7 +263,7 @@ static inline void say_configure(void)
     begin(&w, SPAWN_M_CONFIGURE, NULL);
     spawn_put_str(&w, SPAWN_A_RELEASE, SPAWN_RELEASE);
     spawn_put_bytes(&w, SPAWN_A_SECRET, secret, sizeof(secret));
-    spawn_put_id(&w, SPAWN_A_INSTANCE, &instance);
+    spawn_put_id(&w, SPAWN_A_INSTANCE, &life);
     spawn_put_u64v(&w, SPAWN_A_FD_ROLES, roles, count);
     mark = spawn_open_nest(&w, SPAWN_A_QUEUE_RULES);
     spawn_put_str(&w, SPAWN_A_QUEUE, "default");
@@ -499,7 +499,7 @@ static inline int set_up(void **state)
     if (!mkdtemp(dir))
         return -1;
     (void)snprintf(spool, sizeof(spool), "%s/spool", dir);
-    return mkdir(spool, 0700) || spawn_id_make(&instance) ? -1 : 0;
+    return mkdir(spool, 0700) || spawn_id_make(&life) ? -1 : 0;
 }
 
 static inline int tear_down(void **state)

@@ -25,7 +25,7 @@
 #endif
 
 static char dir[64];
-static spawn_id instance; /* of the spawner */
+static spawn_id life; /* of the spawner */
 
 static inline sqlite3 *open_store(void)
 {
@@ -126,7 +126,7 @@ static inline void put_order(const spawn_id *id, int state, spawn_writer *w)
         SQLITE_OK);
     (void)sqlite3_bind_blob(s, 1, id->bytes, SPAWN_ID_SIZE, SQLITE_STATIC);
     (void)sqlite3_bind_int(s, 2, state);
-    (void)sqlite3_bind_blob(s, 3, instance.bytes, SPAWN_ID_SIZE, SQLITE_STATIC);
+    (void)sqlite3_bind_blob(s, 3, life.bytes, SPAWN_ID_SIZE, SQLITE_STATIC);
     (void)sqlite3_bind_blob(s, 4, w->data + SPAWN_WIRE_HEADER,
                             (int)(w->length - SPAWN_WIRE_HEADER),
                             SQLITE_STATIC);

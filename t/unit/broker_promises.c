@@ -254,7 +254,7 @@ static void a_job_that_another_spawner_was_starting_is_lost(void **state)
     make_store();
     (void)spawn_id_make(&job);
     put_job(&job, SPAWN_STATE_STARTING, NULL);
-    (void)spawn_id_make(&instance);
+    (void)spawn_id_make(&life);
     reach_go();
     end_broker();
     expect_sql("SELECT state || ' ' || outcome FROM job", "4 7");

@@ -73,7 +73,7 @@ static void what_a_slot_was_made_to_say_is_not_believed(void **state)
                    i ? "4 1" : "1 2");
         run_sql("DELETE FROM job");
         empty_inbox();
-        (void)spawn_id_make(&instance);
+        (void)spawn_id_make(&life);
     }
 }
 

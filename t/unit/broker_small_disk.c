@@ -234,7 +234,7 @@ static void who_is_cancelled_before_its_piece_does_not_start(void **state)
     for (i = 0; i < JOBS; i++)
         say_exited(&ids[i], 0, 0);
     for (i = 0; i < 4; i++) { /* each is answered in a turn of its own */
-        begin(&w, SPAWN_M_GET, &instance);
+        begin(&w, SPAWN_M_GET, &life);
         ask(&w);
     }
     submit_by(other, &id);

@@ -310,7 +310,7 @@ static void a_lingering_pair_is_given_away(void **state)
     (void)state;
     spawner.secret[0] = 7;
     spawner.secret[SPAWN_SECRET_SIZE - 1] = 8;
-    spawner.instance.bytes[5] = 9;
+    spawner.life.bytes[5] = 9;
     (void)strcpy(spawner.socket_path, "/s");
     for (i = 1; i < SPAWN_FD_ROLES; i++) {
         if (i != SPAWN_FD_CONTROL)

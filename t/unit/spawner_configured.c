@@ -22,7 +22,7 @@ static struct {
     int fds[40];
     unsigned count;
     unsigned rules; /* more of them */
-    bool no_instance;
+    bool no_life;
     const char *socket_path; /* NULL: where brokers bring their links */
 } say;
 
@@ -67,7 +67,7 @@ static void put_account(spawn_writer *w)
     spawn_put_u64(w, SPAWN_A_BROKER_GID, NOBODY);
 }
 
-static spawn_id instance;
+static spawn_id life;
 
 static void configure(void)
 {
@@ -77,8 +77,8 @@ static void configure(void)
     begin(&w, SPAWN_M_CONFIGURE);
     spawn_put_str(&w, SPAWN_A_RELEASE, SPAWN_RELEASE);
     spawn_put_bytes(&w, SPAWN_A_SECRET, secret, say.secret_length);
-    if (!say.no_instance)
-        spawn_put_id(&w, SPAWN_A_INSTANCE, &instance);
+    if (!say.no_life)
+        spawn_put_id(&w, SPAWN_A_INSTANCE, &life);
     spawn_put_u64v(&w, SPAWN_A_FD_ROLES, say.roles, say.count);
     put_rules(&w, "default");
     for (i = 0; i < say.rules; i++)
@@ -108,8 +108,8 @@ static void configure(void)
 static int start(void **state)
 {
     usual();
-    if (!instance.bytes[0])
-        (void)spawn_id_make(&instance);
+    if (!life.bytes[0])
+        (void)spawn_id_make(&life);
     return start_with_log(state);
 }
 
@@ -279,7 +279,7 @@ static void expect_as_it_came(void)
                         handover_path);
     assert_int_equal(number(SPAWN_A_PARENT_PID), getpid());
     spawn_attr_id(&message.attr[SPAWN_A_INSTANCE], &got);
-    assert_true(spawn_id_equal(&got, &instance));
+    assert_true(spawn_id_equal(&got, &life));
     assert_memory_equal(message.attr[SPAWN_A_SECRET].data, secret,
                         sizeof(secret));
     spawn_reader_init(&reader, packet.data + SPAWN_WIRE_HEADER,
@@ -301,7 +301,7 @@ static void each_broker_is_told_all(void **state)
     expect_link(SPAWN_M_TABLE_END);
     say_ready(SPAWN_E_OK, "");
     say.rules = 3;
-    say.no_instance = true; /* it stays what it was */
+    say.no_life = true; /* it stays what it was */
     configure_and_be_ready(true);
     expect_as_it_came();
     is_ready(true);

@@ -389,7 +389,7 @@ static void ready_is_told_once_to_who_asked(void **state)
     int link = spawner.control;
 
     (void)state;
-    spawner.instance.bytes[3] = 9;
+    spawner.life.bytes[3] = 9;
     control_tell_ready(true, "");
     expect_quiet(httpd);
     spawner.wants_ready = true;

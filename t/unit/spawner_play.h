@@ -222,10 +222,10 @@ static inline void send_configure(const char *release)
     unsigned count = 3;
     int fds[5];
     spawn_writer w;
-    spawn_id instance;
+    spawn_id life;
     size_t mark;
 
-    assert_int_equal(spawn_id_make(&instance), 0);
+    assert_int_equal(spawn_id_make(&life), 0);
     fds[0] = open("/proc/self/exe", O_PATH | O_CLOEXEC);
     fds[1] = open(spawner_program, O_PATH | O_CLOEXEC);
     fds[2] = dup(control_socket);
@@ -234,7 +234,7 @@ static inline void send_configure(const char *release)
     begin(&w, SPAWN_M_CONFIGURE);
     spawn_put_str(&w, SPAWN_A_RELEASE, release);
     spawn_put_bytes(&w, SPAWN_A_SECRET, secret, sizeof(secret));
-    spawn_put_id(&w, SPAWN_A_INSTANCE, &instance);
+    spawn_put_id(&w, SPAWN_A_INSTANCE, &life);
     spawn_put_u64v(&w, SPAWN_A_FD_ROLES, roles, count);
     mark = spawn_open_nest(&w, SPAWN_A_QUEUE_RULES);
     spawn_put_str(&w, SPAWN_A_QUEUE, "default");

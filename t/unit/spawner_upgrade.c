@@ -211,7 +211,7 @@ static void have_all(void)
     spawner.control = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
     spawner.gone_on = true;
     spawner.cleared_at = 77;
-    spawner.instance.bytes[2] = 5;
+    spawner.life.bytes[2] = 5;
     (void)strcpy(spawner.socket_path, "/path/of/the/socket");
     make_config();
     spawner.config = config;
@@ -376,7 +376,7 @@ static void check_self(void)
     CHECK(spawner.control != spawner.fds[SPAWN_FD_CONTROL]);
     CHECK(spawner.gone_on && !spawner.lingering && spawner.wants_ready);
     CHECK(spawner.config == NULL); /* is who takes it to keep */
-    CHECK(spawner.cleared_at == 77 && spawner.instance.bytes[2] == 5);
+    CHECK(spawner.cleared_at == 77 && spawner.life.bytes[2] == 5);
 }
 
 /* Is the memfd mapped still? */

@@ -260,7 +260,7 @@ static int resume_strange(void)
           == 300 + SPAWN_VHOST_LOGS_MAX - 1);
     CHECK(spawner.vhost_logs[0] == 300); /* stands behind the roles */
     CHECK(spawner.reserve[0] == 0);      /* stands behind the failures */
-    CHECK(spawner.instance.bytes[0] == 3);
+    CHECK(spawner.life.bytes[0] == 3);
     CHECK(spawner.control == -1 && spawner.fds[SPAWN_FD_PARENT] == -1);
     CHECK(spawner.failures[0] == -1 && spawner.failures[1] == -1);
     CHECK(spawner.suid_dumpable == 0); /* stands behind them */
@@ -307,8 +307,8 @@ static void what_is_not_known_is_passed_over(void **state)
     many[2 * i + 3] = KEEP_FAILURES_OUT + 1;
     spawn_put_u64v(&w, SPAWN_A_KEEP, many, 2 * i + 4);
     spawn_put_u64(&w, SPAWN_A_SEQ, UINT32_MAX); /* no link */
-    spawner.instance.bytes[0] = 3;
-    spawn_put_id(&w, SPAWN_A_INSTANCE, &spawner.instance);
+    spawner.life.bytes[0] = 3;
+    spawn_put_id(&w, SPAWN_A_INSTANCE, &spawner.life);
     add(&w);
     put_job_1(&w);
     add(&w);
