@@ -103,7 +103,7 @@ static void send_ready(spawn_error code, const char *text)
     spawn_put_u64(&w, SPAWN_A_CODE, code);
     if (text)
         spawn_put_str(&w, SPAWN_A_TEXT, text);
-    spawn_link_send(&w, NULL, 0);
+    (void)spawn_link_send(&w, NULL, 0);
 }
 
 static void try_store_again(spawn_timer *t)
@@ -387,7 +387,7 @@ static void say_bye(void)
 
     spawn_writer_init_fixed(&w, room, sizeof(room));
     spawn_writer_begin(&w, SPAWN_M_BYE, 0);
-    spawn_link_send(&w, NULL, 0);
+    (void)spawn_link_send(&w, NULL, 0);
 }
 
 /* Where httpd has gone nobody keeps the post socket for the next pair, nor the
