@@ -11,9 +11,9 @@
 #define SPAWN_CLEANUP_H
 
 #include "module/module.h"
-#include "mod_spawn.h"
+#include "module/perl_runner.h"
 
-/* As in mod_spawn.h. */
+/* As in perl_runner.h. */
 apr_status_t spawn_cleanup_register(request_rec *r, const void *message,
                                     apr_size_t length, spawn_cleanup_when when);
 

@@ -24,7 +24,7 @@ void spawn_cleanup_handlers_child_init(apr_pool_t *p, server_rec *s);
  * in it when the request has handlers. */
 int spawn_cleanup_log_first(request_rec *r);
 
-/* As in mod_spawn.h. */
+/* As in perl_runner.h. */
 const apr_array_header_t *spawn_cleanup_handlers(request_rec *r);
 
 #endif

@@ -3,17 +3,19 @@
  * @file perl_runner.h
  * @brief Between the module and Apache2::Spawn::Httpd, which is loaded into the
  * same httpd: the function that runs Perl in templates that are forked from the
- * httpd parent, and the context of a request.
+ * httpd parent, the context of a request, and the way to the broker.
  *
  * Not for other modules, and not installed. Optional functions, as those of
- * mod_spawn.h; called in the httpd parent while it starts, but
- * spawn_request_context and spawn_request_job.
+ * mod_spawn.h; called in httpd children, but the first two, which are for the
+ * parent while it starts.
  */
 #ifndef SPAWN_PERL_RUNNER_H
 #define SPAWN_PERL_RUNNER_H
 
 #include "apr_optional.h"
 #include "httpd.h"
+
+#include "mod_spawn.h"
 
 /**
  * Runs Perl in a template that was forked from the httpd parent: takes orders
@@ -61,5 +63,64 @@ APR_DECLARE_OPTIONAL_FN(unsigned, spawn_request_context,
  */
 APR_DECLARE_OPTIONAL_FN(void, spawn_request_job,
                         (request_rec * r, const void *id));
+
+/* ---- the way to the broker: it speaks the protocol itself ---- */
+
+/** The way of an httpd child to the broker. Lives as long as the child; the
+ * path, the secret and the descriptor never change under one parent, but that a
+ * descriptor that a handler has closed is -1. */
+typedef struct {
+    const char *socket_path;
+    const uint8_t *secret; /* 32 bytes */
+    int post_fd;
+    /** Keep a SUBMIT message of that id (16 bytes) as a file until the broker
+     * takes it in. Waits for the disk only. 0, or a negative errno. */
+    int (*spool)(const uint8_t *id, const void *message, size_t length);
+} spawn_child_endpoint;
+
+/**
+ * @return the endpoint, or NULL before child_init and when mod_spawn did not
+ * start.
+ */
+APR_DECLARE_OPTIONAL_FN(const spawn_child_endpoint *, spawn_child_endpoint_get,
+                        (void));
+
+/** SpawnSubmitTimeout of a virtual host, in milliseconds. */
+APR_DECLARE_OPTIONAL_FN(uint32_t, spawn_submit_timeout_ms, (server_rec * s));
+
+/**
+ * The queue of a job: by SpawnDefaultQueue when it names none; and does
+ * SpawnQueueAccess allow it?
+ *
+ * @param r the request that the job is of; NULL: what stands in a server's own
+ * context counts.
+ * @param s that server; NULL: the main one.
+ * @param named the queue that the job names; NULL: none.
+ * @return its queue, which lives as long as R, or the configuration; NULL: it
+ * may not be used, and text says why.
+ */
+APR_DECLARE_OPTIONAL_FN(const char *, spawn_queue_choose,
+                        (request_rec * r, server_rec *s, const char *named,
+                         char *text, apr_size_t room));
+
+/**
+ * Post a job when the client of a request has the whole answer: when it is
+ * handed to the kernel (HTTP/1) or to the session (HTTP/2). Of a subrequest or
+ * a request that was redirected inside httpd, it is the client's own request
+ * that counts. CONTEXT is completed then: request_id, vhost, user, client,
+ * uri, method, status, bytes_sent, aborted.
+ *
+ * @param message a finished and checked SUBMIT message without descriptors;
+ * copied. REPLY is ignored: the job is posted.
+ * @return APR_SUCCESS; APR_ENOSPC too big; APR_EINVAL not such a message, or
+ * more than 8 kB of context; APR_EACCES: R may not use its queue.
+ */
+APR_DECLARE_OPTIONAL_FN(apr_status_t, spawn_cleanup_register,
+                        (request_rec * r, const void *message,
+                         apr_size_t length, spawn_cleanup_when when));
+
+/** The SpawnCleanupHandlers of a request, of const char *; NULL: none. */
+APR_DECLARE_OPTIONAL_FN(const apr_array_header_t *, spawn_cleanup_handlers,
+                        (request_rec * r));
 
 #endif
