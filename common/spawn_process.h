@@ -60,6 +60,15 @@ int spawn_os_parent(pid_t pid, pid_t *ret);
  * -ESRCH when there is no such process. */
 int spawn_os_process(pid_t pid, int64_t *ret_boot_ms, pid_t *ret_session);
 
+/** A process is noted within so many ms after it began. */
+#define SPAWN_NOTED_LATE 60000
+
+/** Does a process of this number lead a session, and can it be the one whose
+ * start was noted at this time since boot, or has another one the number? The
+ * pidfd is got before the look: then that is at what the pidfd names.
+ * @param late ms that the note came after the start, at most; below 0: any. */
+bool spawn_os_is_noted(pid_t pid, int64_t noted, int64_t late);
+
 /** Its real account, which may signal it beside root. Also of a process that
  * has ended, until it is reaped. Another errno than ESRCH: neither the kernel
  * (before Linux 6.13) nor /proc (hidepid) tells. */

@@ -18,6 +18,10 @@
 #include "common/spawn_numbers.h"
 #include "common/spawn_process.h"
 
+/* ms that a start may seem to be before its process: the kernel counts in steps
+ * of 10. */
+#define NOTED_BEFORE 50
+
 static int result(long rv)
 {
     return rv < 0 ? -errno : (int)rv;
@@ -151,6 +155,15 @@ int spawn_os_process(pid_t pid, int64_t *ret_boot_ms, pid_t *ret_session)
     *ret_boot_ms = s.started;
     *ret_session = s.session;
     return 0;
+}
+
+bool spawn_os_is_noted(pid_t pid, int64_t noted, int64_t late)
+{
+    shown s;
+
+    return look_at(pid, &s) == 0 && s.session == pid
+           && s.started <= noted + NOTED_BEFORE
+           && (late < 0 || s.started >= noted - late);
 }
 
 bool spawn_os_unreaped(pid_t pid)

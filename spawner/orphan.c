@@ -15,21 +15,13 @@
 #include "common/spawn_process.h"
 #include "spawner/spawner.h"
 
-/* The broker notes a start a moment after the kernel does, which counts in
- * steps of 10 ms. */
-#define NOTED_AFTER  60000 /* ms, at most */
-#define NOTED_BEFORE 50
-
 /* The look is at the number, and the signal goes to what the pidfd names: when
  * the number is another process's by now, that one has ended. */
 static bool is_orphan(pid_t pid, int64_t noted)
 {
-    int64_t started;
-    pid_t session;
     uid_t uid;
 
-    return spawn_os_process(pid, &started, &session) == 0 && session == pid
-           && started <= noted + NOTED_BEFORE && started >= noted - NOTED_AFTER
+    return spawn_os_is_noted(pid, noted, SPAWN_NOTED_LATE)
            && spawn_os_real_uid(pid, &uid) == 0 && accounts_has(uid);
 }
 

@@ -30,11 +30,6 @@
 #include "broker/job/state.h"
 #include "broker/process/link.h"
 
-/* We note a start a moment after the kernel does, which counts in steps of 10
- * ms; a process that has the number again has a later start. */
-#define NOTED_AFTER  60000 /* ms, at most */
-#define NOTED_BEFORE 50
-
 /* The kernel tells the code when init has reaped the process, which is a
  * moment after its end. */
 #define REAPED_WITHIN 1000 /* ms */
@@ -206,20 +201,14 @@ static void orphan_ended(spawn_watch *w, int events)
 /* A pidfd of the process, when it is still the one that was started, or -1. */
 static int process_of(pid_t pid, int64_t boot_started)
 {
-    int64_t started;
-    pid_t session;
     int fd;
 
     if (pid <= 0 || boot_started < 0)
         return -1;
-    /* First the pidfd, then the look, so that the look is at the process that
-     * the pidfd names. */
     fd = spawn_os_pidfd(pid);
     if (fd < 0)
         return -1;
-    if (spawn_os_process(pid, &started, &session) < 0 || session != pid
-        || started > boot_started + NOTED_BEFORE
-        || started < boot_started - NOTED_AFTER) {
+    if (!spawn_os_is_noted(pid, boot_started, SPAWN_NOTED_LATE)) {
         (void)close(fd);
         return -1;
     }

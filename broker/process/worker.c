@@ -38,8 +38,6 @@
 #define GONE_WITHIN     10000 /* ms from dismissal to SIGKILL */
 #define LOOK_AFTER_KILL 5000  /* ms: it may hang in the kernel */
 #define MESSAGES_A_TURN 16
-/* A start is noted a moment after the kernel's own note, in steps of 10 ms. */
-#define NOTED_BEFORE 50
 
 static spawn_worker *workers, *lent_workers;
 static const spawn_worker_events *events;
@@ -577,8 +575,6 @@ void spawn_worker_exited(spawn_worker *w, const spawn_message *m)
 
 void spawn_worker_orphaned(spawn_worker *w, const spawn_message *m)
 {
-    int64_t started;
-    pid_t session;
     bool gone;
 
     if (w->unparented)
@@ -586,13 +582,9 @@ void spawn_worker_orphaned(spawn_worker *w, const spawn_message *m)
     w->unparented = true;
     w->pid = (pid_t)spawn_attr_u64(&m->attr[SPAWN_A_PID]);
     settled(w, true);
-    /* First the pidfd, then the look, so that the look is at the process that
-     * the pidfd names. */
     w->pidfd = spawn_os_pidfd(w->pid);
     gone = w->pidfd == -ESRCH;
-    if (w->pidfd >= 0
-        && (spawn_os_process(w->pid, &started, &session) < 0
-            || session != w->pid || started > w->boot_started + NOTED_BEFORE)) {
+    if (w->pidfd >= 0 && !spawn_os_is_noted(w->pid, w->boot_started, -1)) {
         spawn_close_fds(&w->pidfd, 1);
         gone = true;
     }

@@ -5,15 +5,14 @@
  */
 #include "t/unit/spawner_part.h"
 
-static pid_t there;       /* the process; 0: there is none */
-static int64_t began;     /* ms since boot */
-static pid_t its_session; /* what it is a member of */
-static int process_error; /* of the look at these */
-static int uid_error;     /* of the look at its account */
-static int signal_error;  /* of the signal */
-static bool is_jobs;      /* the account */
-static int pidfd_now;     /* -1: none is open */
-static unsigned signals;  /* that were sent */
+static pid_t there;      /* the process; 0: there is none */
+static int64_t began;    /* ms since boot */
+static bool leads;       /* its session */
+static int uid_error;    /* of the look at its account */
+static int signal_error; /* of the signal */
+static bool is_jobs;     /* the account */
+static int pidfd_now;    /* -1: none is open */
+static unsigned signals; /* that were sent */
 
 static int play_pidfd(pid_t pid)
 {
@@ -23,12 +22,11 @@ static int play_pidfd(pid_t pid)
     return pidfd_now;
 }
 
-static int play_process(pid_t pid, int64_t *ret_began, pid_t *ret_session)
+static bool play_is_noted(pid_t pid, int64_t noted, int64_t late)
 {
     assert_int_equal(pid, there);
-    *ret_began = began;
-    *ret_session = its_session;
-    return process_error;
+    assert_int_equal(late, 60000);
+    return leads && noted == began;
 }
 
 static int play_real_uid(pid_t pid, uid_t *ret)
@@ -52,7 +50,7 @@ bool accounts_has(uid_t uid)
 }
 
 #define spawn_os_pidfd        play_pidfd
-#define spawn_os_process      play_process
+#define spawn_os_is_noted     play_is_noted
 #define spawn_os_real_uid     play_real_uid
 #define spawn_os_pidfd_signal play_signal
 #include "spawner/orphan.c"
@@ -97,9 +95,10 @@ static int start(void **state)
 {
     (void)state;
     no_state();
-    there = its_session = 4000;
+    there = 4000;
     began = NOTED;
-    process_error = uid_error = signal_error = 0;
+    leads = true;
+    uid_error = signal_error = 0;
     is_jobs = true;
     return 0;
 }
@@ -111,34 +110,25 @@ static void one_that_can_be_meant_is_signalled(void **state)
     signal_error = -EPERM;
     comes_to(order_of(4000, NOTED), -EPERM, true);
     signal_error = 0;
-    there = its_session = 2; /* as in a container */
+    there = 2; /* as in a container */
     comes_to(order_of(2, NOTED), 0, true);
 }
 
-/* The kernel counts in steps of 10 ms, and the broker notes it later. */
 static void it_began_when_the_order_says(void **state)
 {
     (void)state;
-    began = NOTED + 50;
-    comes_to(order_of(4000, NOTED), 0, true);
-    began = NOTED + 51;
+    began = NOTED + 1;
     comes_to(order_of(4000, NOTED), -EPERM, false);
-    began = NOTED - 60000;
-    comes_to(order_of(4000, NOTED), 0, true);
-    began = NOTED - 60001;
-    comes_to(order_of(4000, NOTED), -EPERM, false);
+    comes_to(order_of(4000, NOTED + 1), 0, true);
     comes_to(order_of(4000, 0), -EPERM, false);
 }
 
 static void nobody_else_is(void **state)
 {
     (void)state;
-    its_session = 3999;
+    leads = false;
     comes_to(order_of(4000, NOTED), -EPERM, false);
-    its_session = 4000;
-    process_error = -ESRCH;
-    comes_to(order_of(4000, NOTED), -EPERM, false);
-    process_error = 0;
+    leads = true;
     uid_error = -EACCES;
     comes_to(order_of(4000, NOTED), -EPERM, false);
     uid_error = 0;
@@ -151,9 +141,9 @@ static void one_that_has_gone_is_no_fault(void **state)
     (void)state;
     comes_to(order_of(4001, NOTED), -ESRCH, false);
     comes_to(order_of(0, NOTED), -ESRCH, false);
-    there = its_session = 1; /* that is never a job */
+    there = 1; /* that is never a job */
     comes_to(order_of(1, NOTED), -ESRCH, false);
-    there = its_session = -1;
+    there = -1;
     comes_to(order_of(0xffffffff, NOTED), -ESRCH, false);
 }
 
