@@ -24,7 +24,7 @@
 #include "broker/job/job.h"
 #include "broker/job/queue.h"
 #include "broker/job/template.h"
-#include "broker/process/instance.h"
+#include "broker/process/template_process.h"
 #include "broker/run/pool.h"
 #include "broker/caller/accept.h"
 #include "broker/caller/access.h"

@@ -14,8 +14,8 @@
 #include "broker/job/state.h"
 #include "broker/job/template.h"
 #include "broker/process/deaf.h"
-#include "broker/process/instance.h"
 #include "broker/process/link.h"
+#include "broker/process/template_process.h"
 #include "broker/process/worker.h"
 #include "broker/store/launches.h"
 #include "broker/store/store.h"
@@ -49,7 +49,7 @@ static void running(spawn_broker *broker, const spawn_id *id,
 {
     (void)broker;
     if (spawn_has(m, SPAWN_A_IS_TEMPLATE)) {
-        spawn_instance_adopt(id, m, p);
+        spawn_template_process_adopt(id, m, p);
         spawn_deaf_watch();
     }
     else if (spawn_has(m, SPAWN_A_IS_WORKER))
@@ -63,7 +63,7 @@ static void template_said(spawn_broker *broker, const spawn_id *id,
 {
     (void)broker;
     (void)p;
-    spawn_instance_said(id, m);
+    spawn_template_process_said(id, m);
     spawn_deaf_watch();
 }
 
@@ -102,17 +102,17 @@ static void started(spawn_broker *broker, const spawn_id *id,
         spawn_recover_told(id, m, p);
 }
 
-/* An instance, a worker, or what has been forgotten. */
+/* A process of a template, a worker, or what has been forgotten. */
 static void no_job_exited(spawn_broker *broker, const spawn_id *id,
                           const spawn_message *m, spawn_packet *p)
 {
-    spawn_instance *instance = spawn_instance_find(id);
+    spawn_template_process *process = spawn_template_process_find(id);
     spawn_worker *worker = spawn_worker_find(id);
     char text[SPAWN_ID_TEXT];
     spawn_known known;
 
-    if (instance) {
-        spawn_instance_exited(instance, m);
+    if (process) {
+        spawn_template_process_exited(process, m);
         return;
     }
     if (!spawn_phase.recovered) {

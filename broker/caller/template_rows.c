@@ -21,7 +21,7 @@
 #include "broker/job/perl.h"
 #include "broker/job/queue.h"
 #include "broker/job/template.h"
-#include "broker/process/instance.h"
+#include "broker/process/template_process.h"
 #include "broker/process/worker.h"
 #include "broker/caller/access.h"
 
@@ -152,12 +152,12 @@ static void put_whole(listing *l, const spawn_template *t)
         spawn_put_str(&l->w, SPAWN_A_TEXT, t->failure);
 }
 
-static spawn_process_state state_of(const spawn_instance *i)
+static spawn_process_state state_of(const spawn_template_process *i)
 {
     switch (i->state) {
-    case SPAWN_INSTANCE_STARTING:
+    case SPAWN_TEMPLATE_PROCESS_STARTING:
         return SPAWN_PROCESS_PRELOADING;
-    case SPAWN_INSTANCE_READY:
+    case SPAWN_TEMPLATE_PROCESS_READY:
         return SPAWN_PROCESS_READY;
     default:
         return SPAWN_PROCESS_LEAVING;
@@ -166,7 +166,7 @@ static spawn_process_state state_of(const spawn_instance *i)
 
 /* i: NULL when the template has no process. */
 static void template_row(listing *l, const spawn_template *t,
-                         const spawn_instance *i, bool first)
+                         const spawn_template_process *i, bool first)
 {
     begin_row(l, t->name, i ? state_of(i) : SPAWN_PROCESS_NONE);
     if (t->kind)
@@ -181,7 +181,7 @@ static void template_row(listing *l, const spawn_template *t,
 /* First the one that takes orders, then the one that will, then the others. */
 static void template_rows(listing *l, const spawn_template *t)
 {
-    const spawn_instance *i;
+    const spawn_template_process *i;
     bool first = true;
 
     if (t->current) {
@@ -192,7 +192,7 @@ static void template_rows(listing *l, const spawn_template *t)
         template_row(l, t, t->coming, first);
         first = false;
     }
-    for (i = t->instances; i; i = i->next) {
+    for (i = t->processes; i; i = i->next) {
         if (i == t->current || i == t->coming || i->gone)
             continue;
         template_row(l, t, i, first);
@@ -221,7 +221,8 @@ static spawn_process_state worker_state(const spawn_worker *w)
 static void worker_row(listing *l, const spawn_worker *w)
 {
     const spawn_queue *q = w->pool->queue;
-    const spawn_instance *from = spawn_instance_find(&w->template_id);
+    const spawn_template_process *from =
+        spawn_template_process_find(&w->template_id);
 
     /* The queue may have another template by now. */
     begin_row(l, from ? from->template->name : q->template->name,

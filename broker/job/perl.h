@@ -23,15 +23,16 @@ typedef struct {
 
 struct spawn_perl {
     spawn_template *template;
-    spawn_instance *instance; /* that its order is on the way to; else NULL */
-    uint64_t forked_seen;     /* template->forked at its last unforked order */
-    int board;                /* -1: none */
-    uint8_t unforked;         /* orders in a row without a fork */
-    uint8_t unread;           /* workers that ended without having read it */
-    bool named;               /* the template is its own, not its queue's */
-    bool pooled;              /* served by its queue's workers */
-    bool worker_died;         /* in this attempt, with the call unanswered */
-    spawn_worker *worker;     /* that is reserved for it, or runs it */
+    /* that its order is on the way to; else NULL */
+    spawn_template_process *ordered_from;
+    uint64_t forked_seen; /* template->forked at its last unforked order */
+    int board;            /* -1: none */
+    uint8_t unforked;     /* orders in a row without a fork */
+    uint8_t unread;       /* workers that ended without having read it */
+    bool named;           /* the template is its own, not its queue's */
+    bool pooled;          /* served by its queue's workers */
+    bool worker_died;     /* in this attempt, with the call unanswered */
+    spawn_worker *worker; /* that is reserved for it, or runs it */
     spawn_returned
         *kept; /* its result, when it has ended in a worker, or returned */
     struct spawn_bell *bell; /* rung when it has returned; or NULL */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Templates by name, and their rules. Runs in the broker. Starts and ends no
- * process: process/instance.c does.
+ * process: process/template_process.c does.
  */
 #include "broker/job/template.h"
 

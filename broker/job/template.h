@@ -4,7 +4,7 @@
  * @brief Templates: what Perl jobs are forked from. Which are configured, and
  * whether they take orders.
  *
- * A template has at most one instance (a process) that takes orders, at most
+ * A template has at most one process that takes orders, at most
  * one that still preloads and will follow it, and any number that leave. The
  * spawner forks and reaps them; the broker decides. Their jobs do not depend on
  * them once they are forked.
@@ -17,20 +17,21 @@
 #include "broker/job/job.h"
 
 typedef struct spawn_template spawn_template;
-typedef struct spawn_instance spawn_instance;
+typedef struct spawn_template_process spawn_template_process;
 typedef struct spawn_account spawn_account; /* account.c */
 
 typedef enum {
-    SPAWN_INSTANCE_STARTING, /* preloads */
-    SPAWN_INSTANCE_READY,
-    SPAWN_INSTANCE_LEAVING /* told to go, or found dead; EXITED will come */
-} spawn_instance_state;
+    SPAWN_TEMPLATE_PROCESS_STARTING, /* preloads */
+    SPAWN_TEMPLATE_PROCESS_READY,
+    SPAWN_TEMPLATE_PROCESS_LEAVING /* told to go, or found dead; EXITED will
+                                      come */
+} spawn_template_process_state;
 
-struct spawn_instance {
-    spawn_instance *next; /* of its template */
+struct spawn_template_process {
+    spawn_template_process *next; /* of its template */
     spawn_template *template;
     spawn_id id;
-    spawn_instance_state state;
+    spawn_template_process_state state;
     bool foreign; /* forked by httpd, not by the spawner */
     bool lost;    /* leaves by itself: its end is news */
     bool full;    /* its link took no more */
@@ -60,19 +61,19 @@ struct spawn_template {
     uint64_t max_jobs;      /* 0: no limit */
     int64_t max_age;        /* ms, 0: no limit */
     uint64_t spares;        /* at most */
-    uint16_t mark;     /* of rules, release, account; in its instances' ids */
+    uint16_t mark;     /* of rules, release, account; in its processes' ids */
     bool fresh;        /* stands in the CONFIGURE that is being applied */
     bool renew;        /* the one that takes orders is to be followed */
     unsigned failures; /* in a row */
     char *failure;     /* why there is none, while that is so; else NULL */
     char *memory;      /* what was told last of its memory; else NULL */
-    uint64_t forked;   /* jobs, of all instances: that something moves */
+    uint64_t forked;   /* jobs, of all processes: that something moves */
     uint64_t ended;    /* jobs whose faults are known */
     uint64_t faults;   /* minor ones, of all of those */
     spawn_timer retry;
-    spawn_instance *instances;
-    spawn_instance *current; /* takes orders */
-    spawn_instance *coming;  /* preloads */
+    spawn_template_process *processes;
+    spawn_template_process *current; /* takes orders */
+    spawn_template_process *coming;  /* preloads */
 };
 
 /* ---- which there are ---- */
@@ -95,7 +96,7 @@ void spawn_template_names(spawn_template_shown shown, const void *who,
                           char *text, size_t room);
 
 /** New rules: begin, one nest for each template, then spawn_templates_end
- * (process/instance.h). */
+ * (process/template_process.h). */
 void spawn_templates_begin(void);
 void spawn_templates_rule(const spawn_attr *nest);
 

@@ -24,7 +24,7 @@
 #include "broker/job/perl.h"
 #include "broker/job/queue.h"
 #include "broker/job/template.h"
-#include "broker/process/instance.h"
+#include "broker/process/template_process.h"
 #include "broker/process/worker.h"
 
 #define LOOK_EACH  5000  /* ms */
@@ -36,21 +36,21 @@ static spawn_timer look;
 /* ---- one child ---- */
 
 typedef struct {
-    const spawn_instance *of;
+    const spawn_template_process *of;
     pid_t ended; /* a child that has ended; 0: none was seen */
     bool any;    /* it has a child, or may have one */
 } children;
 
-static bool is_child(const spawn_instance *i, pid_t pid)
+static bool is_child(const spawn_template_process *i, pid_t pid)
 {
     pid_t parent;
 
     return spawn_os_parent(pid, &parent) == 0 && parent == i->pid;
 }
 
-/* Its number is still that of a child of this instance as long as it is not
+/* Its number is still that of a child of this process as long as it is not
  * reaped. */
-static bool has_ended(const spawn_instance *i, pid_t pid)
+static bool has_ended(const spawn_template_process *i, pid_t pid)
 {
     return pid > 0 && spawn_os_unreaped(pid) && is_child(i, pid);
 }
@@ -76,7 +76,7 @@ static bool is_its(const spawn_job *job, const spawn_template *t)
                || job->state == SPAWN_STATE_RUNNING);
 }
 
-static children children_of(const spawn_instance *i)
+static children children_of(const spawn_template_process *i)
 {
     children c = {.of = i};
     const spawn_worker *w = NULL;
@@ -94,13 +94,13 @@ static children children_of(const spawn_instance *i)
 }
 
 /* It was told to go, and nothing keeps it. */
-static bool overstays(const spawn_instance *i, const children *c)
+static bool overstays(const spawn_template_process *i, const children *c)
 {
-    return i->state == SPAWN_INSTANCE_LEAVING && !i->flying && !c->any;
+    return i->state == SPAWN_TEMPLATE_PROCESS_LEAVING && !i->flying && !c->any;
 }
 
 /* A child that has ended; OVERSTAYS; 0: nothing. */
-static pid_t left_undone(const spawn_instance *i)
+static pid_t left_undone(const spawn_template_process *i)
 {
     children c;
 
@@ -112,14 +112,14 @@ static pid_t left_undone(const spawn_instance *i)
     return overstays(i, &c) ? OVERSTAYS : 0;
 }
 
-static void look_at_one(spawn_instance *i, int64_t now)
+static void look_at_one(spawn_template_process *i, int64_t now)
 {
     pid_t undone = left_undone(i);
 
     if (undone == 0 || undone != i->undone)
         i->undone_since = now;
     else if (now - i->undone_since >= DEAF_AFTER)
-        spawn_instance_deaf(i);
+        spawn_template_process_deaf(i);
     i->undone = undone;
 }
 
@@ -130,10 +130,10 @@ static void look_at_all(spawn_timer *timer)
     const int64_t now = spawn_mono_ms();
     bool any = false;
     spawn_template *t;
-    spawn_instance *i;
+    spawn_template_process *i;
 
     for (t = spawn_template_next(NULL); t; t = spawn_template_next(t)) {
-        for (i = t->instances; i; i = i->next) {
+        for (i = t->processes; i; i = i->next) {
             if (!i->foreign || i->gone || i->pid <= 0)
                 continue;
             any = true;

@@ -19,7 +19,7 @@
 #include "broker/job/perl.h"
 #include "broker/job/queue.h"
 #include "broker/job/template.h"
-#include "broker/process/instance.h"
+#include "broker/process/template_process.h"
 #include "broker/process/worker.h"
 
 void spawn_perl_make(spawn_job *job, const char *named)
@@ -157,24 +157,25 @@ void spawn_perl_drop(spawn_job *job)
 
 void spawn_perl_order(spawn_job *job)
 {
-    job->perl->instance = spawn_template_order(job->perl->template);
+    job->perl->ordered_from = spawn_template_order(job->perl->template);
 }
 
-void spawn_perl_ordered(spawn_job *job, const spawn_id *instance)
+void spawn_perl_ordered(spawn_job *job, const spawn_id *process)
 {
-    job->perl->instance = spawn_instance_find(instance);
-    if (job->perl->instance)
-        spawn_instance_ordered(job->perl->instance);
+    job->perl->ordered_from = spawn_template_process_find(process);
+    if (job->perl->ordered_from)
+        spawn_template_process_ordered(job->perl->ordered_from);
 }
 
 void spawn_perl_settled(spawn_job *job, bool forked)
 {
-    spawn_instance *instance = job->perl ? job->perl->instance : NULL;
+    spawn_template_process *process =
+        job->perl ? job->perl->ordered_from : NULL;
 
-    if (!instance)
+    if (!process)
         return;
-    job->perl->instance = NULL;
-    spawn_instance_settled(instance, forked);
+    job->perl->ordered_from = NULL;
+    spawn_template_process_settled(process, forked);
 }
 
 /* ---- boards ---- */

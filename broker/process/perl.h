@@ -24,8 +24,9 @@ void spawn_perl_drop(spawn_job *job);
 
 /** It becomes starting: its order is on the way from now on. */
 void spawn_perl_order(spawn_job *job);
-/** RUNNING told that its order is on the way to this instance. */
-void spawn_perl_ordered(spawn_job *job, const spawn_id *instance);
+/** RUNNING told that its order is on the way to this process of its template.
+ */
+void spawn_perl_ordered(spawn_job *job, const spawn_id *process);
 /** Its order is answered. Does nothing for a program. */
 void spawn_perl_settled(spawn_job *job, bool forked);
 

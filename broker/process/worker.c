@@ -28,11 +28,11 @@
 #include "broker/job/perl.h"
 #include "broker/job/queue.h"
 #include "broker/process/environment.h"
-#include "broker/process/instance.h"
 #include "broker/process/keep.h"
 #include "broker/process/link.h"
 #include "broker/process/orphan.h"
 #include "broker/process/output.h"
+#include "broker/process/template_process.h"
 
 #define LINK_NUMBER     3     /* of the worker's end, in the worker */
 #define GONE_WITHIN     10000 /* ms from dismissal to SIGKILL */
@@ -75,7 +75,8 @@ static void does_not_leave(spawn_timer *timer)
     if (w->killed) {
         if (w->unparented)
             spawn_worker_signal(w, SIGKILL, SPAWN_LEFT_KILL);
-        else if (spawn_instance_has_child(w->pool->queue->template, w->pid))
+        else if (spawn_template_process_has_child(w->pool->queue->template,
+                                                  w->pid))
             spawn_link_signal_process(&w->id, SIGKILL, w->pid, w->boot_started);
         return;
     }
@@ -144,13 +145,13 @@ static spawn_worker *make(spawn_pool *pool)
 
 static void settled(spawn_worker *w, bool forked)
 {
-    spawn_instance *instance = w->instance;
+    spawn_template_process *process = w->ordered_from;
 
-    w->instance = NULL;
-    if (!instance)
+    w->ordered_from = NULL;
+    if (!process)
         return;
-    instance->workers += forked;
-    spawn_instance_settled(instance, forked);
+    process->workers += forked;
+    spawn_template_process_settled(process, forked);
 }
 
 void spawn_worker_free(spawn_worker *w)
@@ -369,8 +370,8 @@ spawn_worker *spawn_worker_order(spawn_pool *pool, spawn_failure *why)
     int rv = spawn_id_make(&w->id);
 
     if (rv == 0) {
-        w->instance = spawn_template_order(pool->queue->template);
-        w->template_id = w->instance->id;
+        w->ordered_from = spawn_template_order(pool->queue->template);
+        w->template_id = w->ordered_from->id;
         w->rules = pool->rules;
         rv = order(w);
     }
@@ -550,13 +551,13 @@ void spawn_worker_started(spawn_worker *w, const spawn_message *m)
 /* No process was forked for it. */
 static void not_forked(spawn_worker *w, int error)
 {
-    spawn_instance *instance = w->instance;
+    spawn_template_process *process = w->ordered_from;
 
     settled(w, false);
-    if (instance && error == EAGAIN)
-        spawn_instance_full(instance);
-    else if (instance)
-        spawn_instance_lost(instance);
+    if (process && error == EAGAIN)
+        spawn_template_process_full(process);
+    else if (process)
+        spawn_template_process_lost(process);
 }
 
 void spawn_worker_exited(spawn_worker *w, const spawn_message *m)
@@ -660,9 +661,9 @@ spawn_worker *spawn_worker_adopt(const spawn_id *id, const spawn_message *m,
     w->mono_started = (int64_t)spawn_u64_or(m, SPAWN_A_MONO_STARTED,
                                             (uint64_t)w->mono_started);
     if (spawn_attr_u64(&m->attr[SPAWN_A_STATE]) == SPAWN_STATE_STARTING) {
-        w->instance = spawn_instance_find(&w->template_id);
-        if (w->instance)
-            spawn_instance_ordered(w->instance);
+        w->ordered_from = spawn_template_process_find(&w->template_id);
+        if (w->ordered_from)
+            spawn_template_process_ordered(w->ordered_from);
     }
     /* A worker that is not known to be ready may have told so to the broker
      * that was killed, and would not tell again. */

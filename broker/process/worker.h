@@ -40,9 +40,10 @@ struct spawn_worker {
     spawn_pool *pool;
     spawn_id id;
     spawn_worker_state state;
-    spawn_instance *instance; /* that its order is on the way to; else NULL */
-    spawn_id template_id;     /* of the process that it is forked from */
-    uint32_t rules;           /* spawn_worker_rules when it was started */
+    /* that its order is on the way to; else NULL */
+    spawn_template_process *ordered_from;
+    spawn_id template_id; /* of the process that it is forked from */
+    uint32_t rules;       /* spawn_worker_rules when it was started */
     spawn_watch link;
     int board;
     spawn_ticket *ticket;

@@ -25,11 +25,11 @@
 #include "broker/job/queue.h"
 #include "broker/job/state.h"
 #include "broker/job/template.h"
-#include "broker/process/instance.h"
 #include "broker/process/link.h"
 #include "broker/process/orphan.h"
 #include "broker/process/output.h"
 #include "broker/process/perl.h"
+#include "broker/process/template_process.h"
 #include "broker/process/worker.h"
 #include "broker/store/store.h"
 #include "broker/run/requeue.h"
@@ -227,7 +227,8 @@ static void still_there(spawn_timer *t)
         /* the one that was to do it may have gone before it did */
         spawn_end_signal(job, SIGKILL, SPAWN_LEFT_KILL);
     else if (job->perl
-             && spawn_instance_has_child(job->perl->template, job->pid)) {
+             && spawn_template_process_has_child(job->perl->template,
+                                                 job->pid)) {
         spawn_orphan_note(job); /* how it ends is seen by that */
         spawn_link_signal_process(&job->id, SIGKILL, job->pid,
                                   job->boot_started);

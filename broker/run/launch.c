@@ -271,7 +271,7 @@ static int put_perl(spawn_job *job, const spawn_body *body,
                           strerror(-rv));
         return -1;
     }
-    spawn_put_id(w, SPAWN_A_TEMPLATE_ID, &job->perl->instance->id);
+    spawn_put_id(w, SPAWN_A_TEMPLATE_ID, &job->perl->ordered_from->id);
     if (spawn_has(m, SPAWN_A_LABEL))
         spawn_put_attr(w, SPAWN_A_LABEL, &m->attr[SPAWN_A_LABEL]);
     if (spawn_has(m, SPAWN_A_CONTEXT))

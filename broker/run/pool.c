@@ -250,7 +250,7 @@ void spawn_pool_failed(spawn_pool *pool, const char *text)
  * orders now? */
 static bool is_stale(const spawn_worker *w)
 {
-    const spawn_instance *current = w->pool->queue->template->current;
+    const spawn_template_process *current = w->pool->queue->template->current;
 
     return w->rules != w->pool->rules
            || (current && !spawn_id_equal(&w->template_id, &current->id));

@@ -12,10 +12,10 @@
 #include "broker/job/perl.h"
 #include "broker/job/state.h"
 #include "broker/job/template.h"
-#include "broker/process/instance.h"
 #include "broker/process/link.h"
 #include "broker/process/output.h"
 #include "broker/process/perl.h"
+#include "broker/process/template_process.h"
 
 #define UNFORKED_MAX 10
 
@@ -32,17 +32,17 @@ static bool once_too_often(spawn_perl *perl, bool waits)
 const char *spawn_requeue_unforked(spawn_job *job, int error)
 {
     spawn_perl *perl = job->perl;
-    spawn_instance *instance = perl->instance;
+    spawn_template_process *process = perl->ordered_from;
     bool full = error == EAGAIN;
-    bool waits = full && instance && instance->flying > 1;
+    bool waits = full && process && process->flying > 1;
 
-    perl->instance = NULL;
-    if (instance)
-        spawn_instance_settled(instance, false);
-    if (instance && full)
-        spawn_instance_full(instance);
-    else if (instance)
-        spawn_instance_lost(instance);
+    perl->ordered_from = NULL;
+    if (process)
+        spawn_template_process_settled(process, false);
+    if (process && full)
+        spawn_template_process_full(process);
+    else if (process)
+        spawn_template_process_lost(process);
     if (once_too_often(perl, waits))
         return "its template has gone, or takes no orders, time and again";
     if (spawn_job_stopped(job) || job->terminated)

@@ -10,8 +10,8 @@
 #include "broker/job/job.h"
 #include "broker/job/state.h"
 #include "broker/job/template.h"
-#include "broker/process/instance.h"
 #include "broker/process/perl.h"
+#include "broker/process/template_process.h"
 #include "broker/process/worker.h"
 #include "broker/run/end.h"
 #include "broker/run/report.h"
@@ -19,11 +19,11 @@
 /* There may be a thousand workers, which have no table as jobs have. */
 static void no_job_started(const spawn_id *id, const spawn_message *m)
 {
-    spawn_instance *instance = spawn_instance_find(id);
+    spawn_template_process *process = spawn_template_process_find(id);
     spawn_worker *worker = spawn_worker_find(id);
 
-    if (instance)
-        spawn_instance_started(instance, m);
+    if (process)
+        spawn_template_process_started(process, m);
     if (worker)
         spawn_worker_started(worker, m);
 }

@@ -72,7 +72,7 @@ void spawn_durable_order(spawn_job *job)
 
 void spawn_perl_order(spawn_job *job)
 {
-    job->perl->instance = NULL;
+    job->perl->ordered_from = NULL;
     orders++;
 }
 

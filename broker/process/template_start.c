@@ -5,7 +5,7 @@
  * environment, the directory /, no input, its output in the log; but it has a
  * link.
  */
-#include "broker/process/instance_start.h"
+#include "broker/process/template_start.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -78,21 +78,21 @@ static void put_argv(spawn_writer *w, const spawn_template *t,
 }
 
 /* Pipes for stdout and stderr; their ends for the process into fds. */
-static int make_streams(spawn_instance *instance, int *fds)
+static int make_streams(spawn_template_process *process, int *fds)
 {
     char who[SPAWN_NAME_MAX + 16];
     int i, rv;
 
-    (void)snprintf(who, sizeof(who), "template %s", instance->template->name);
+    (void)snprintf(who, sizeof(who), "template %s", process->template->name);
     for (i = 0; i < 2; i++) {
-        rv = spawn_output_make(instance->streams, who, i, false, 0, &fds[i]);
+        rv = spawn_output_make(process->streams, who, i, false, 0, &fds[i]);
         if (rv < 0)
             return rv;
     }
     return 0;
 }
 
-static void put_streams(const spawn_instance *instance, spawn_writer *w,
+static void put_streams(const spawn_template_process *process, spawn_writer *w,
                         int *fds)
 {
     static const uint8_t roles[] = {SPAWN_KEEP_OUT_PIPE, SPAWN_KEEP_ERR_PIPE};
@@ -103,16 +103,16 @@ static void put_streams(const spawn_instance *instance, spawn_writer *w,
     for (i = 0; i < 2; i++) {
         s.fd = (uint16_t)i;
         spawn_put_stdio(w, (uint16_t)(SPAWN_A_STDOUT + i), &s);
-        spawn_output_fds(instance->streams, i, &fds[2 + i], &unused);
+        spawn_output_fds(process->streams, i, &fds[2 + i], &unused);
         keep[2 * i] = (uint64_t)(2 + i);
         keep[2 * i + 1] = roles[i];
     }
     spawn_put_u64v(w, SPAWN_A_KEEP, keep, 4);
 }
 
-int spawn_instance_launch(spawn_instance *instance)
+int spawn_template_process_launch(spawn_template_process *process)
 {
-    const spawn_template *t = instance->template;
+    const spawn_template *t = process->template;
     int fds[4] = {-1, -1, -1, -1};
     spawn_message rules;
     spawn_writer w;
@@ -120,16 +120,16 @@ int spawn_instance_launch(spawn_instance *instance)
                               SPAWN_BODY_TEMPLATE_RULES, 0, &rules, NULL);
 
     if (rv == 0)
-        rv = make_streams(instance, fds);
+        rv = make_streams(process, fds);
     if (rv == 0) {
         spawn_writer_init(&w, SPAWN_SUBMIT_MAX);
         spawn_writer_begin(&w, SPAWN_M_LAUNCH, 0);
-        spawn_put_id(&w, SPAWN_A_ID, &instance->id);
+        spawn_put_id(&w, SPAWN_A_ID, &process->id);
         spawn_put_u64(&w, SPAWN_A_IS_TEMPLATE, 1);
         spawn_put_str(&w, SPAWN_A_TEMPLATE, t->name);
         put_argv(&w, t, &rules);
         spawn_launch_env_template(t, &w);
-        put_streams(instance, &w, fds);
+        put_streams(process, &w, fds);
         rv = spawn_link_send(&w, fds, 4);
         spawn_writer_free(&w);
     }
@@ -137,7 +137,8 @@ int spawn_instance_launch(spawn_instance *instance)
     return rv;
 }
 
-void spawn_instance_signal(const spawn_instance *instance, int signo)
+void spawn_template_process_signal(const spawn_template_process *process,
+                                   int signo)
 {
-    spawn_link_signal(&instance->id, signo, 0);
+    spawn_link_signal(&process->id, signo, 0);
 }

@@ -8,11 +8,11 @@
  * restart of httpd, its age, its count of jobs) takes orders until its follower
  * is ready.
  *
- * An instance's id carries a mark of the rules and the release that it was
- * started by, so that a broker that comes anew knows which instances to
+ * A process's id carries a mark of the rules and the release that it was
+ * started by, so that a broker that comes anew knows which of them to
  * replace.
  */
-#include "broker/process/instance.h"
+#include "broker/process/template_process.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -33,12 +33,12 @@
 #include "broker/job/end.h"
 #include "broker/job/phase.h"
 #include "broker/job/template.h"
-#include "broker/process/instance_start.h"
 #include "broker/process/keep.h"
 #include "broker/process/link.h"
 #include "broker/process/output.h"
+#include "broker/process/template_start.h"
 
-#define INSTANCES_MAX   60    /* of our own, for they cost memory */
+#define PROCESSES_MAX   60    /* of our own, for they cost memory */
 #define STUCK_AFTER     30000 /* ms without a word about an order */
 #define GONE_WITHIN     10000 /* ms from dismissal to SIGKILL */
 #define GONE_AT_STOP    2000
@@ -47,145 +47,147 @@
 #define TRY_ROOM        50    /* ms, when the link took no more */
 #define MARK_AT         9     /* bytes of the id, random otherwise */
 
-static unsigned instances; /* that the spawner forked, or shall */
+static unsigned ours; /* that the spawner forked, or shall */
 
 static void consider(spawn_template *t);
 static int back_off(spawn_template *t, unsigned failures);
 
-/* ---- an instance's end ---- */
+/* ---- a process's end ---- */
 
-static void free_when_done(spawn_instance *instance)
+static void free_when_done(spawn_template_process *process)
 {
-    spawn_instance **at = &instance->template->instances;
+    spawn_template_process **at = &process->template->processes;
 
-    if (!instance->gone || instance->flying)
+    if (!process->gone || process->flying)
         return;
-    while (*at != instance)
+    while (*at != process)
         at = &(*at)->next;
-    *at = instance->next;
-    instances -= !instance->foreign;
-    spawn_timer_clear(&instance->deadline);
-    spawn_timer_clear(&instance->age);
-    spawn_timer_clear(&instance->room);
-    spawn_output_drop(instance->streams);
-    spawn_free_later(instance);
+    *at = process->next;
+    ours -= !process->foreign;
+    spawn_timer_clear(&process->deadline);
+    spawn_timer_clear(&process->age);
+    spawn_timer_clear(&process->room);
+    spawn_output_drop(process->streams);
+    spawn_free_later(process);
 }
 
 /* It takes no more orders, and nobody waits for it. */
-static void put_aside(spawn_instance *instance)
+static void put_aside(spawn_template_process *process)
 {
-    spawn_template *t = instance->template;
+    spawn_template *t = process->template;
 
-    if (t->current == instance)
+    if (t->current == process)
         t->current = NULL;
-    if (t->coming == instance)
+    if (t->coming == process)
         t->coming = NULL;
-    instance->state = SPAWN_INSTANCE_LEAVING;
-    spawn_timer_clear(&instance->age);
-    spawn_timer_clear(&instance->room);
+    process->state = SPAWN_TEMPLATE_PROCESS_LEAVING;
+    spawn_timer_clear(&process->age);
+    spawn_timer_clear(&process->room);
 }
 
 /* It has to tell of its orders in time. */
-static void watch_orders(spawn_instance *instance)
+static void watch_orders(spawn_template_process *process)
 {
-    if (instance->killed)
+    if (process->killed)
         return; /* its end is waited for */
-    if (instance->flying)
-        spawn_timer_set(&instance->deadline, spawn_mono_ms() + STUCK_AFTER);
+    if (process->flying)
+        spawn_timer_set(&process->deadline, spawn_mono_ms() + STUCK_AFTER);
     else
-        spawn_timer_clear(&instance->deadline);
+        spawn_timer_clear(&process->deadline);
 }
 
-static void dismiss(spawn_instance *instance)
+static void dismiss(spawn_template_process *process)
 {
-    bool busy = instance->state == SPAWN_INSTANCE_STARTING;
+    bool busy = process->state == SPAWN_TEMPLATE_PROCESS_STARTING;
 
-    if (instance->state == SPAWN_INSTANCE_LEAVING)
+    if (process->state == SPAWN_TEMPLATE_PROCESS_LEAVING)
         return;
-    put_aside(instance);
-    spawn_link_send_id(SPAWN_M_DISMISS, &instance->id, NULL, 0);
-    if (instance->foreign) {
+    put_aside(process);
+    spawn_link_send_id(SPAWN_M_DISMISS, &process->id, NULL, 0);
+    if (process->foreign) {
         /* it is the parent of its jobs and stays for them */
-        watch_orders(instance);
+        watch_orders(process);
         return;
     }
-    /* an instance that preloads does not look at its link */
+    /* one that preloads does not look at its link */
     if (busy)
-        spawn_instance_signal(instance, SIGTERM);
-    spawn_timer_set(&instance->deadline, spawn_mono_ms() + GONE_WITHIN);
+        spawn_template_process_signal(process, SIGTERM);
+    spawn_timer_set(&process->deadline, spawn_mono_ms() + GONE_WITHIN);
 }
 
 /* It was killed, and its end was not told. Do not wait for one that hangs in
  * the kernel. */
-static void look_again(spawn_instance *instance)
+static void look_again(spawn_template_process *process)
 {
-    spawn_template *t = instance->template;
+    spawn_template *t = process->template;
 
-    if (!spawn_os_hangs(instance->pid)) {
-        spawn_timer_set(&instance->deadline, spawn_mono_ms() + LOOK_AFTER_KILL);
+    if (!spawn_os_hangs(process->pid)) {
+        spawn_timer_set(&process->deadline, spawn_mono_ms() + LOOK_AFTER_KILL);
         return;
     }
-    put_aside(instance);
-    spawn_output_finish(instance->streams);
-    spawn_link_send_id(SPAWN_M_FORGET, &instance->id, NULL, 0);
-    instance->gone = true;
-    free_when_done(instance);
-    if (!instance->foreign && !t->current && !t->coming && !t->retry.place)
+    put_aside(process);
+    spawn_output_finish(process->streams);
+    spawn_link_send_id(SPAWN_M_FORGET, &process->id, NULL, 0);
+    process->gone = true;
+    free_when_done(process);
+    if (!process->foreign && !t->current && !t->coming && !t->retry.place)
         (void)back_off(t, t->failures++);
 }
 
 /* Nothing was heard for too long: of an order, or of its end. */
 static void overdue(spawn_timer *timer)
 {
-    spawn_instance *instance = SPAWN_OWNER(timer, spawn_instance, deadline);
+    spawn_template_process *process =
+        SPAWN_OWNER(timer, spawn_template_process, deadline);
 
-    if (instance->killed) {
-        look_again(instance);
+    if (process->killed) {
+        look_again(process);
         return;
     }
-    instance->killed = true;
-    spawn_timer_set(&instance->deadline, spawn_mono_ms() + LOOK_AFTER_KILL);
+    process->killed = true;
+    spawn_timer_set(&process->deadline, spawn_mono_ms() + LOOK_AFTER_KILL);
     spawn_log_few(
-        spawn_log_about("template", instance->template->name), SPAWN_LOG_FEW,
+        spawn_log_about("template", process->template->name), SPAWN_LOG_FEW,
         SPAWN_LOG_WARN,
         MSNO(0603) "template %s (pid %d) does not %s and is sent SIGKILL; "
                    "its jobs go on",
-        instance->template->name, (int)instance->pid,
-        instance->state == SPAWN_INSTANCE_LEAVING && !instance->foreign
+        process->template->name, (int)process->pid,
+        process->state == SPAWN_TEMPLATE_PROCESS_LEAVING && !process->foreign
             ? "end"
             : "answer");
-    spawn_instance_signal(instance, SIGKILL);
+    spawn_template_process_signal(process, SIGKILL);
 }
 
 /* ---- starting ---- */
 
 static void too_old(spawn_timer *timer)
 {
-    spawn_instance *instance = SPAWN_OWNER(timer, spawn_instance, age);
+    spawn_template_process *process =
+        SPAWN_OWNER(timer, spawn_template_process, age);
 
-    instance->template->renew = true;
-    consider(instance->template);
+    process->template->renew = true;
+    consider(process->template);
 }
 
 static void has_room(spawn_timer *timer)
 {
-    SPAWN_OWNER(timer, spawn_instance, room)->full = false;
+    SPAWN_OWNER(timer, spawn_template_process, room)->full = false;
 }
 
-static spawn_instance *make(spawn_template *t, bool foreign)
+static spawn_template_process *make(spawn_template *t, bool foreign)
 {
-    spawn_instance *instance = spawn_alloc(sizeof(*instance));
+    spawn_template_process *process = spawn_alloc(sizeof(*process));
 
-    instance->template = t;
-    instance->deadline.fire = overdue;
-    instance->age.fire = too_old;
-    instance->room.fire = has_room;
-    instance->mono_started = spawn_mono_ms();
-    instance->foreign = foreign;
-    instance->next = t->instances;
-    t->instances = instance;
-    instances += !foreign;
-    return instance;
+    process->template = t;
+    process->deadline.fire = overdue;
+    process->age.fire = too_old;
+    process->room.fire = has_room;
+    process->mono_started = spawn_mono_ms();
+    process->foreign = foreign;
+    process->next = t->processes;
+    t->processes = process;
+    ours += !foreign;
+    return process;
 }
 
 static void retry_now(spawn_timer *timer)
@@ -235,36 +237,36 @@ static uint16_t mark_of(const spawn_template *t)
 
 static void start(spawn_template *t)
 {
-    spawn_instance *instance = make(t, false);
+    spawn_template_process *process = make(t, false);
     uint16_t mark = mark_of(t);
     char text[200];
-    int rv = spawn_id_make(&instance->id);
+    int rv = spawn_id_make(&process->id);
 
     if (rv == 0) {
-        instance->id.bytes[MARK_AT] = (uint8_t)(mark >> 8);
-        instance->id.bytes[MARK_AT + 1] = (uint8_t)mark;
-        rv = spawn_instance_launch(instance);
+        process->id.bytes[MARK_AT] = (uint8_t)(mark >> 8);
+        process->id.bytes[MARK_AT + 1] = (uint8_t)mark;
+        rv = spawn_template_process_launch(process);
     }
     if (rv == 0) {
-        t->coming = instance;
+        t->coming = process;
         return;
     }
-    put_aside(instance);
-    instance->gone = true;
-    free_when_done(instance);
+    put_aside(process);
+    process->gone = true;
+    free_when_done(process);
     (void)snprintf(text, sizeof(text), "its start could not be ordered: %s",
                    strerror(-rv));
     failed(t, text, SPAWN_LOG_ERR);
 }
 
-/* The one place that decides whether another instance is started. */
+/* The one place that decides whether another process is started. */
 static void consider(spawn_template *t)
 {
     if (!spawn_phase_launching() || !spawn_template_configured(t)
         || t->kind != SPAWN_TEMPLATE_EXEC || t->coming || t->retry.place
         || (t->current && !t->renew))
         return;
-    if (instances >= INSTANCES_MAX)
+    if (ours >= PROCESSES_MAX)
         (void)back_off(t, 1); /* many leave just now */
     else
         start(t);
@@ -274,13 +276,13 @@ void spawn_templates_end(void)
 {
     bool first = !spawn_phase.recovered;
     spawn_template *t;
-    spawn_instance *i;
+    spawn_template_process *i;
 
     for (t = spawn_template_next(NULL); t; t = spawn_template_next(t)) {
         if (!t->fresh) {
             free(t->rules);
             t->rules = NULL;
-            for (i = t->instances; i; i = i->next)
+            for (i = t->processes; i; i = i->next)
                 dismiss(i);
         }
         if (first)
@@ -316,10 +318,10 @@ unsigned spawn_templates_leave(void)
 {
     unsigned left = 0;
     spawn_template *t;
-    spawn_instance *i;
+    spawn_template_process *i;
 
     for (t = spawn_template_next(NULL); t; t = spawn_template_next(t)) {
-        for (i = t->instances; i; i = i->next) {
+        for (i = t->processes; i; i = i->next) {
             int64_t soon = spawn_mono_ms() + GONE_AT_STOP;
 
             dismiss(i);
@@ -333,9 +335,9 @@ unsigned spawn_templates_leave(void)
 
 /* ---- one that does not do its work ---- */
 
-bool spawn_instance_has_child(const spawn_template *t, pid_t pid)
+bool spawn_template_process_has_child(const spawn_template *t, pid_t pid)
 {
-    const spawn_instance *i = t->instances;
+    const spawn_template_process *i = t->processes;
     pid_t parent;
 
     if (pid <= 0 || spawn_os_parent(pid, &parent) < 0)
@@ -345,86 +347,89 @@ bool spawn_instance_has_child(const spawn_template *t, pid_t pid)
     return i != NULL;
 }
 
-void spawn_instance_deaf(spawn_instance *instance)
+void spawn_template_process_deaf(spawn_template_process *process)
 {
-    if (!instance->killed)
-        overdue(&instance->deadline);
+    if (!process->killed)
+        overdue(&process->deadline);
 }
 
 /* ---- orders ---- */
 
-spawn_instance *spawn_template_order(spawn_template *t)
+spawn_template_process *spawn_template_order(spawn_template *t)
 {
-    spawn_instance_ordered(t->current);
+    spawn_template_process_ordered(t->current);
     return t->current;
 }
 
-void spawn_instance_ordered(spawn_instance *instance)
+void spawn_template_process_ordered(spawn_template_process *process)
 {
-    if (instance->flying++ == 0 && instance->state == SPAWN_INSTANCE_READY)
-        spawn_timer_set(&instance->deadline, spawn_mono_ms() + STUCK_AFTER);
+    if (process->flying++ == 0
+        && process->state == SPAWN_TEMPLATE_PROCESS_READY)
+        spawn_timer_set(&process->deadline, spawn_mono_ms() + STUCK_AFTER);
 }
 
-void spawn_instance_settled(spawn_instance *instance, bool forked)
+void spawn_template_process_settled(spawn_template_process *process,
+                                    bool forked)
 {
-    spawn_template *t = instance->template;
+    spawn_template *t = process->template;
 
-    instance->flying--;
-    instance->full = false;
-    if (instance->state == SPAWN_INSTANCE_READY
-        || (instance->foreign && !instance->gone))
-        watch_orders(instance);
+    process->flying--;
+    process->full = false;
+    if (process->state == SPAWN_TEMPLATE_PROCESS_READY
+        || (process->foreign && !process->gone))
+        watch_orders(process);
     if (forked) {
         t->forked++;
-        instance->jobs++;
+        process->jobs++;
         /* Workers end with it and would be forked from the next one: they must
          * not be the reason for its end. */
-        if (t->max_jobs && instance->jobs - instance->workers >= t->max_jobs
-            && t->current == instance) {
+        if (t->max_jobs && process->jobs - process->workers >= t->max_jobs
+            && t->current == process) {
             t->renew = true;
             consider(t);
         }
     }
-    free_when_done(instance);
+    free_when_done(process);
 }
 
 /* One that takes no more orders may be freed with this turn: it must have no
  * timer. */
-void spawn_instance_full(spawn_instance *instance)
+void spawn_template_process_full(spawn_template_process *process)
 {
-    if (instance->state != SPAWN_INSTANCE_READY)
+    if (process->state != SPAWN_TEMPLATE_PROCESS_READY)
         return;
-    instance->full = true;
-    spawn_timer_set(&instance->room, spawn_mono_ms() + TRY_ROOM);
+    process->full = true;
+    spawn_timer_set(&process->room, spawn_mono_ms() + TRY_ROOM);
 }
 
 /* ---- ready, failed, ended ---- */
 
-static void ready(spawn_instance *instance)
+static void ready(spawn_template_process *process)
 {
-    spawn_template *t = instance->template;
-    spawn_instance *old = t->current;
+    spawn_template *t = process->template;
+    spawn_template_process *old = t->current;
 
-    instance->state = SPAWN_INSTANCE_READY;
-    instance->ready_at = spawn_mono_ms();
-    if (t->coming == instance)
+    process->state = SPAWN_TEMPLATE_PROCESS_READY;
+    process->ready_at = spawn_mono_ms();
+    if (t->coming == process)
         t->coming = NULL;
-    t->current = instance;
+    t->current = process;
     t->renew = false;
     free(t->failure);
     t->failure = NULL;
-    if (old && old != instance)
+    if (old && old != process)
         dismiss(old);
     if (t->max_age)
-        spawn_timer_set(&instance->age, instance->mono_started + t->max_age);
+        spawn_timer_set(&process->age, process->mono_started + t->max_age);
 }
 
 /* The failure with its memory: the second line of its text. Told when it is
  * another one than it was told last, by whichever of its processes. */
-static void tell_memory(const spawn_instance *instance, const spawn_message *m)
+static void tell_memory(const spawn_template_process *process,
+                        const spawn_message *m)
 {
     const char *text = strchr(spawn_str_or(m, SPAWN_A_TEXT, ""), '\n');
-    spawn_template *t = instance->template;
+    spawn_template *t = process->template;
     bool told = text && t->memory && strcmp(text, t->memory) == 0;
 
     if (told)
@@ -436,37 +441,37 @@ static void tell_memory(const spawn_instance *instance, const spawn_message *m)
                       SPAWN_LOG_WARN,
                       MSNO(0691) "template %s (pid %d) serves with its memory "
                                  "not as SpawnTemplateMemory says: %s",
-                      t->name, (int)instance->pid, text + 1);
+                      t->name, (int)process->pid, text + 1);
 }
 
-void spawn_instance_said(const spawn_id *id, const spawn_message *m)
+void spawn_template_process_said(const spawn_id *id, const spawn_message *m)
 {
-    spawn_instance *instance = spawn_instance_find(id);
+    spawn_template_process *process = spawn_template_process_find(id);
     spawn_template *t;
 
-    if (!instance && spawn_has(m, SPAWN_A_TEMPLATE)) {
+    if (!process && spawn_has(m, SPAWN_A_TEMPLATE)) {
         t = spawn_template_get(spawn_attr_str(&m->attr[SPAWN_A_TEMPLATE]));
-        instance = make(t, true);
-        instance->id = *id;
-        instance->pid = (pid_t)spawn_u64_or(m, SPAWN_A_PID, 0);
+        process = make(t, true);
+        process->id = *id;
+        process->pid = (pid_t)spawn_u64_or(m, SPAWN_A_PID, 0);
     }
-    if (!instance || instance->state != SPAWN_INSTANCE_STARTING)
+    if (!process || process->state != SPAWN_TEMPLATE_PROCESS_STARTING)
         return;
-    t = instance->template;
+    t = process->template;
     if (!spawn_template_configured(t)) {
-        dismiss(instance);
+        dismiss(process);
     }
     else if (spawn_attr_u64(&m->attr[SPAWN_A_CODE]) == SPAWN_E_OK) {
-        ready(instance);
+        ready(process);
         spawn_log_few(spawn_log_about("template", t->name), SPAWN_LOG_FEW,
                       SPAWN_LOG_INFO,
                       MSNO(0604) "template %s is ready (pid %d), after %d ms",
-                      t->name, (int)instance->pid,
-                      (int)(instance->ready_at - instance->mono_started));
-        tell_memory(instance, m);
+                      t->name, (int)process->pid,
+                      (int)(process->ready_at - process->mono_started));
+        tell_memory(process, m);
     }
     else {
-        dismiss(instance);
+        dismiss(process);
         /* an httpd without Perl has none: only its callers want to know */
         failed(t, spawn_str_or(m, SPAWN_A_TEXT, "no reason was told"),
                spawn_attr_u64(&m->attr[SPAWN_A_CODE]) == SPAWN_E_UNREACHABLE
@@ -475,72 +480,74 @@ void spawn_instance_said(const spawn_id *id, const spawn_message *m)
     }
 }
 
-void spawn_instance_started(spawn_instance *instance, const spawn_message *m)
+void spawn_template_process_started(spawn_template_process *process,
+                                    const spawn_message *m)
 {
-    instance->pid = (pid_t)spawn_attr_u64(&m->attr[SPAWN_A_PID]);
+    process->pid = (pid_t)spawn_attr_u64(&m->attr[SPAWN_A_PID]);
 }
 
 /* It took orders and has stopped without being told to. */
-static void follow(const spawn_instance *instance)
+static void follow(const spawn_template_process *process)
 {
-    spawn_template *t = instance->template;
+    spawn_template *t = process->template;
 
-    if (spawn_mono_ms() - instance->ready_at > LIVED_WELL)
+    if (spawn_mono_ms() - process->ready_at > LIVED_WELL)
         t->failures = 0;
     if (!t->current && !t->coming && !t->retry.place)
         (void)back_off(t, t->failures++);
 }
 
-void spawn_instance_lost(spawn_instance *instance)
+void spawn_template_process_lost(spawn_template_process *process)
 {
-    if (instance->state != SPAWN_INSTANCE_READY)
+    if (process->state != SPAWN_TEMPLATE_PROCESS_READY)
         return;
-    dismiss(instance);
-    instance->lost = true;
-    follow(instance);
+    dismiss(process);
+    process->lost = true;
+    follow(process);
 }
 
-static void died(const spawn_instance *instance, const char *how)
+static void died(const spawn_template_process *process, const char *how)
 {
     spawn_log_few(
-        spawn_log_about("template", instance->template->name), SPAWN_LOG_FEW,
+        spawn_log_about("template", process->template->name), SPAWN_LOG_FEW,
         SPAWN_LOG_ERR,
         MSNO(0602) "template %s (pid %d) has gone: %s; its jobs go on, "
                    "and another "
                    "one is started",
-        instance->template->name, (int)instance->pid, how);
-    follow(instance);
+        process->template->name, (int)process->pid, how);
+    follow(process);
 }
 
-void spawn_instance_exited(spawn_instance *instance, const spawn_message *m)
+void spawn_template_process_exited(spawn_template_process *process,
+                                   const spawn_message *m)
 {
-    spawn_template *t = instance->template;
-    spawn_instance_state state = instance->state;
+    spawn_template *t = process->template;
+    spawn_template_process_state state = process->state;
     char how[160];
 
     spawn_end_describe(m, true, how, sizeof(how));
-    put_aside(instance);
-    spawn_output_finish(instance->streams);
-    spawn_link_send_id(SPAWN_M_FORGET, &instance->id, NULL, 0);
-    if (!instance->foreign && state == SPAWN_INSTANCE_STARTING)
+    put_aside(process);
+    spawn_output_finish(process->streams);
+    spawn_link_send_id(SPAWN_M_FORGET, &process->id, NULL, 0);
+    if (!process->foreign && state == SPAWN_TEMPLATE_PROCESS_STARTING)
         failed(t, how, SPAWN_LOG_ERR);
-    else if (!instance->foreign
-             && (state == SPAWN_INSTANCE_READY || instance->lost))
-        died(instance, how);
-    instance->gone = true;
-    free_when_done(instance);
+    else if (!process->foreign
+             && (state == SPAWN_TEMPLATE_PROCESS_READY || process->lost))
+        died(process, how);
+    process->gone = true;
+    free_when_done(process);
     consider(t);
 }
 
 /* ---- found by a broker that is new ---- */
 
-spawn_instance *spawn_instance_find(const spawn_id *id)
+spawn_template_process *spawn_template_process_find(const spawn_id *id)
 {
     spawn_template *t;
-    spawn_instance *i;
+    spawn_template_process *i;
 
     for (t = spawn_template_next(NULL); t; t = spawn_template_next(t)) {
-        for (i = t->instances; i; i = i->next) {
+        for (i = t->processes; i; i = i->next) {
             if (spawn_id_equal(&i->id, id))
                 return i;
         }
@@ -548,20 +555,20 @@ spawn_instance *spawn_instance_find(const spawn_id *id)
     return NULL;
 }
 
-static void adopt_streams(spawn_instance *instance, const spawn_message *m,
-                          spawn_packet *p)
+static void adopt_streams(spawn_template_process *process,
+                          const spawn_message *m, spawn_packet *p)
 {
     static const spawn_keep_role roles[] = {SPAWN_KEEP_OUT_PIPE,
                                             SPAWN_KEEP_ERR_PIPE};
     char who[SPAWN_NAME_MAX + 16];
     int which;
 
-    (void)snprintf(who, sizeof(who), "template %s", instance->template->name);
+    (void)snprintf(who, sizeof(who), "template %s", process->template->name);
     for (which = 0; which < 2; which++) {
         int fd = spawn_keep_take(m, p->fds, roles[which]);
 
         if (fd >= 0)
-            spawn_output_adopt(instance->streams, who, which, fd, -1, 0);
+            spawn_output_adopt(process->streams, who, which, fd, -1, 0);
     }
 }
 
@@ -570,36 +577,36 @@ static uint16_t mark_in(const spawn_id *id)
     return (uint16_t)(id->bytes[MARK_AT] << 8 | id->bytes[MARK_AT + 1]);
 }
 
-void spawn_instance_adopt(const spawn_id *id, const spawn_message *m,
-                          spawn_packet *p)
+void spawn_template_process_adopt(const spawn_id *id, const spawn_message *m,
+                                  spawn_packet *p)
 {
     const char *name = spawn_str_or(m, SPAWN_A_TEMPLATE, "?");
     spawn_template *t = spawn_template_get(name);
     /* the configuration may have it no more, or as another kind */
-    spawn_instance *instance =
+    spawn_template_process *process =
         make(t, spawn_u64_or(m, SPAWN_A_TEMPLATE_KIND, (uint64_t)t->kind)
                     == SPAWN_TEMPLATE_PARENT);
     bool is_ready = spawn_attr_u64(&m->attr[SPAWN_A_IS_TEMPLATE]) == 2;
     bool current;
 
-    instance->id = *id;
-    instance->pid = (pid_t)spawn_u64_or(m, SPAWN_A_PID, 0);
-    instance->mono_started = (int64_t)spawn_u64_or(
-        m, SPAWN_A_MONO_STARTED, (uint64_t)instance->mono_started);
+    process->id = *id;
+    process->pid = (pid_t)spawn_u64_or(m, SPAWN_A_PID, 0);
+    process->mono_started = (int64_t)spawn_u64_or(
+        m, SPAWN_A_MONO_STARTED, (uint64_t)process->mono_started);
     if (is_ready) /* it reads what is sent to it */
-        instance->state = SPAWN_INSTANCE_READY;
-    adopt_streams(instance, m, p);
-    current = instance->foreign || mark_in(id) == mark_of(t);
+        process->state = SPAWN_TEMPLATE_PROCESS_READY;
+    adopt_streams(process, m, p);
+    current = process->foreign || mark_in(id) == mark_of(t);
     if (!spawn_template_configured(t)
-        || (t->current && t->current->mono_started > instance->mono_started)
+        || (t->current && t->current->mono_started > process->mono_started)
         || (!is_ready && (!current || t->coming))) {
-        dismiss(instance);
+        dismiss(process);
     }
     else if (is_ready) {
-        ready(instance);
+        ready(process);
         t->renew = !current;
     }
     else {
-        t->coming = instance;
+        t->coming = process;
     }
 }
