@@ -4,8 +4,6 @@
  * through that a terminal obeys. httpd escapes all bytes from 0x80 on; this
  * file does not, so that people can read what their jobs say in their language.
  */
-#include <stdbool.h>
-#include <stdint.h>
 #include <string.h>
 
 #include "common/spawn_escape.h"
@@ -46,7 +44,7 @@ static uint32_t decode(const uint8_t *p, size_t length)
     return c;
 }
 
-static bool commands(uint32_t c)
+bool spawn_escape_obeyed(uint32_t c)
 {
     return c < 0xa0 || (c >= 0x2028 && c <= 0x202e)
            || (c >= 0x2066 && c <= 0x2069);
@@ -86,7 +84,7 @@ static size_t one(const uint8_t *p, size_t length, char *to, size_t *ret)
     uint32_t c = p[0] < 0x80 ? 0 : decode(p, length);
     size_t n = c ? length_of(p[0]) : 1, used = 0, i;
 
-    if (c && !commands(c)) {
+    if (c && !spawn_escape_obeyed(c)) {
         memcpy(to, p, n);
         *ret = n;
         return n;
@@ -95,6 +93,15 @@ static size_t one(const uint8_t *p, size_t length, char *to, size_t *ret)
         used += put_byte(p[i], to + used);
     *ret = used;
     return n;
+}
+
+uint32_t spawn_escape_decode(const char *from, size_t length, size_t *ret_bytes)
+{
+    const uint8_t *p = (const uint8_t *)from;
+    uint32_t c = p[0] < 0x80 ? p[0] : decode(p, length);
+
+    *ret_bytes = c < 0x80 ? 1 : length_of(p[0]);
+    return c;
 }
 
 size_t spawn_escape(const char *from, size_t length, char *to, size_t room,

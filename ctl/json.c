@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/spawn_escape.h"
 #include "ctl/ctl.h"
 
 /* Text of any bytes; *ret_changed says whether it is not the same. */
@@ -343,9 +344,31 @@ json_t *ctl_json_job(const spawn_message *m)
     return o;
 }
 
+/* A character beyond ASCII stands in a string: it may be written as \u. What a
+ * terminal obeys is, and the others stay for people to read. */
+static void print_safely(const char *text)
+{
+    size_t left = strlen(text), n = 1;
+
+    for (; left > 0; text += n, left -= n) {
+        uint32_t c = spawn_escape_decode(text, left, &n);
+
+        if (c >= 0x7f && spawn_escape_obeyed(c))
+            (void)printf("\\u%04x", (unsigned)c);
+        else
+            (void)fwrite(text, 1, n, stdout);
+    }
+}
+
 void ctl_json_print(json_t *value)
 {
-    (void)json_dumpf(value, stdout, JSON_REAL_PRECISION(12));
+    char *text = json_dumps(value, JSON_REAL_PRECISION(12));
+
+    if (text)
+        print_safely(text);
+    else
+        (void)fputs("spawnctl: no memory for so much JSON\n", stderr);
     (void)fputc('\n', stdout);
+    free(text);
     json_decref(value);
 }

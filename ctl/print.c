@@ -2,7 +2,7 @@
 /*
  * Text for people. Runs in spawnctl. Must print no control character that a
  * job's caller wrote (arguments, label, context), nor one of a job's output to
- * a terminal.
+ * a terminal, nor what turns the direction of writing there.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -11,7 +11,15 @@
 #include <wctype.h>
 #include <sys/ioctl.h>
 
+#include "common/spawn_escape.h"
 #include "ctl/ctl.h"
+
+/* The C library takes what turns the direction of writing for printable. */
+static bool is_shown(wchar_t c)
+{
+    return iswprint((wint_t)c)
+           && (c < 0x7f || !spawn_escape_obeyed((uint32_t)c));
+}
 
 /* may: control characters that stay as they are. */
 static void print_span(FILE *to, const char *text, size_t left, unsigned width,
@@ -25,7 +33,7 @@ static void print_span(FILE *to, const char *text, size_t left, unsigned width,
         wchar_t c;
         size_t n = mbrtowc(&c, text, left, &state);
         bool bad = n == (size_t)-1 || n == (size_t)-2 || n == 0;
-        bool shown = !bad && (iswprint((wint_t)c) || strchr(may, *text));
+        bool shown = !bad && (is_shown(c) || strchr(may, *text));
         int columns = shown && iswprint((wint_t)c) ? wcwidth(c) : 1;
 
         if (bad) {
