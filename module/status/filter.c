@@ -249,32 +249,68 @@ const char *spawn_filter_text(const spawn_page *page)
 
 /* ---- the form ---- */
 
+/* What is chosen and is none of those that are offered, such as a queue of
+ * which there is history alone, or two outcomes: it would be lost with the next
+ * letter that is typed. */
+static void put_chosen(spawn_page *page, const char *value)
+{
+    spawn_page_html(page, "<option value=\"");
+    spawn_page_attr(page, value);
+    spawn_page_html(page, "\" selected>");
+    spawn_page_text(page, value);
+    spawn_page_html(page, "</option>");
+}
+
+typedef struct {
+    spawn_page *page;
+    bool found; /* the one that is chosen */
+} queue_options;
+
 static void put_queue_option(void *arg, const spawn_message *queue)
 {
     const char *name = spawn_str_or(queue, SPAWN_A_QUEUE, "");
-    spawn_page *page = arg;
+    queue_options *o = arg;
+    bool is = strcmp(name, spawn_page_arg(o->page, "queue")) == 0;
 
-    spawn_page_html(page, "<option");
-    if (strcmp(name, spawn_page_arg(page, "queue")) == 0)
-        spawn_page_html(page, " selected");
-    spawn_page_html(page, ">");
-    spawn_page_text(page, name);
-    spawn_page_html(page, "</option>");
+    o->found |= is;
+    spawn_page_format(o->page, "<option%s>", is ? " selected" : "");
+    spawn_page_text(o->page, name);
+    spawn_page_html(o->page, "</option>");
+}
+
+static int put_queues(spawn_page *page)
+{
+    const char *chosen = spawn_page_arg(page, "queue");
+    queue_options o = {page, !*chosen};
+
+    spawn_page_html(page, "<label>Queue<select name=\"queue\">"
+                          "<option value=\"\">all</option>");
+    if (spawn_ask_queues(page, "", put_queue_option, &o))
+        return -1;
+    if (!o.found)
+        put_chosen(page, chosen);
+    spawn_page_html(page, "</select></label>\n");
+    return 0;
 }
 
 static void put_select(spawn_page *page, const char *name, const char *word,
                        const option *options, size_t count)
 {
+    const char *chosen = spawn_page_arg(page, name);
+    bool found = false;
     size_t i;
 
     spawn_page_format(page, "<label>%s<select name=\"%s\">", word, name);
-    for (i = 0; i < count; i++)
-        spawn_page_format(
-            page, "<option value=\"%s\"%s>%s</option>", options[i].name,
-            strcmp(options[i].name, spawn_page_arg(page, name)) == 0
-                ? " selected"
-                : "",
-            options[i].word);
+    for (i = 0; i < count; i++) {
+        bool is = strcmp(options[i].name, chosen) == 0;
+
+        found |= is;
+        spawn_page_format(page, "<option value=\"%s\"%s>%s</option>",
+                          options[i].name, is ? " selected" : "",
+                          options[i].word);
+    }
+    if (!found)
+        put_chosen(page, chosen);
     spawn_page_html(page, "</select></label>\n");
 }
 
@@ -299,6 +335,19 @@ static void put_search(spawn_page *page)
     spawn_page_html(page, "\"></label>\n");
 }
 
+/* What has no field of its own. */
+static void put_hidden(spawn_page *page, const char *name)
+{
+    const char *value = spawn_page_arg(page, name);
+
+    if (!*value)
+        return;
+    spawn_page_format(page, "<input type=\"hidden\" name=\"%s\" value=\"",
+                      name);
+    spawn_page_attr(page, value);
+    spawn_page_html(page, "\">\n");
+}
+
 int spawn_filter_form(spawn_page *page)
 {
     spawn_page_html(page, "<form class=\"filter\" id=\"filter\" "
@@ -306,12 +355,11 @@ int spawn_filter_form(spawn_page *page)
                           "aria-label=\"Which jobs\">\n"
                           "<input type=\"hidden\" name=\"view\" "
                           "value=\"jobs\">\n");
+    put_hidden(page, "rows");
+    put_hidden(page, "refresh");
     put_search(page);
-    spawn_page_html(page, "<label>Queue<select name=\"queue\">"
-                          "<option value=\"\">all</option>");
-    if (spawn_ask_queues(page, "", put_queue_option, page))
+    if (put_queues(page))
         return -1;
-    spawn_page_html(page, "</select></label>\n");
     put_select(page, "state", "State", states, COUNT(states));
     put_select(page, "outcome", "Outcome", outcomes, COUNT(outcomes));
     put_input(page, "what", "Program or function", "");

@@ -57,7 +57,17 @@
     }
     if (asOf)
       document.getElementById('as-of').textContent = asOf.textContent;
+    replaceLinks(page);
     return true;
+  }
+
+  /* The links below have the choice in them: the same ones stand on each page of a view. */
+  function replaceLinks(page) {
+    const now = page.querySelectorAll('footer a');
+    document.querySelectorAll('footer a').forEach(function (a, i) {
+      if (now[i])
+        a.setAttribute('href', now[i].getAttribute('href'));
+    });
   }
 
   /* What was found alone: who is in the form stays there, with what was typed. */
@@ -70,6 +80,7 @@
     old.replaceWith(now);
     if (count && !wrong)
       count.textContent = page.getElementById('count').textContent;
+    replaceLinks(page);
     return true;
   }
 
@@ -80,8 +91,6 @@
       if (value !== '')
         query.append(name, value);
     });
-    if (given !== null)
-      query.append('refresh', given);
     return location.pathname + '?' + query;
   }
 

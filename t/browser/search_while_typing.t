@@ -2,8 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0
 #
 # The list of jobs searches while somebody types: what was found changes, the form, what is
-# typed and the keyboard stay; the address has the choice, so that it can be kept. What makes no
-# sense yet is said, and changes nothing. Who is in the form sees news all the same.
+# typed and the keyboard stay; the address has the choice, so that it can be kept, and so have the
+# links below. What makes no sense yet is said, and changes nothing. Who is in the form sees news
+# all the same. What the form has no field or no option for stays chosen.
 
 use strict;
 use warnings;
@@ -43,6 +44,8 @@ is $browser->script('return document.activeElement.name'), 'q', '... the keyboar
 is $browser->script('return document.activeElement.value'), 'apple', '... and what was typed';
 like $browser->at, qr/[?&]q=apple(?:&|\z)/, '... and it is in the address';
 is $found->('count'), '1 job', '... how many are found is said';
+my $below = sub { my ($end) = @_; return $browser->script(qq{return [...document.querySelectorAll("footer a")].map(a => a.getAttribute("href")).filter(h => h.endsWith("$end")).join(" ")}) };
+like $below->($_), qr/[?&]q=apple&/, "... the link with $_ chooses alike" for qw(format=csv format=json refresh=30);
 $run->('apple-2');
 ok wait_until(sub { $found->('found') =~ /apple-2/ }, 60), 'news come though somebody is in the form';
 is $browser->script('return document.activeElement.name'), 'q', '... who stays there';
@@ -50,5 +53,12 @@ $browser->type('input[name=since]', 'x');
 ok wait_until(sub { $found->('count') =~ /since: 'x' is not a time/ }, 60), 'what makes no sense is said' or diag $found->('count');
 like $found->('found'), qr/apple-2/, '... and changes nothing';
 unlike $browser->at, qr/since=x/, '... nor the address';
+
+$browser->go($httpd->url('/spawn-status?view=jobs&refresh=0&rows=1&outcome=exited,lost'));
+$browser->type('input[name=q]', 'apple');
+ok wait_until(sub { $browser->at =~ /q=apple/ }, 60), 'another list is searched' or diag $browser->at;
+like $browser->at, qr/[?&]rows=1(?:&|\z)/, '... of as many rows';
+like $browser->at, qr/[?&]outcome=exited(?:,|%2C)lost(?:&|\z)/, '... with the same outcomes';
+is scalar(() = $browser->at =~ /refresh=0/g), 1, '... and shown anew as often';
 $browser->clean;
 done_testing;

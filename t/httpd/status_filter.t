@@ -75,7 +75,9 @@ for my $case (
     my $page = $json->("&$query");
     is join(' ', sort map { $name{ $_->{id} } } @{ $page->{jobs} }), $names, '... has these';
     is $page->{before}, undef, '... and no more';
-    is_deeply $page->{jobs}, $ps->(@{$words}), "spawnctl ps @{$words}";
+    my $listed = $ps->(@{$words});
+    delete @{$_}{qw(due_at due_at_ms)} for @{$listed}, @{ $page->{jobs} };    # reckoned each time anew, by two clocks
+    is_deeply $page->{jobs}, $listed, "spawnctl ps @{$words}";
 }
 my @newest = map { $_->{id} } @{ $json->('')->{jobs} };
 is_deeply [ map { $_->{id} } @{ $json->('&sort=oldest')->{jobs} } ], [ reverse @newest ], 'the oldest first';
@@ -97,6 +99,11 @@ like $text, qr/name="label" maxlength="256" value="p">/, '... the label';
 like $text, qr/<p id="count" aria-live="polite">1 job</, 'how many were found';
 like $text, qr/\Q@{[ $job{good}->id ]}\E/, '... which one';
 unlike $text, qr/\Q@{[ $job{bad}->id ]}\E/, '... and no other';
+my $kept = $httpd->get('/spawn-status?view=jobs&outcome=lost,expired&rows=7&refresh=30')->{content};
+ok $kept =~ m/<option value="lost,expired" selected>lost,expired</, 'the form has several outcomes';
+unlike $kept, qr/<option value="" selected>any</, '... and no other';
+ok $kept =~ m/<input type="hidden" name="$_->[0]" value="$_->[1]">/, "... $_->[0]" for [ 'rows', 7 ], [ 'refresh', 30 ];
+unlike $httpd->get('/spawn-status?view=jobs')->{content}, qr/type="hidden" name="(?:rows|refresh)"/, '... not when they are not given';
 like $httpd->get('/spawn-status?view=jobs&label=picture&rows=1')->{content}, qr/href="\?view=jobs&amp;label=picture&amp;rows=1&amp;before=\d+">Older jobs/,
     'the next page has the same choice';
 my %took = map { $_->{id} => $_->{elapsed} || 0 } @{ $json->('')->{jobs} };
@@ -107,4 +114,12 @@ for my $wrong ('outcome=x', 'outcome=failed,x', 'since=x', 'until=yesterday', 's
 }
 is $ctl->run('ps', @{$_})->{code}, 125, "spawnctl ps @{$_} is refused" for [qw(--outcome x)], [qw(--since x)], [ '--label', '' ];
 is $job{late}->kill('TERM'), 1, 'the last one is cancelled';
+
+# a queue of which there is history alone
+$httpd->{conf} =~ s{<SpawnQueue images>.*?</SpawnQueue>\n}{}s;
+$httpd->graceful;
+ok wait_until(sub { my ($queues) = $ctl->json('queues'); !grep { $_->{queue} eq 'images' } @{$queues} }, 60), 'a queue is removed';
+my $gone = $httpd->get('/spawn-status?view=jobs&queue=images')->{content};
+like $gone, qr/\Q@{[ $job{good}->id ]}\E/, '... its jobs are listed';
+like $gone, qr/<option value="images" selected>images</, '... and the form has it';
 done_testing;
