@@ -36,7 +36,8 @@ bool spawn_escape_obeyed(uint32_t c);
  * The character at the beginning of some bytes, at least one, and how many of
  * them it has; 0 and one byte when it is no valid UTF-8.
  */
-uint32_t spawn_escape_decode(const char *from, size_t length, size_t *ret_bytes);
+uint32_t spawn_escape_decode(const char *from, size_t length,
+                             size_t *ret_bytes);
 
 /**
  * How many of these bytes can be taken without cutting the last character:
