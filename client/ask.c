@@ -314,6 +314,19 @@ int spawn_client_list(spawn_client *client, spawn_writer *w,
     return rv;
 }
 
+int spawn_client_list_until(spawn_client *client, spawn_writer *w,
+                            spawn_list_place *place, int64_t until,
+                            bool (*row)(void *arg, const spawn_message *job),
+                            void *arg, spawn_failure *why)
+{
+    int rv;
+
+    do
+        rv = spawn_client_list_page(client, w, place, row, arg, why);
+    while (rv == 0 && place->more && !place->looked && spawn_mono_ms() < until);
+    return rv;
+}
+
 /* ---- TEMPLATES, CRON, QUEUES, METERS ---- */
 
 typedef struct {

@@ -164,6 +164,17 @@ int spawn_client_list_page(spawn_client *client, spawn_writer *w,
                            void *arg, spawn_failure *why);
 
 /**
+ * Page after page, from where it is, until there is no more, the broker has
+ * looked at as much as LOOKS says, or that time is over (spawn_mono_ms): then
+ * place->more, and it goes on by the next call. One page is asked for always,
+ * which has its own deadline.
+ */
+int spawn_client_list_until(spawn_client *client, spawn_writer *w,
+                            spawn_list_place *place, int64_t until,
+                            bool (*row)(void *arg, const spawn_message *job),
+                            void *arg, spawn_failure *why);
+
+/**
  * TEMPLATES: calls row for each PROCESS message, when all have come.
  * @return 0, or -1 with why filled.
  */

@@ -8,6 +8,7 @@
 
 #include <string.h>
 
+#include "common/spawn_os.h"
 #include "module/api_client.h"
 
 /* The HTTP status for the code of a refusal: a fault of the visitor, a change
@@ -53,6 +54,8 @@ static int done(spawn_page *page, int rv)
 
 /* ---- jobs ---- */
 
+#define LISTS_MS 5000
+
 /* One more than is shown says whether there is another page: client/ does not
  * tell when it has all that was asked for. */
 typedef struct {
@@ -77,17 +80,17 @@ static bool take_row(void *arg, const spawn_message *job)
     return !p->more;
 }
 
-/* When so many were looked at, the page goes on by a link: a search through a
- * big history is not to hold a worker, or to end at the deadline. */
+/* When so many were looked at, or that time is over, the page goes on by a
+ * link: a search through a big history is not to hold a worker, or to end at
+ * the deadline. The lists of one page have that time together. */
 static int list(spawn_page *page, spawn_writer *w, spawn_list_place *place,
                 page_of_jobs *p)
 {
-    do {
-        if (done(page, spawn_client_list_page(page->client, w, place, take_row,
-                                              p, &page->why)))
-            return -1;
-    } while (place->more && !place->looked);
-    return 0;
+    if (!page->until)
+        page->until = spawn_mono_ms() + LISTS_MS;
+    return done(page,
+                spawn_client_list_until(page->client, w, place, page->until,
+                                        take_row, p, &page->why));
 }
 
 int spawn_ask_jobs(spawn_page *page, const spawn_choice *choice,
@@ -107,7 +110,7 @@ int spawn_ask_jobs(spawn_page *page, const spawn_choice *choice,
     spawn_choice_write(&one_more, &w);
     if (list(page, &w, &place, &p))
         return -1;
-    ret->looked = !p.more && place.more && place.looked;
+    ret->looked = !p.more && place.more;
     ret->before = p.more ? p.last : ret->looked ? place.before : 0;
     return 0;
 }

@@ -4,7 +4,8 @@
  * @brief The status page's questions to the broker.
  *
  * Runs in httpd children, in the thread of the request. Each question ends at
- * SpawnSubmitTimeout. Each returns 0, or -1 with the page's status and why.
+ * SpawnSubmitTimeout, and lists of jobs after 5 s with what they have. Each
+ * returns 0, or -1 with the page's status and why.
  */
 #ifndef SPAWN_STATUS_ASK_H
 #define SPAWN_STATUS_ASK_H
@@ -16,8 +17,8 @@
 /** Where a list goes on. */
 typedef struct {
     uint64_t before; /* for the next page; 0: there is none */
-    bool looked; /* as many jobs as may be were looked at: there may be more,
-                    though fewer were found than were wanted */
+    bool looked;     /* as many jobs as may be were looked at, or for as long:
+                        there may be more, though fewer were found than wanted */
 } spawn_next;
 
 /** Jobs of one page; row returns false to end it before. */

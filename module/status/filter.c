@@ -12,7 +12,7 @@
 #include "common/spawn_name.h"
 #include "module/status/ask.h"
 
-/* So many jobs are looked at for a page, about; then a link goes on. */
+/* So many jobs are looked at for 100 rows, about; then a link goes on. */
 #define LOOKS 100000
 
 #define BIT(state) (1ull << SPAWN_STATE_##state)

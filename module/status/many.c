@@ -128,7 +128,7 @@ typedef struct {
     uint64_t up_to; /* all have a smaller SEQ */
 } counting;
 
-/* The first of them are shown. */
+/* The first of them are shown. The others come without their arguments. */
 static bool count_job(void *arg, const spawn_message *job)
 {
     counting *c = arg;
@@ -144,14 +144,20 @@ static int count_jobs(spawn_page *page, const spawn_choice *choice,
                       counting *ret, bool *ret_more)
 {
     apr_bucket_brigade *out = page->out;
-    spawn_choice all = *choice;
+    spawn_choice part = *choice;
     spawn_next next = {0, false};
     int rv;
 
-    all.rows = COUNTED;
+    part.rows = SHOWN;
     ret->page = page;
-    rv = spawn_ask_jobs(page, &all, count_job, ret, &next);
+    rv = spawn_ask_jobs(page, &part, count_job, ret, &next);
     page->out = out;
+    if (rv == 0 && next.before && !next.looked) {
+        part.rows = COUNTED - ret->count;
+        part.before = next.before;
+        part.no_argv = true;
+        rv = spawn_ask_jobs(page, &part, count_job, ret, &next);
+    }
     *ret_more = next.before != 0;
     return rv;
 }

@@ -25,6 +25,7 @@ typedef struct {
     bool control;      /* and the visitor has logged in: may act */
     bool comma;        /* JSON: a value stands before the next one */
     unsigned refresh;  /* seconds; 0: not by itself */
+    int64_t until;     /* mono ms: lists end then; 0: none was asked for yet */
     int status;        /* of HTTP; 0: nothing has failed */
     spawn_failure why; /* when it is none of 0 and 200 */
 } spawn_page;

@@ -2,8 +2,9 @@
 /*
  * LIST: pages are followed to the end, each row is told once; also where the
  * broker has looked at as much as it may and found nothing. One that goes on
- * from the same place is not asked for ever. A broker of an older release,
- * which does not know of shortened arguments, is asked for whole ones.
+ * from the same place is not asked for ever. When its time is over it ends
+ * between two pages, and goes on by the next call. A broker of an older
+ * release, which does not know of shortened arguments, is asked for whole ones.
  */
 #include "t/unit/fake_broker.h"
 
@@ -164,6 +165,27 @@ static void what_was_looked_at_is_gone_on_from(void **state)
     assert_int_equal(last_seen, 1);
 }
 
+static void a_list_ends_at_its_time(void **state)
+{
+    spawn_list_place place = {.more = true};
+
+    (void)state;
+    assert_int_equal(spawn_writer_finish(&w, 0), 0);
+    assert_int_equal(spawn_client_list_until(client, &w, &place,
+                                             spawn_mono_ms() - 1, row, NULL,
+                                             &why),
+                     0);
+    assert_int_equal(rows_seen, 100);
+    assert_int_equal(atomic_load(&broker.requests), 1);
+    assert_true(place.more && !place.looked);
+    assert_int_equal(place.before, JOBS - 99);
+    assert_int_equal(
+        spawn_client_list_until(client, &w, &place, INT64_MAX, row, NULL, &why),
+        0);
+    assert_int_equal(rows_seen, JOBS);
+    assert_false(place.more);
+}
+
 static void a_list_that_stands_still_ends(void **state)
 {
     (void)state;
@@ -193,6 +215,7 @@ int main(void)
         WITH(rows_limits_the_whole),
         WITH(row_can_stop_early),
         WITH(what_was_looked_at_is_gone_on_from),
+        WITH(a_list_ends_at_its_time),
         WITH(a_list_that_stands_still_ends),
         WITH(an_older_broker_is_asked_for_whole_arguments),
     };
