@@ -202,7 +202,8 @@ static int get_page(spawn_client *client, const spawn_message *request,
         SPAWN_A_QUEUE,        SPAWN_A_STATES, SPAWN_A_CONTEXT,
         SPAWN_A_ENDED_AS,     SPAWN_A_WHAT,   SPAWN_A_LABEL,
         SPAWN_A_SINCE,        SPAWN_A_UNTIL,  SPAWN_A_SEARCH,
-        SPAWN_A_OLDEST_FIRST, SPAWN_A_LOOKS,  SPAWN_A_ARGV_MOST};
+        SPAWN_A_OLDEST_FIRST, SPAWN_A_LOOKS,  SPAWN_A_ARGV_MOST,
+        SPAWN_A_ENDED_SINCE};
     uint8_t room[SPAWN_WIRE_HEADER + SPAWN_LIST_BODY];
     spawn_writer w;
     spawn_exchange x = {.client = client, .w = &w};

@@ -71,6 +71,7 @@ void spawn_choice_write(const spawn_choice *choice, spawn_writer *w)
     put_text(w, SPAWN_A_LABEL, choice->label);
     put_number(w, SPAWN_A_SINCE, choice->since);
     put_number(w, SPAWN_A_UNTIL, choice->until);
+    put_number(w, SPAWN_A_ENDED_SINCE, choice->ended_since);
     put_text(w, SPAWN_A_SEARCH, choice->search);
     put_number(w, SPAWN_A_OLDEST_FIRST, choice->oldest_first);
     put_number(w, SPAWN_A_LOOKS, choice->looks);

@@ -31,6 +31,7 @@ typedef struct {
     /* contained in the program or function, in the label, anywhere */
     const char *what, *label, *search;
     uint64_t since, until; /* submitted, ms of Unix time */
+    uint64_t ended_since;  /* the same */
     bool oldest_first;
     uint64_t before; /* behind this SEQ; 0: from the first on */
     uint64_t rows;   /* 0: as many as there are */

@@ -38,6 +38,8 @@ const char ctl_ps_help[] =
     "(ago),\n"
     "                        2030-01-31, 2030-01-31T17:30\n"
     "      --until TIME      only those that were submitted before\n"
+    "      --ended-since TIME\n"
+    "                        only those that ended then or later\n"
     "      --oldest          the oldest first\n"
     "      --state S[,S]     only delayed, queued, starting, running, done, "
     "or\n"
@@ -61,6 +63,7 @@ enum {
     SEARCH,
     SINCE,
     UNTIL,
+    ENDED_SINCE,
     OLDEST
 };
 
@@ -77,6 +80,7 @@ static const struct option options[] = {
     {"search", required_argument, NULL, SEARCH},
     {"since", required_argument, NULL, SINCE},
     {"until", required_argument, NULL, UNTIL},
+    {"ended-since", required_argument, NULL, ENDED_SINCE},
     {"oldest", no_argument, NULL, OLDEST},
     {"rows", required_argument, NULL, 'n'},
     {"long", no_argument, NULL, 'l'},
@@ -297,6 +301,9 @@ static int read_choice(const spawn_ctl *ctl, int option, listing *l)
         return read_time(ctl, option, &c->since);
     case UNTIL:
         return read_time(ctl, option, &c->until);
+    case ENDED_SINCE:
+        l->all = true; /* they have ended */
+        return read_time(ctl, option, &c->ended_since);
     case OLDEST:
         c->oldest_first = true;
         return -1;
@@ -361,8 +368,8 @@ static void tell_dead(spawn_ctl *ctl, const listing *l)
 /* By more than state and queue. */
 static bool of_some(const spawn_choice *c)
 {
-    bool some =
-        c->ended || c->what || c->label || c->search || c->since || c->until;
+    bool some = c->ended || c->what || c->label || c->search || c->since
+                || c->until || c->ended_since;
     int i;
 
     for (i = 0; i < SPAWN_BY_CONTEXTS; i++)

@@ -98,6 +98,7 @@ static void take_filter(spawn_ask *a, const spawn_message *m)
     f->ended = spawn_u64_or(m, SPAWN_A_ENDED_AS, 0);
     f->since = time_of(m, SPAWN_A_SINCE);
     f->until = time_of(m, SPAWN_A_UNTIL);
+    f->ended_since = time_of(m, SPAWN_A_ENDED_SINCE);
     f->argv_limited = spawn_has(m, SPAWN_A_ARGV_MOST);
     f->argv_most = argv_most > SIZE_MAX ? SIZE_MAX : (size_t)argv_most;
     (void)snprintf(f->queue, sizeof(f->queue), "%s",
@@ -105,7 +106,7 @@ static void take_filter(spawn_ask *a, const spawn_message *m)
     keep_texts(a, m);
     /* of these alone it is known how many are dead */
     a->counts = !f->context.data && !f->what && !f->label && !f->search
-                && !f->ended && !f->since && !f->until;
+                && !f->ended && !f->since && !f->until && !f->ended_since;
 }
 
 void spawn_request_list(spawn_peer *peer, const spawn_message *m,

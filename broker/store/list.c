@@ -28,14 +28,15 @@
 #define FAILED "state = 4 AND outcome <> 4 AND (outcome <> 1 OR exit_code <> 0)"
 
 /* ?1: behind which row; ?4: up to which; ?2 states; ?3 queue; ?6 ended as; ?11,
- * ?12 submitted from and before; ?7 not all may be seen; ?5 the order is to be
- * read. The condition that costs most comes last. */
+ * ?12 submitted from and before; ?13 ended from; ?7 not all may be seen; ?5 the
+ * order is to be read. The condition that costs most comes last. */
 #define CHOSEN                                                                 \
     " AND (?2 = 0 OR ?2 & (1 << " SPAWN_ROW_TOLD ")"                           \
     " OR (?2 & 64 AND dead = 1)) AND (?3 = '' OR queue = ?3)"                  \
     " AND (?6 = 0 OR (state = 4 AND (?6 & (1 << outcome)"                      \
     " OR (?6 & 4294967296 AND (" FAILED ")))))"                                \
     " AND submitted_at >= ?11 AND submitted_at < ?12"                          \
+    " AND (?13 = 0 OR (state = 4 AND ended_at >= ?13))"                        \
     " AND (?7 = 0 OR seen(queue, ?10))"                                        \
     " AND (?5 = 0 OR chosen(id, queue, text, body, ?10))"
 _Static_assert(SPAWN_STATES_DEAD == 64, "as in CHOSEN");
@@ -379,6 +380,7 @@ static void bind_all(sqlite3_stmt *s, spawn_list_filter *filter)
     (void)sqlite3_bind_pointer(s, 10, filter, FILTER_POINTER, NULL);
     (void)sqlite3_bind_int64(s, 11, filter->since);
     (void)sqlite3_bind_int64(s, 12, filter->until ? filter->until : INT64_MAX);
+    (void)sqlite3_bind_int64(s, 13, filter->ended_since);
 }
 
 /* It was looked at enough, or up to where it was to be. */

@@ -94,10 +94,11 @@ const char *spawn_store_name(const spawn_job *job, char *name);
  * unless it is "", and so on, and what may be seen. */
 typedef struct {
     char queue[SPAWN_NAME_MAX + 1];
-    uint64_t states; /* bits 1 << state as it is told; 0: all */
-    uint64_t ended;  /* ENDED_AS; 0: all, also those that have not */
-    int64_t since;   /* submitted then or later, wall ms; 0: ever */
-    int64_t until;   /* and before that; 0: ever */
+    uint64_t states;     /* bits 1 << state as it is told; 0: all */
+    uint64_t ended;      /* ENDED_AS; 0: all, also those that have not */
+    int64_t since;       /* submitted then or later, wall ms; 0: ever */
+    int64_t until;       /* and before that; 0: ever */
+    int64_t ended_since; /* ended then or later; 0: ever, or not yet */
     /* pairs that the job's context has all; data NULL: any context */
     spawn_attr context;
     /* texts that the program or function, the label, anything of the job

@@ -56,9 +56,9 @@ static const option sorts[] = {{"", "newest first", NEWEST},
 #define COUNT(options) (sizeof(options) / sizeof((options)[0]))
 
 /* Arguments of the query that choose, and those that turn pages. */
-static const char *const chosen_by[] = {"q",       "queue", "state", "outcome",
-                                        "what",    "label", "user",  "vhost",
-                                        "request", "since", "until"};
+static const char *const chosen_by[] = {
+    "q",    "queue", "state",   "outcome", "what",  "label",
+    "user", "vhost", "request", "since",   "until", "ended_since"};
 static const char *const placed_by[] = {"sort", "rows"};
 
 /* ---- from the query ---- */
@@ -171,6 +171,7 @@ int spawn_filter_read(spawn_page *page, unsigned rows, unsigned most,
     if (read_state(page, c) || read_outcome(page, c) || read_texts(page, c)
         || read_time(page, "since", &c->since)
         || read_time(page, "until", &c->until)
+        || read_time(page, "ended_since", &c->ended_since)
         || read_option(page, "sort", sorts, COUNT(sorts), &sort)
         || read_number(page, "before", 1, INT64_MAX, &c->before)
         || read_number(page, "rows", 1, most, &c->rows))
@@ -370,6 +371,8 @@ int spawn_filter_form(spawn_page *page)
     put_input(page, "since", "Submitted since",
               " list=\"times\" placeholder=\"1h or 2030-01-31\"");
     put_input(page, "until", "Submitted before",
+              " list=\"times\" placeholder=\"1h or 2030-01-31\"");
+    put_input(page, "ended_since", "Ended since",
               " list=\"times\" placeholder=\"1h or 2030-01-31\"");
     put_select(page, "sort", "Sort", sorts, COUNT(sorts));
     spawn_page_html(page, "<datalist id=\"times\"><option value=\"15m\">"

@@ -14,7 +14,7 @@
 static const char *const known[] = {
     "view",  "job",   "q",       "queue",   "state", "outcome",
     "what",  "label", "request", "user",    "vhost", "since",
-    "until", "sort",  "before",  "refresh", "rows"};
+    "until", "sort",  "before",  "refresh", "rows",  "ended_since"};
 
 /* The same address with another value of one argument. Without JavaScript the
  * choices of the page live in its address. */

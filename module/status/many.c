@@ -63,7 +63,8 @@ static const act *find(const char *name)
 /* ---- which jobs ---- */
 
 /* Those that are chosen, and that the act is for; false: none can be. Only a
- * job that has ended has an outcome, and only a job that has ended is dead. */
+ * job that has ended has an outcome and an end, and only a job that has ended
+ * is dead. */
 static bool narrow(const act *a, spawn_choice *choice)
 {
     const bool of_dead = a->states == SPAWN_STATES_DEAD;
@@ -72,7 +73,8 @@ static bool narrow(const act *a, spawn_choice *choice)
     if (of_dead && states & BIT(DONE))
         states = SPAWN_STATES_DEAD;
     choice->states = states & a->states;
-    return choice->states && (of_dead || !choice->ended);
+    return choice->states
+           && (of_dead || (!choice->ended && !choice->ended_since));
 }
 
 static int read_wanted(spawn_page *page, const act **ret_act,

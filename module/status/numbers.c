@@ -9,11 +9,13 @@
 
 #include <string.h>
 
+#include "common/spawn_os.h"
 #include "module/status/json.h"
 
-#define STEP   3 /* of the picture, for a minute: a bar of 2, and a gap */
-#define BAR    2
-#define HEIGHT 24
+#define MINUTE_MS 60000
+#define STEP      3 /* of the picture, for a minute: a bar of 2, and a gap */
+#define BAR       2
+#define HEIGHT    24
 
 static const unsigned percents[] = {50, 95};
 
@@ -125,6 +127,15 @@ void spawn_numbers_put_hour(spawn_page *page, const spawn_meter_row *row)
     spawn_page_html(page, "</span>");
     if (ended)
         put_picture(page, row, ended, failed);
+}
+
+/* Minutes are those of the clock since the boot, the present one is counted. */
+uint64_t spawn_numbers_hour_began(const spawn_page *page)
+{
+    int64_t into = spawn_mono_ms() % MINUTE_MS;
+
+    return (uint64_t)(page->now - into)
+           - (SPAWN_TIMES_MINUTES - 1) * (uint64_t)MINUTE_MS;
 }
 
 /* ---- how long ---- */

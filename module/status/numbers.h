@@ -29,4 +29,7 @@ void spawn_numbers_put_times(spawn_page *page, const spawn_times *times);
 /** An object "numbers": since when, of all queues, and of each. */
 void spawn_numbers_told(spawn_page *page, const spawn_meters_answer *all);
 
+/** When the hour began that they are of, as far as httpd's clock knows. */
+uint64_t spawn_numbers_hour_began(const spawn_page *page);
+
 #endif

@@ -68,6 +68,15 @@ cmp_ok $busy->{oldest_waiting_seconds}, '>=', 0, '... since then';
 
 my $page = $httpd->get('/spawn-status')->{content};
 like $page, qr{<b>1</b> failed in the last hour</a>}, 'the page: how many failed';
+my ($failed) = $page =~ m{href="([^"]*)"[^>]*><b>1</b> failed};
+my $list = $httpd->get('/spawn-status' . $failed =~ s/&amp;/&/gr . '&format=json');
+is $list->{status}, 200, '... and which' or diag $failed;
+is_deeply [ map { $_->{outcome} . $_->{exit_code} } @{ JSON::PP->new->utf8->decode($list->{content})->{jobs} } ], ['exited1'], '... these';
+my ($since) = $failed =~ /&amp;ended_since=([-0-9:.TZ]+)\z/;
+isnt $since, undef, '... of the hour that is counted' or diag $failed;
+my $ended = sub { my ($moment) = @_; return scalar @{ JSON::PP->new->utf8->decode($httpd->get("/spawn-status?view=jobs&format=json&ended_since=$moment")->{content})->{jobs} || [] } };
+is $ended->('1h'), 4, 'jobs that have ended since then';
+is $ended->('2099-01-01'), 0, '... or later';
 my ($row) = $page =~ m{queue=busy">busy</a></th>(.*?)</tr>}s;
 like $row, qr{<b>4</b> ended, <b class="failed">1 failed</b>}, '... in the queue';
 like $row, qr{<svg class="spark"[^>]* role="img" aria-label="Jobs that ended in each of the last 60 minutes: 4 in all, at most [234] in a minute; 1 failed">}, '... a picture that is told';

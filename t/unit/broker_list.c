@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Jobs of a list are chosen by how they ended, by time, by texts, and come in
- * both orders; however few are let through, each look is bounded, in rows and
- * in bytes, and those that failed are found without looking at the others. Of
- * long arguments as much is told as was asked for. In one process
+ * Jobs of a list are chosen by how and when they ended, by time, by texts, and
+ * come in both orders; however few are let through, each look is bounded, in
+ * rows and in bytes, and those that failed are found without looking at the
+ * others. Of long arguments as much is told as was asked for. In one process
  * (broker_world.h).
  */
 #include "t/unit/broker_world.h"
@@ -201,6 +201,25 @@ static void by_time(void **s)
     assert_string_equal(listed(&between), " 2 3");
 }
 
+static void by_when_they_ended(void **s)
+{
+    spawn_list_filter since = {.ended_since = 3};
+    spawn_list_filter failed = {.ended_since = 2, .ended = SPAWN_ENDED_FAILED};
+
+    (void)s;
+    put("a", "", 1, SPAWN_OUTCOME_LOST, 0);
+    put("a", "", 2, SPAWN_OUTCOME_LOST, 0);
+    put_good("a", "", 3);
+    put("a", "", 4, SPAWN_OUTCOME_LOST, 0);
+    assert_string_equal(listed(&since), " 4 3");
+    assert_string_equal(listed(&failed), " 4 2");
+    /* however long ago it was submitted; and one that has not ended is none */
+    sql("UPDATE job SET ended_at = 5 WHERE seq = 1");
+    sql("UPDATE job SET state = 3, ended_at = NULL WHERE seq = 4");
+    since = (spawn_list_filter){.ended_since = 3};
+    assert_string_equal(listed(&since), " 3 1");
+}
+
 /* A clock that was set back by less than an hour. */
 static void by_time_though_the_clock_went_back(void **s)
 {
@@ -304,6 +323,7 @@ int main(void)
         WITH(by_texts),
         WITH(the_oldest_first),
         WITH(by_time),
+        WITH(by_when_they_ended),
         WITH(by_time_though_the_clock_went_back),
         WITH(time_says_where_to_look),
         WITH(those_that_failed_are_found_at_once),
