@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "broker/job/body.h"
+#include "broker/store/parts.h"
 #include "broker/store/row.h"
 #include "broker/store/sql.h"
 #include "broker/store/store.h"
@@ -24,9 +25,6 @@
 /* The type of the pointer ?10, for SQLite. */
 #define FILTER_POINTER "spawn_list_filter"
 
-/* The condition of the index job_failed: open.c. */
-#define FAILED "state = 4 AND outcome <> 4 AND (outcome <> 1 OR exit_code <> 0)"
-
 /* ?1: behind which row; ?4: up to which; ?2 states; ?3 queue; ?6 ended as; ?11,
  * ?12 submitted from and before; ?13 ended from; ?7 not all may be seen; ?5 the
  * order is to be read. The condition that costs most comes last. */
@@ -34,7 +32,7 @@
     " AND (?2 = 0 OR ?2 & (1 << " SPAWN_ROW_TOLD ")"                           \
     " OR (?2 & 64 AND dead = 1)) AND (?3 = '' OR queue = ?3)"                  \
     " AND (?6 = 0 OR (state = 4 AND (?6 & (1 << outcome)"                      \
-    " OR (?6 & 4294967296 AND (" FAILED ")))))"                                \
+    " OR (?6 & 4294967296 AND (" SPAWN_FAILED ")))))"                          \
     " AND submitted_at >= ?11 AND submitted_at < ?12"                          \
     " AND (?13 = 0 OR (state = 4 AND ended_at >= ?13))"                        \
     " AND (?7 = 0 OR seen(queue, ?10))"                                        \
@@ -68,7 +66,8 @@ static const struct {
     [SPAWN_LIST_ALL] = BOTH_WAYS("", ""),
     [SPAWN_LIST_OPEN] = BOTH_WAYS("INDEXED BY job_open ", "state < 4 AND "),
     [SPAWN_LIST_DEAD] = BOTH_WAYS("INDEXED BY job_dead ", "dead = 1 AND "),
-    [SPAWN_LIST_FAILED] = BOTH_WAYS("INDEXED BY job_failed ", FAILED " AND ")};
+    [SPAWN_LIST_FAILED] =
+        BOTH_WAYS("INDEXED BY job_failed ", SPAWN_FAILED " AND ")};
 
 #define AT(name) offsetof(spawn_store, list.name)
 static const spawn_statement all[] = {

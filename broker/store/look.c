@@ -22,7 +22,8 @@ static const spawn_statement all[] = {
     {AT(from), "SELECT value FROM meta WHERE key = '" FROM "'"},
     {AT(note), "INSERT OR REPLACE INTO meta VALUES('" FROM "', ?1)"},
     {AT(over), "DELETE FROM meta WHERE key = '" FROM "'"},
-    {AT(next), "SELECT seq, id, state, end_seq FROM job NOT INDEXED"
+    {AT(next), "SELECT seq, id, state, end_seq, ended_at, dead = 1,"
+               " " SPAWN_FAILED " FROM job NOT INDEXED"
                " WHERE seq > ?1 ORDER BY seq LIMIT 1"},
     {AT(by_id), "SELECT seq FROM job INDEXED BY sqlite_autoindex_job_1"
                 " WHERE id = ?1"},
@@ -30,10 +31,17 @@ static const spawn_statement all[] = {
                " WHERE state < 4 AND seq = ?1"},
     {AT(ended), "SELECT seq FROM job INDEXED BY job_end_seq"
                 " WHERE state = 4 AND end_seq = ?1 AND seq = ?2"},
+    {AT(aged), "SELECT seq FROM job INDEXED BY job_ended"
+               " WHERE state = 4 AND ended_at = ?1 AND seq = ?2"},
+    {AT(dead), "SELECT seq FROM job INDEXED BY job_dead"
+               " WHERE dead = 1 AND seq = ?1"},
     {AT(all_open), "SELECT seq FROM job INDEXED BY job_open WHERE state < 4"},
     {AT(state), "SELECT state FROM job NOT INDEXED WHERE seq = ?1"},
 };
 #define STATEMENTS (sizeof(all) / sizeof(all[0]))
+#define BY_FAILED                                                              \
+    "SELECT seq FROM job INDEXED BY job_failed"                                \
+    " WHERE " SPAWN_FAILED " AND seq = ?1"
 
 int spawn_store_prepare_look(spawn_store *store)
 {
@@ -43,12 +51,17 @@ int spawn_store_prepare_look(spawn_store *store)
     store->look.seq =
         store->look.on ? sqlite3_column_int64(store->look.from, 0) : 0;
     spawn_sql_reset(store->look.from);
+    (void)sqlite3_prepare_v3(store->db, BY_FAILED, -1,
+                             SQLITE_PREPARE_PERSISTENT, &store->look.failed,
+                             NULL);
     return 0;
 }
 
 void spawn_store_finish_look(spawn_store *store)
 {
     spawn_sql_finish(store, all, STATEMENTS);
+    (void)sqlite3_finalize(store->look.failed);
+    store->look.failed = NULL;
 }
 
 /* The result of a look. A disk or memory that fails is not damage. */
@@ -112,11 +125,40 @@ static finding has(sqlite3_stmt *s, int64_t seq)
     return is;
 }
 
+/* The row that next is at is in each index that it belongs in: else it would be
+ * found by nobody, or in no list, or never be old enough to go. */
+static finding check_row(spawn_part_look *l, int64_t seq)
+{
+    const bool open = sqlite3_column_int(l->next, 2) < 4;
+    finding is;
+
+    (void)sqlite3_bind_blob(l->by_id, 1, sqlite3_column_blob(l->next, 1),
+                            sqlite3_column_bytes(l->next, 1), SQLITE_STATIC);
+    (void)sqlite3_bind_int64(l->open, 1, seq);
+    (void)sqlite3_bind_int64(l->ended, 1, sqlite3_column_int64(l->next, 3));
+    (void)sqlite3_bind_int64(l->ended, 2, seq);
+    (void)sqlite3_bind_int64(l->aged, 1, sqlite3_column_int64(l->next, 4));
+    (void)sqlite3_bind_int64(l->aged, 2, seq);
+    (void)sqlite3_bind_int64(l->dead, 1, seq);
+    if (l->failed)
+        (void)sqlite3_bind_int64(l->failed, 1, seq);
+    is = has(l->by_id, seq);
+    if (is == GOOD)
+        is = has(open ? l->open : l->ended, seq);
+    if (is == GOOD && !open && sqlite3_column_type(l->next, 4) != SQLITE_NULL)
+        is = has(l->aged, seq);
+    if (is == GOOD && sqlite3_column_int(l->next, 5))
+        is = has(l->dead, seq);
+    if (is == GOOD && l->failed && sqlite3_column_int(l->next, 6))
+        is = has(l->failed, seq);
+    return is;
+}
+
 static finding look_at_next(spawn_part_look *l)
 {
     finding is;
-    int64_t seq, end;
-    int rv, state;
+    int64_t seq;
+    int rv;
 
     (void)sqlite3_bind_int64(l->next, 1, l->seq);
     rv = sqlite3_step(l->next);
@@ -125,16 +167,7 @@ static finding look_at_next(spawn_part_look *l)
         return rv == SQLITE_DONE ? NO_MORE : of_error(rv);
     }
     seq = sqlite3_column_int64(l->next, 0);
-    state = sqlite3_column_int(l->next, 2);
-    end = sqlite3_column_int64(l->next, 3);
-    (void)sqlite3_bind_blob(l->by_id, 1, sqlite3_column_blob(l->next, 1),
-                            sqlite3_column_bytes(l->next, 1), SQLITE_STATIC);
-    (void)sqlite3_bind_int64(l->open, 1, seq);
-    (void)sqlite3_bind_int64(l->ended, 1, end);
-    (void)sqlite3_bind_int64(l->ended, 2, seq);
-    is = has(l->by_id, seq);
-    if (is == GOOD)
-        is = has(state < 4 ? l->open : l->ended, seq);
+    is = check_row(l, seq);
     spawn_sql_reset(l->next);
     if (is == GOOD)
         l->seq = seq;

@@ -135,8 +135,7 @@ static const char control_sql[] =
 /* Jobs that failed, for lists (list.c): without it they are searched for. The
  * same; a big store would take too long to make it. */
 static const char failed_sql[] =
-    "CREATE INDEX IF NOT EXISTS job_failed ON job(seq) WHERE state = 4"
-    " AND outcome <> 4 AND (outcome <> 1 OR exit_code <> 0);";
+    "CREATE INDEX IF NOT EXISTS job_failed ON job(seq) WHERE " SPAWN_FAILED ";";
 
 /* From layout 1, which knew programs only. */
 static const char from_1_sql[] =

@@ -48,6 +48,11 @@ typedef struct {
     sqlite3_stmt *place, *ends;
 } spawn_part_list;
 
+/** Failed, in SQL: the condition of the index job_failed, which a store that
+ * was big already does not have. */
+#define SPAWN_FAILED                                                           \
+    "state = 4 AND outcome <> 4 AND (outcome <> 1 OR exit_code <> 0)"
+
 /** history.c */
 typedef struct {
     sqlite3_stmt *get, *set, *reboot, *ran_before, *dead_reboot, *holds_reboot,
@@ -173,8 +178,9 @@ typedef struct {
 
 /** look.c */
 typedef struct {
-    sqlite3_stmt *from, *note, *over, *next, *by_id, *open, *ended, *all_open,
-        *state;
+    sqlite3_stmt *from, *note, *over, *next, *by_id, *open, *ended, *aged,
+        *dead, *all_open, *state;
+    sqlite3_stmt *failed; /* NULL: the store has no such index */
     bool on;
     int64_t seq; /* looked at up to this one */
 } spawn_part_look;

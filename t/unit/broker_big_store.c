@@ -10,6 +10,8 @@
 
 #include "common/spawn_os.h"
 #include "broker/store/look.h"
+#include "broker/store/parts.h"
+#include "broker/store/sql.h"
 
 #define JOBS 30000
 
@@ -39,9 +41,9 @@ static int setup(void **s)
         text, sizeof(text),
         "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n"
         " WHERE i < %d) INSERT INTO job(id, queue, state, digest, fds,"
-        " submitted_at, ended_at, outcome, body, end_seq)"
+        " submitted_at, ended_at, outcome, exit_code, body, end_seq)"
         " SELECT randomblob(16), 'q', CASE i WHEN %d THEN 1 ELSE 4 END, 1, 0,"
-        " i, i, 1, randomblob(50), i FROM n",
+        " i, i, 1, 0, randomblob(50), i FROM n",
         JOBS, JOBS);
     sql(text);
     (void)spawn_os_boot_id(boot);
@@ -121,6 +123,51 @@ static void so_is_a_job_that_waits(void **s)
     assert_false(looks());
 }
 
+/* Such a job would be in no list, revived by nobody, and kept for ever. */
+static void so_is_one_that_failed(void **s)
+{
+    (void)s;
+    unseen("job_failed", "UPDATE job SET exit_code = 3 WHERE seq = 29000");
+    open_store(&w);
+    assert_int_equal(spawn_look_begin(w.store), 0);
+    assert_false(looks());
+}
+
+static void so_is_one_that_is_dead(void **s)
+{
+    (void)s;
+    unseen("job_dead", "UPDATE job SET dead = 1 WHERE seq = 29000");
+    open_store(&w);
+    assert_int_equal(spawn_look_begin(w.store), 0);
+    assert_false(looks());
+}
+
+static void so_is_one_that_ended_at_another_time(void **s)
+{
+    (void)s;
+    unseen("job_ended", "UPDATE job SET ended_at = 5 WHERE seq = 29000");
+    open_store(&w);
+    assert_int_equal(spawn_look_begin(w.store), 0);
+    assert_false(looks());
+}
+
+/* A store that was big already has no index of those that failed. */
+static void without_that_index_it_is_good(void **s)
+{
+    (void)s;
+    open_store(&w);
+    assert_int_equal(sqlite3_exec(w.store->db,
+                                  "DROP INDEX job_failed;"
+                                  "UPDATE job SET exit_code = 3, dead = 1"
+                                  " WHERE seq = 29000",
+                                  NULL, NULL, NULL),
+                     SQLITE_OK);
+    spawn_store_finish_look(w.store);
+    assert_int_equal(spawn_store_prepare_look(w.store), 0);
+    assert_int_equal(spawn_look_begin(w.store), 0);
+    assert_true(looks());
+}
+
 static void the_next_one_goes_on(void **s)
 {
     (void)s;
@@ -150,8 +197,14 @@ int main(void)
 {
 #define ALONE(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
     const struct CMUnitTest tests[] = {
-        ALONE(a_good_one_is_good), ALONE(an_end_that_the_index_lacks_is_met),
-        ALONE(so_is_a_job_that_waits), ALONE(the_next_one_goes_on),
+        ALONE(a_good_one_is_good),
+        ALONE(an_end_that_the_index_lacks_is_met),
+        ALONE(so_is_a_job_that_waits),
+        ALONE(so_is_one_that_failed),
+        ALONE(so_is_one_that_is_dead),
+        ALONE(so_is_one_that_ended_at_another_time),
+        ALONE(without_that_index_it_is_good),
+        ALONE(the_next_one_goes_on),
         ALONE(a_job_that_has_ended_is_met_at_once)};
 
     return cmocka_run_group_tests_name("big_store", tests, NULL, NULL);
