@@ -18,9 +18,11 @@
 /* So many bytes of orders are read in one look. */
 #define READ_MOST (2u << 20)
 
-/* How far the clock may have been set back before a job is not found by its
- * time. */
+/* A row that is late by less is not noted: a clock is set back a little, and a
+ * submit takes its time. */
 #define SLACK 3600000 /* ms */
+
+#define LATE "late" /* in meta */
 
 /* The type of the pointer ?10, for SQLite. */
 #define FILTER_POINTER "spawn_list_filter"
@@ -75,6 +77,11 @@ static const spawn_statement all[] = {
                 " ORDER BY seq LIMIT 1"},
     {AT(ends), "SELECT (SELECT min(seq) FROM job),"
                " (SELECT max(seq) FROM job)"},
+    {AT(newest_row),
+     "SELECT max(submitted_at), seq FROM"
+     " (SELECT submitted_at, seq FROM job ORDER BY seq DESC LIMIT 100)"},
+    {AT(late), "SELECT value FROM meta WHERE key = '" LATE "'"},
+    {AT(note), "INSERT OR REPLACE INTO meta VALUES('" LATE "', ?1)"},
 };
 #define STATEMENTS (sizeof(all) / sizeof(all[0]))
 
@@ -204,6 +211,89 @@ static void seen(sqlite3_context *context, int count, sqlite3_value **values)
                        filter && queue && filter->sees(filter->who, queue));
 }
 
+/* ---- rows that came late ---- */
+
+static int64_t first_row(spawn_part_list *l)
+{
+    return spawn_sql_number(l->ends); /* its first column */
+}
+
+/* The newest row that was noted counts as long as it is there: a clock may have
+ * been far ahead. Else some of the last rows say how new it is. */
+static void read_late(spawn_part_list *l)
+{
+    long long by = 0, seq = 0, newest = 0, newest_seq = 0;
+    const char *text;
+
+    if (sqlite3_step(l->late) == SQLITE_ROW) {
+        text = (const char *)sqlite3_column_text(l->late, 0);
+        if (!text
+            || sscanf(text, "%lld %lld %lld %lld", &by, &seq, &newest,
+                      &newest_seq)
+                   != 4)
+            by = seq = newest = newest_seq = 0;
+    }
+    spawn_sql_reset(l->late);
+    l->late_by = by;
+    l->late_seq = seq;
+    l->late_noted = true;
+    l->newest = l->newest_seq = 0;
+    if (sqlite3_step(l->newest_row) == SQLITE_ROW) {
+        l->newest = sqlite3_column_int64(l->newest_row, 0);
+        l->newest_seq = sqlite3_column_int64(l->newest_row, 1);
+    }
+    spawn_sql_reset(l->newest_row);
+    if (l->newest < newest && newest_seq >= first_row(l)) {
+        l->newest = newest;
+        l->newest_seq = newest_seq;
+    }
+}
+
+void spawn_store_came(spawn_store *store, int64_t seq, int64_t at)
+{
+    spawn_part_list *l = &store->list;
+
+    if (at >= l->newest) {
+        l->newest = at;
+        l->newest_seq = seq;
+        return;
+    }
+    if (l->newest - at <= SLACK)
+        return;
+    if (l->late_by < l->newest - at)
+        l->late_by = l->newest - at;
+    l->late_seq = seq;
+    l->late_noted = false;
+}
+
+int spawn_store_note_late(spawn_store *store)
+{
+    spawn_part_list *l = &store->list;
+    char text[100];
+
+    if (l->late_noted)
+        return 0;
+    (void)snprintf(text, sizeof(text), "%lld %lld %lld %lld",
+                   (long long)l->late_by, (long long)l->late_seq,
+                   (long long)l->newest, (long long)l->newest_seq);
+    (void)sqlite3_bind_text(l->note, 1, text, -1, SQLITE_STATIC);
+    return spawn_sql_step(l->note);
+}
+
+void spawn_store_late_noted(spawn_store *store)
+{
+    store->list.late_noted = true;
+}
+
+/* No row has a time that lies further before that of an earlier one. What is
+ * noted goes with the last such row, and may be too much after a rollback. */
+static int64_t slack(spawn_part_list *l)
+{
+    return l->late_seq && l->late_seq >= first_row(l) && l->late_by > SLACK
+               ? l->late_by
+               : SLACK;
+}
+
 /* ---- statements ---- */
 
 int spawn_store_prepare_list(spawn_store *store)
@@ -214,7 +304,10 @@ int spawn_store_prepare_list(spawn_store *store)
     if (!rv)
         rv = sqlite3_create_function(store->db, "seen", 2, SQLITE_UTF8, NULL,
                                      seen, NULL, NULL);
-    return rv ? rv : spawn_sql_prepare(store, all, STATEMENTS);
+    if (rv || spawn_sql_prepare(store, all, STATEMENTS))
+        return -1;
+    read_late(&store->list);
+    return 0;
 }
 
 void spawn_store_finish_list(spawn_store *store)
@@ -280,8 +373,8 @@ static unsigned statements(spawn_store *store, const spawn_list_filter *filter,
 
 /* ---- where to look ---- */
 
-/* The first row from which on all were submitted at this time or later, if the
- * clock never went back: halving finds it in some twenty reads. */
+/* The first row from which on all were submitted at this time or later, if
+ * none came late: halving finds it in some twenty reads. */
 static int64_t first_since(spawn_store *store, int64_t ms, bool *ret_found)
 {
     sqlite3_stmt *s = store->list.ends;
@@ -314,13 +407,14 @@ static int64_t first_since(spawn_store *store, int64_t ms, bool *ret_found)
 
 void spawn_store_list_narrow(spawn_store *store, spawn_list_filter *filter)
 {
+    const int64_t late = slack(&store->list);
     int64_t from = 0, to = INT64_MAX;
     bool found;
 
-    if (filter->since > SLACK)
-        from = first_since(store, filter->since - SLACK, &found);
-    if (filter->until && filter->until < INT64_MAX - SLACK) {
-        to = first_since(store, filter->until + SLACK, &found);
+    if (filter->since > late)
+        from = first_since(store, filter->since - late, &found);
+    if (filter->until && filter->until < INT64_MAX - late) {
+        to = first_since(store, filter->until + late, &found);
         if (!found)
             to = INT64_MAX; /* of those that come meanwhile, too */
     }

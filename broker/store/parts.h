@@ -45,7 +45,14 @@ enum {
 };
 typedef struct {
     sqlite3_stmt *row[SPAWN_LISTS][2], *some[SPAWN_LISTS][2]; /* or NULL */
-    sqlite3_stmt *place, *ends;
+    sqlite3_stmt *place, *ends, *newest_row, *late, *note;
+
+    /* A row whose time lies before that of an earlier one, since its post or
+     * its order in the spool waited for a broker, or the clock was set back. */
+    int64_t newest, newest_seq; /* time of all rows, and whose it is */
+    int64_t late_by;            /* at most: ms before the newest one of then */
+    int64_t late_seq;           /* the last such row; 0: there is none */
+    bool late_noted;            /* in meta, as far as it is committed */
 } spawn_part_list;
 
 /** Failed, in SQL: the condition of the index job_failed, which a store that
@@ -190,6 +197,12 @@ typedef struct {
     bool begun, was;
     ino_t file; /* the mark that is ours; 0: none */
 } spawn_part_in_use;
+
+/** list.c: a row was added, of this time; before a commit, and when it was
+ * good. */
+void spawn_store_came(spawn_store *store, int64_t seq, int64_t at);
+int spawn_store_note_late(spawn_store *store);
+void spawn_store_late_noted(spawn_store *store);
 
 /** room.c: bytes of a job that waits or runs are written. */
 void spawn_store_opened(spawn_store *store, size_t bytes);

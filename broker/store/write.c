@@ -81,7 +81,10 @@ int spawn_store_begin(spawn_store *store)
 
 int spawn_store_commit(spawn_store *store)
 {
-    return spawn_sql_commit(store);
+    if (spawn_store_note_late(store) || spawn_sql_commit(store))
+        return -1;
+    spawn_store_late_noted(store);
+    return 0;
 }
 
 void spawn_store_rollback(spawn_store *store)
@@ -357,6 +360,7 @@ static int insert_row(spawn_store *store, spawn_job *job)
     if (spawn_sql_step(store->write.insert))
         return -1;
     job->seq = sqlite3_last_insert_rowid(store->db);
+    spawn_store_came(store, job->seq, job->submitted_at);
     return 0;
 }
 

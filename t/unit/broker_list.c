@@ -49,6 +49,7 @@ static int64_t put(const char *word, const char *label, int64_t at, int outcome,
     spawn_writer body = {0};
     sqlite3_stmt *s;
     spawn_id id;
+    int64_t seq;
     size_t mark;
     int i;
 
@@ -79,7 +80,9 @@ static int64_t put(const char *word, const char *label, int64_t at, int outcome,
     assert_int_equal(sqlite3_step(s), SQLITE_DONE);
     (void)sqlite3_finalize(s);
     spawn_writer_free(&body);
-    return sqlite3_last_insert_rowid(w.store->db);
+    seq = sqlite3_last_insert_rowid(w.store->db);
+    spawn_store_came(w.store, seq, at);
+    return seq;
 }
 
 static int64_t put_good(const char *word, const char *label, int64_t at)
@@ -232,6 +235,93 @@ static void by_time_though_the_clock_went_back(void **s)
     assert_string_equal(listed(&since), " 3 1");
 }
 
+static void put_some(int count, int64_t at)
+{
+    while (count-- > 0)
+        put_good("a", "", at);
+}
+
+/* Posts that waited for a broker have the times of their ids. */
+static void by_time_though_some_came_late(void **s)
+{
+    spawn_list_filter since = {.since = 20 * HOUR};
+    spawn_list_filter first = {.since = 20 * HOUR, .oldest_first = true};
+    spawn_list_filter until = {.until = 12 * HOUR};
+    spawn_list_filter early = {.until = 12 * HOUR, .oldest_first = true};
+
+    (void)s;
+    put_good("a", "", 20 * HOUR + 1);
+    put_some(3, 10 * HOUR);
+    put_some(30, 19 * HOUR + HOUR / 2);
+    put_good("a", "", 20 * HOUR + 2);
+    put_some(3, 21 * HOUR);
+    assert_string_equal(listed(&since), " 38 37 36 35 1");
+    assert_string_equal(listed(&first), " 1 35 36 37 38");
+    assert_string_equal(listed(&until), " 4 3 2");
+    assert_string_equal(listed(&early), " 2 3 4");
+}
+
+static void close_and_open(void)
+{
+    assert_int_equal(spawn_store_begin(w.store), 0);
+    assert_int_equal(spawn_store_commit(w.store), 0);
+    spawn_store_close(w.store);
+    open_store(&w);
+}
+
+static void also_by_the_next_broker(void **s)
+{
+    spawn_list_filter since = {.since = 20 * HOUR};
+
+    (void)s;
+    put_good("a", "", 20 * HOUR + 1);
+    put_some(30, 10 * HOUR);
+    put_good("a", "", 20 * HOUR + 2);
+    close_and_open();
+    assert_string_equal(listed(&since), " 32 1");
+    /* those that come after the newest one that it knows are late, too */
+    put_some(200, 5 * HOUR);
+    close_and_open();
+    put_some(1, 9 * HOUR);
+    since = (spawn_list_filter){.since = 20 * HOUR};
+    assert_string_equal(listed(&since), " 32 1");
+}
+
+/* When they have gone, a time says where to look as ever. */
+static void late_ones_are_forgotten(void **s)
+{
+    spawn_list_filter since = {.since = 29990 * HOUR};
+
+    (void)s;
+    put_good("a", "", 20000 * HOUR);
+    put_good("a", "", 1 * HOUR);
+    sql("DELETE FROM job WHERE seq = 2");
+    put_many(30000);
+    (void)listed(&since);
+    assert_true(looks > 12); /* the row before it is there still */
+    sql("DELETE FROM job WHERE seq = 1");
+    since = (spawn_list_filter){.since = 29990 * HOUR};
+    (void)listed(&since);
+    assert_true(looks <= 12);
+}
+
+/* Rows after it are not late for ever. */
+static void so_is_a_clock_that_was_far_ahead(void **s)
+{
+    (void)s;
+    put_good("a", "", 1000000 * HOUR);
+    put_good("a", "", 2 * HOUR);
+    put_some(101, 3 * HOUR);
+    close_and_open();
+    put_good("a", "", 4 * HOUR);
+    assert_int_equal(w.store->list.late_by, 999998 * HOUR);
+    assert_int_equal(w.store->list.late_seq, 104);
+    sql("DELETE FROM job WHERE seq <= 104");
+    put_good("a", "", 4 * HOUR);
+    close_and_open();
+    assert_int_equal(w.store->list.newest, 4 * HOUR);
+}
+
 static void time_says_where_to_look(void **s)
 {
     spawn_list_filter since = {.since = 29990 * HOUR};
@@ -325,6 +415,10 @@ int main(void)
         WITH(by_time),
         WITH(by_when_they_ended),
         WITH(by_time_though_the_clock_went_back),
+        WITH(by_time_though_some_came_late),
+        WITH(also_by_the_next_broker),
+        WITH(late_ones_are_forgotten),
+        WITH(so_is_a_clock_that_was_far_ahead),
         WITH(time_says_where_to_look),
         WITH(those_that_failed_are_found_at_once),
         WITH(a_look_reads_so_many_bytes),
