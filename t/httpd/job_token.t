@@ -123,6 +123,7 @@ END
         $v->httpd->restart;
         is $v->get($mine, "token=$token")->{status}, 200, 'after a restart';
         $gate->let(1);
+        is_deeply [ $v->faults ], [], 'all answers are as their schema says';
     }
 );
 done_testing;

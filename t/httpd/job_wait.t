@@ -76,6 +76,7 @@ END
         $stop->let(1);
         is $v->json_of($v->rest($sock, 120))->{state}, 'done', 'the end of a program';
         $gate->let(1);
+        is_deeply [ $v->faults ], [], 'all answers are as their schema says';
     }
 );
 done_testing;

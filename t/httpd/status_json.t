@@ -13,6 +13,7 @@ use lib "$FindBin::Bin/../lib";
 use Test::More;
 
 use SpawnTest qw(wait_until);
+use SpawnTest::Schema ();
 use SpawnTest::Templates ();
 
 my $t = SpawnTest::Templates->new(conf => <<'END')->start;
@@ -33,6 +34,7 @@ END
 my ($httpd, $spawn) = ($t->httpd, $t->spawn);
 my $ctl = SpawnTest::Ctl->new($httpd);
 my $json = JSON::PP->new->utf8;
+my $schema = SpawnTest::Schema->new("$FindBin::Bin/../../docs/status.schema.json");
 my $get = sub {
     my ($query) = @_;
     my $answer = $httpd->get("/spawn-status?format=json$query");
@@ -40,6 +42,7 @@ my $get = sub {
     ok $value, "JSON: $query" or diag "$answer->{status}: $@ $answer->{content}";
     is $answer->{headers}{'content-type'}, 'application/json', '... which its type says';
     is $value->{version}, 1, '... with a version';
+    is_deeply [ $schema->faults($value) ], [], '... as the schema says';
     return wantarray ? ($value, $answer->{status}) : $value;
 };
 

@@ -8,6 +8,7 @@ package SpawnTest::Visitor;
 use strict;
 use warnings;
 
+use File::Basename qw(dirname);
 use HTTP::Tiny ();
 use IO::Select ();
 use IO::Socket::INET ();
@@ -15,9 +16,11 @@ use JSON::PP ();
 
 use SpawnTest::Calls ();
 use SpawnTest::Gate ();
+use SpawnTest::Schema ();
 use SpawnTest::Wait qw(now wait_until);
 
 my $json = JSON::PP->new->utf8;
+my $schema = SpawnTest::Schema->new(dirname(__FILE__) . '/../../../docs/job-status.schema.json');
 
 # new(mpm => ..., wait => what SpawnJobWait says, conf => more lines, children => ...)
 sub new {
@@ -71,9 +74,13 @@ sub get {
     my $answer = HTTP::Tiny->new(timeout => 120, keep_alive => 0)
         ->get($self->{httpd}->url("/jobs/$id" . (defined $query ? "?$query" : '')), { headers => \%headers });
     $answer->{json} = eval { $json->decode($answer->{content}) };
+    push @{ $self->{faults} }, $schema->faults($answer->{json}) if $answer->{json};
     $answer->{took} = now() - $begun;
     return $answer;
 }
+
+# What answers had that is not as their schema in docs/ says.
+sub faults { return @{ $_[0]{faults} || [] } }
 
 # Asks, and does not wait for the answer: a socket.
 sub begin {
