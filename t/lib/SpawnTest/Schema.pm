@@ -52,7 +52,8 @@ sub names {
         $names{$_} = 1 for keys %{ $part->{properties} || {} };
         push @left, _parts($part);
     }
-    return sort keys %names;
+    my @names = sort keys %names;
+    return @names;
 }
 
 # The schemas in a schema.
