@@ -336,7 +336,8 @@ OF_ROOMS := $(B)/t/unit/broker_state.t $(B)/t/unit/broker_queue.t $(B)/t/unit/br
             $(B)/t/unit/broker_unread.t $(B)/t/unit/broker_ask_turns.t $(B)/t/unit/broker_big_store.t \
             $(B)/t/unit/broker_chosen_ids.t $(B)/t/unit/broker_walks.t $(B)/t/unit/broker_room_sums.t \
              $(B)/t/unit/broker_meters.t $(B)/t/unit/broker_checkpoint_fails.t $(B)/t/unit/broker_list.t \
-             $(B)/t/unit/broker_leases_walk.t $(B)/t/unit/broker_leases_unreadable.t
+             $(B)/t/unit/broker_leases_walk.t $(B)/t/unit/broker_leases_unreadable.t \
+             $(B)/t/unit/broker_watch_looks.t
 $(OF_ROOMS): $(ROOM_JOB)
 $(OF_ROOMS): ROOM_LIBS = $(APRLIB)
 $(B)/t/unit/broker_schedule.t: $(B)/broker/broker/run/schedule.o
@@ -357,6 +358,8 @@ $(B)/t/unit/broker_leases_unreadable.t: ROOM_LIBS = $(APRLIB) -Wl,--wrap=spawn_s
 $(B)/t/unit/broker_leases_walk.t: ROOM_LIBS = $(APRLIB) -Wl,--wrap=spawn_worker_next,--wrap=spawn_slate_look,--wrap=spawn_slate_begin \
     -Wl,--wrap=spawn_slate_hold,--wrap=spawn_slate_finish,--wrap=spawn_worker_lend,--wrap=spawn_worker_take_back
 $(B)/t/unit/broker_told.t: $(B)/broker/broker/recover_told.o
+$(B)/t/unit/broker_watch_looks.t: $(B)/broker/broker/caller/watcher.o
+$(B)/t/unit/broker_watch_looks.t: ROOM_LIBS = $(APRLIB) -Wl,--wrap=spawn_mono_ms
 $(B)/t/unit/broker_unread.t: $(B)/broker/broker/caller/unread.o
 $(B)/t/unit/broker_ask_turns.t: $(B)/broker/broker/caller/ask.o $(B)/broker/broker/caller/unread.o
 $(B)/t/unit/broker_stores.t $(B)/t/unit/broker_aside.t $(B)/t/unit/broker_salvage.t $(B)/t/unit/broker_lock.t $(B)/t/unit/broker_due.t \
@@ -366,7 +369,7 @@ $(B)/t/unit/broker_walks.t $(B)/t/unit/broker_list.t $(B)/t/unit/broker_room_sum
 $(B)/t/unit/broker_checkpoint_fails.t: \
     $(call objects,broker,$(wildcard broker/process/*.c broker/store/*.c))
 $(B)/t/unit/broker_due.t: $(B)/broker/broker/caller/reply.o
-$(B)/t/unit/broker_due.t $(B)/t/unit/broker_when.t $(B)/t/unit/broker_watch_fails.t $(B)/t/unit/broker_ask_turns.t \
+$(B)/t/unit/broker_due.t $(B)/t/unit/broker_when.t $(B)/t/unit/broker_watch_fails.t $(B)/t/unit/broker_watch_looks.t $(B)/t/unit/broker_ask_turns.t \
 $(B)/t/unit/broker_scribe.t: ROOM_FLAGS = $(APR)
 
 # Those of the C API play httpd and the rest of the module.

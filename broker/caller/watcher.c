@@ -40,6 +40,7 @@ static watch *over;     /* those that are being answered */
 static unsigned count;  /* of both, */
 static unsigned inside; /* and of these, those of httpd and its account */
 static spawn_timer look_timer;
+static uint32_t this_look;
 
 static void put_into(watch **list, watch *w)
 {
@@ -95,23 +96,37 @@ static bool is_over(const spawn_id *id)
     return !job || spawn_job_over(job);
 }
 
-static bool has_changed(const spawn_id *id, uint64_t seen)
+static uint64_t make_seen(const spawn_job *job)
 {
-    const spawn_job *job = spawn_job_find(id);
     const char *texts[3];
     spawn_progress p;
-    bool said;
+    bool said = spawn_perl_progress(job, &p);
 
-    if (is_over(id))
-        return true;
-    said = spawn_perl_progress(job, &p);
     texts[0] = p.done;
     texts[1] = p.of;
     texts[2] = p.text;
     return spawn_seen(job->again ? SPAWN_STATE_QUEUED
                                  : spawn_job_told_state(job),
-                      job->attempt, said ? texts : NULL)
-           != seen;
+                      job->attempt, said ? texts : NULL);
+}
+
+/* A board is read once in a look, however many watch. */
+static uint64_t seen_now(const spawn_job *job)
+{
+    spawn_perl *perl = job->perl;
+
+    if (!perl)
+        return make_seen(job);
+    if (perl->seen_in != this_look) {
+        perl->seen = make_seen(job);
+        perl->seen_in = this_look;
+    }
+    return perl->seen;
+}
+
+static bool has_changed(const spawn_id *id, uint64_t seen)
+{
+    return is_over(id) || seen_now(spawn_job_find(id)) != seen;
 }
 
 /* ---- looking ---- */
@@ -152,6 +167,8 @@ static void look(spawn_timer *t)
     watch *w = watches, *next;
 
     (void)t;
+    if (++this_look == 0)
+        this_look = 1;
     for (; w; w = next) {
         next = w->next;
         if (now < w->until && !has_changed(&w->id, w->seen))

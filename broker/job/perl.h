@@ -37,6 +37,8 @@ struct spawn_perl {
         *kept; /* its result, when it has ended in a worker, or returned */
     struct spawn_bell *bell; /* rung when it has returned; or NULL */
     char *function;          /* its name, when it has a bell; heap */
+    uint64_t seen;           /* by callers that watch it, */
+    uint32_t seen_in;        /* in this look of theirs; 0: in none */
     int64_t mono_us;         /* when a worker was given it; 0: not known */
 };
 
