@@ -9,7 +9,9 @@
 
 #include <string.h>
 
+#include "client/spawn_words.h"
 #include "common/spawn_name.h"
+#include "common/spawn_text.h"
 #include "module/few.h"
 #include "module/status/ask.h"
 #include "module/status/form.h"
@@ -49,7 +51,11 @@ static const act acts[] = {
      "Drain the queue", "The queue is drained."},
     {"resume", false, SPAWN_QUEUE_RESUME, "Resume queue",
      "It takes and starts jobs again.", "Resume the queue",
-     "The queue is resumed."}};
+     "The queue is resumed."},
+    {"scale", false, SPAWN_QUEUE_SCALE, "Scale queue",
+     "So many of its jobs run at once, in the place of SpawnMaxJobs: also "
+     "after a restart of httpd. Those that run go on.",
+     "Scale the queue", "The queue is scaled."}};
 
 /* ---- what is asked for ---- */
 
@@ -106,6 +112,17 @@ static int put_job(spawn_page *page, const wanted *w)
     return 0;
 }
 
+static void put_most(void *arg, const spawn_message *queue)
+{
+    spawn_page_format(
+        arg,
+        "<label>Jobs at once (empty: SpawnMaxJobs, %llu)"
+        "<input type=\"number\" name=\"most\" min=\"1\" "
+        "value=\"%llu\"></label>\n",
+        (unsigned long long)spawn_u64_or(queue, SPAWN_A_MAX_JOBS, 0),
+        (unsigned long long)spawn_queue_most(queue));
+}
+
 static int put_form(spawn_page *page, const wanted *w)
 {
     spawn_page_format(page, "<form method=\"post\" action=\"?act=%s&amp;%s=",
@@ -116,6 +133,9 @@ static int put_form(spawn_page *page, const wanted *w)
         return -1;
     if (strcmp(w->act->name, "kill") == 0)
         spawn_form_signals(page);
+    if (w->act->what == SPAWN_QUEUE_SCALE
+        && spawn_ask_queues(page, w->target, put_most, page))
+        return -1;
     spawn_page_format(page,
                       "<p class=\"acts\"><button type=\"submit\" "
                       "class=\"danger\">%s</button> <a class=\"button\" "
@@ -155,22 +175,46 @@ int spawn_act_ask(spawn_page *page)
 
 /* ---- the act ---- */
 
-static int perform(spawn_page *page, const wanted *w, const char *signal)
+/* What is chosen on the form: a signal, or how many jobs, or "". */
+static int read_choice(spawn_page *page, const wanted *w,
+                       const apr_array_header_t *pairs, const char **ret)
 {
-    if (!w->act->of_job)
-        return spawn_ask_change(page, w->target, w->act->what);
-    if (strcmp(w->act->name, "retry") == 0)
-        return spawn_ask_revive(page, &w->id);
-    return spawn_ask_kill(page, &w->id, spawn_form_signal_number(signal));
+    int64_t most;
+
+    *ret = "";
+    if (strcmp(w->act->name, "cancel") == 0)
+        *ret = "TERM";
+    else if (strcmp(w->act->name, "kill") == 0)
+        return spawn_form_signal(page, pairs, ret);
+    if (w->act->what != SPAWN_QUEUE_SCALE)
+        return 0;
+    *ret = spawn_form_field(page, pairs, "most");
+    if (**ret && (spawn_parse_integer(*ret, &most) || most < 1))
+        return spawn_page_fail(page, HTTP_BAD_REQUEST,
+                               "'%.64s' is not a number of jobs.", *ret);
+    return 0;
 }
 
-static int tell(spawn_page *page, const wanted *w, const char *signal, int rv)
+static int perform(spawn_page *page, const wanted *w, const char *choice)
+{
+    int64_t most = 0;
+
+    if (w->act->what == SPAWN_QUEUE_SCALE)
+        (void)spawn_parse_integer(choice, &most); /* "": 0, undone */
+    if (!w->act->of_job)
+        return spawn_ask_change(page, w->target, w->act->what, (uint64_t)most);
+    if (strcmp(w->act->name, "retry") == 0)
+        return spawn_ask_revive(page, &w->id);
+    return spawn_ask_kill(page, &w->id, spawn_form_signal_number(choice));
+}
+
+static int tell(spawn_page *page, const wanted *w, const char *choice, int rv)
 {
     static spawn_few few;
     request_rec *r = page->r;
     const char *what =
         apr_psprintf(r->pool, "%s %s: %s%s%s", w->act->of_job ? "job" : "queue",
-                     w->target, w->act->name, *signal ? " " : "", signal);
+                     w->target, w->act->name, *choice ? " " : "", choice);
 
     if (rv == 0)
         ap_log_rerror(APLOG_MARK, APLOG_NOTICE, 0, r,
@@ -189,7 +233,7 @@ int spawn_act_do(spawn_page *page)
 {
     request_rec *r = page->r;
     apr_array_header_t *pairs = NULL;
-    const char *signal = "";
+    const char *choice;
     wanted w;
 
     if (!page->control)
@@ -199,14 +243,10 @@ int spawn_act_do(spawn_page *page)
     if (read_wanted(page, &w))
         return -1;
     if (spawn_form_read(page, &pairs)
-        || spawn_form_check(page, w.act->name, w.target, pairs))
+        || spawn_form_check(page, w.act->name, w.target, pairs)
+        || read_choice(page, &w, pairs, &choice))
         return -1;
-    if (strcmp(w.act->name, "cancel") == 0)
-        signal = "TERM";
-    else if (strcmp(w.act->name, "kill") == 0
-             && spawn_form_signal(page, pairs, &signal))
-        return -1;
-    if (tell(page, &w, signal, perform(page, &w, signal)))
+    if (tell(page, &w, choice, perform(page, &w, choice)))
         return -1;
     page->status = HTTP_SEE_OTHER;
     apr_table_setn(

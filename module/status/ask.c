@@ -176,6 +176,7 @@ int spawn_ask_revive(spawn_page *page, const spawn_id *id)
 /* ---- queues and templates ---- */
 
 static int queues(spawn_page *page, const char *name, uint64_t what,
+                  uint64_t most,
                   void (*row)(void *arg, const spawn_message *queue), void *arg)
 {
     uint8_t room[256];
@@ -188,6 +189,8 @@ static int queues(spawn_page *page, const char *name, uint64_t what,
     spawn_put_u64(&w, SPAWN_A_QUEUE_DO, what);
     if (*name)
         spawn_put_str(&w, SPAWN_A_QUEUE, name);
+    if (most)
+        spawn_put_u64(&w, SPAWN_A_MAX_JOBS, most);
     (void)spawn_writer_finish(&w, 0);
     return done(page,
                 spawn_client_rows(page->client, &w, row, arg, &page->why));
@@ -197,7 +200,7 @@ int spawn_ask_queues(spawn_page *page, const char *name,
                      void (*row)(void *arg, const spawn_message *queue),
                      void *arg)
 {
-    return queues(page, name, SPAWN_QUEUE_LIST, row, arg);
+    return queues(page, name, SPAWN_QUEUE_LIST, 0, row, arg);
 }
 
 static void no_row(void *arg, const spawn_message *queue)
@@ -206,9 +209,10 @@ static void no_row(void *arg, const spawn_message *queue)
     (void)queue;
 }
 
-int spawn_ask_change(spawn_page *page, const char *queue, uint64_t what)
+int spawn_ask_change(spawn_page *page, const char *queue, uint64_t what,
+                     uint64_t most)
 {
-    return queues(page, queue, what, no_row, NULL);
+    return queues(page, queue, what, most, no_row, NULL);
 }
 
 int spawn_ask_templates(spawn_page *page,

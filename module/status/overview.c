@@ -121,16 +121,18 @@ static void put_acts(spawn_page *page, const spawn_message *m, const char *name)
 {
     static const struct {
         uint64_t unless;
+        bool held; /* only of a queue that is paused or drained */
         const char *act, *word;
-    } acts[] = {{SPAWN_QUEUE_PAUSED, "pause", "Pause"},
-                {SPAWN_QUEUE_DRAINING, "drain", "Drain"},
-                {0, "resume", "Resume"}};
+    } acts[] = {{SPAWN_QUEUE_PAUSED, false, "pause", "Pause"},
+                {SPAWN_QUEUE_DRAINING, false, "drain", "Drain"},
+                {0, true, "resume", "Resume"},
+                {0, false, "scale", "Scale"}};
     uint64_t mode = number(m, SPAWN_A_QUEUE_MODE);
     size_t i;
 
     spawn_page_html(page, "<div class=\"acts\">");
     for (i = 0; i < sizeof(acts) / sizeof(acts[0]); i++) {
-        if (acts[i].unless ? mode & acts[i].unless : mode == SPAWN_QUEUE_OPEN)
+        if (mode & acts[i].unless || (acts[i].held && mode == SPAWN_QUEUE_OPEN))
             continue;
         spawn_page_format(
             page, "<a class=\"button\" href=\"?act=%s&amp;queue=", acts[i].act);

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 #
 # With SpawnStatusControl on, the status page kills and cancels jobs, tries dead ones again,
-# pauses, drains and resumes queues: after a page that asks, by POST, whichever child made that
+# pauses, drains, resumes and scales queues: after a page that asks, by POST, whichever child made that
 # page; the browser is sent on, and the error log says who did what.
 
 use strict;
@@ -93,6 +93,16 @@ each_mpm(
         $done->($act->('act=resume&queue=q'), '?done=resume', 'queue q: resume');
         is $state->(), 'open', '... and open again';
         is $act->('act=pause&queue=no-such')->{status}, 404, 'an unknown queue';
+
+        my $scaled = sub { my ($rows) = $ctl->json('queues', 'q'); return $rows->[0]{max_jobs} };
+        like $get->('/spawn-status')->{content}, qr/\?act=scale&amp;queue=q">/, 'a queue can be scaled';
+        $done->($act->('act=scale&queue=q', most => 3), '?done=scale', 'queue q: scale 3');
+        is $scaled->(), 3, '... to 3';
+        like $get->('/spawn-status?act=scale&queue=q')->{content}, qr/SpawnMaxJobs, 1\).*name="most"[^>]* value="3"/, '... which the form has then';
+        is $act->('act=scale&queue=q', most => $_)->{status}, 400, "scale to '$_'" for qw(0 -1 3x 99999999999);
+        is $scaled->(), 3, '... changes nothing';
+        $done->($act->('act=scale&queue=q', most => ''), '?done=scale', 'queue q: scale');
+        is $scaled->(), 1, 'a form without a number undoes it';
     }
 );
 done_testing;

@@ -107,6 +107,7 @@ my %wrong = (
 for my $name (sort keys %wrong) {
     $refused->($name, $post->("/acts?$kill", { signal => 'KILL', defined $wrong{$name} ? (token => $wrong{$name}) : () }));
 }
+is $post->('/acts?act=scale&queue=default', { most => 2, token => $token_of->('act=pause&queue=default') })->{status}, 403, 'of a queue: another act\'s: 403';
 ok $httpd->wait_for_log(qr/:warn\].* MS0961: status page: an act is refused: The form is too old.*\(user 'anna', client 127\.0\.0\.1\)/, 30), 'the log says so';
 
 # other sites
