@@ -86,7 +86,8 @@ typedef enum {
     SPAWN_FAIL_NOT_SENDABLE = 23,
     SPAWN_FAIL_EXPIRED = 24,
     SPAWN_FAIL_NOT_DEAD = 25,
-    SPAWN_FAIL_NOT_UNIQUE = 26 /* another job has this unique key */
+    SPAWN_FAIL_NOT_UNIQUE = 26, /* another job has this unique key */
+    SPAWN_FAIL_NOT_DELAYED = 27
 } spawn_fail;
 
 /*

@@ -68,6 +68,15 @@ static bool take_attempt(spawn_job *job, const spawn_durable_row *row)
     return true;
 }
 
+/* The store's moment counts, but that of an attempt before, or of a job that
+ * was to start at once. */
+static bool take_moment(spawn_job *job, const spawn_durable_row *row,
+                        int64_t *ret)
+{
+    *ret = spawn_ledger_due(&row->record);
+    return take_attempt(job, row) || row->record.due_at == SPAWN_LEDGER_NOW;
+}
+
 static void end_as_row(spawn_job *job, const spawn_durable_row *row)
 {
     const spawn_ledger_end *e = &row->record.end;
@@ -180,6 +189,7 @@ static unsigned stands(const spawn_durable_row *row)
 bool spawn_ledger_ask(spawn_job *job, uint8_t *state, const spawn_id *life)
 {
     const spawn_durable_row *row = spawn_durable_row_of(&job->id);
+    int64_t due_at;
 
     if (!row) {
         without_row(job, state, life);
@@ -200,8 +210,8 @@ bool spawn_ledger_ask(spawn_job *job, uint8_t *state, const spawn_id *life)
         end_as_row(job, row);
         return true;
     }
-    if (take_attempt(job, row)) /* or the moment is of an attempt before it */
-        spawn_moment_at(&spawn_rules_get(job)->due, row->record.due_at);
+    if (take_moment(job, row, &due_at))
+        spawn_moment_at(&spawn_rules_get(job)->due, due_at);
     *state = row->record.state == SPAWN_LEDGER_IS_WAITING
                  ? SPAWN_STATE_QUEUED
                  : SPAWN_STATE_STARTING;
@@ -334,6 +344,7 @@ static void late_within_a_boot(spawn_job *job, const spawn_durable_row *row)
 static void late_after_a_boot(spawn_job *job, const spawn_durable_row *row)
 {
     bool began = job->ledger == SPAWN_IN_LEDGER_UNREAD;
+    int64_t due_at;
 
     spawn_queue_let_in(job);
     if (is_behind(row, job)) {
@@ -350,8 +361,8 @@ static void late_after_a_boot(spawn_job *job, const spawn_durable_row *row)
         end_as_row(job, row);
         return;
     }
-    if (take_attempt(job, row))
-        spawn_queue_wait_until(job, row->record.due_at);
+    if (take_moment(job, row, &due_at))
+        spawn_queue_wait_until(job, due_at);
     if (row->record.state == SPAWN_LEDGER_IS_ORDERED)
         lose(job);
     spawn_job_changed(job);

@@ -51,7 +51,8 @@
       "the job was to start by a time, and had not started")                   \
     X(25, NOT_DEAD, "not_dead", "the job is not dead")                         \
     X(26, NOT_UNIQUE, "not_unique",                                            \
-      "another job of the queue has the unique key")
+      "another job of the queue has the unique key")                           \
+    X(27, NOT_DELAYED, "not_delayed", "the job does not wait for its time")
 
 /* Where it failed: the steps of a submit, then those of a start. They happen in
  * the order of spawn_child_set_up: signals come after session, and a smaller

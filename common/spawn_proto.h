@@ -342,11 +342,12 @@ typedef enum {
       1024, 0, "alive")                                                        \
     X(190, METERS, SPAWN_FROM_CALLER, 1024, 0, "meters")                       \
     X(191, METER, SPAWN_FROM_BROKER, 8192, 0, "meter")                         \
-    X(196, WATCH, SPAWN_FROM_CALLER, 1024, 0, "watch")
+    X(196, WATCH, SPAWN_FROM_CALLER, 1024, 0, "watch")                         \
+    X(205, START_NOW, SPAWN_FROM_CALLER, 1024, 0, "start_now")
 
 #define SPAWN_X_MESSAGE(n, NAME, from, max, fds, name) SPAWN_M_##NAME = n,
 typedef enum {
-    SPAWN_MESSAGE_LIST(SPAWN_X_MESSAGE) SPAWN_M_COUNT = 197
+    SPAWN_MESSAGE_LIST(SPAWN_X_MESSAGE) SPAWN_M_COUNT = 206
 } spawn_message_id;
 
 /** For spawn_body_parse: the bodies of nests. */

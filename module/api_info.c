@@ -102,6 +102,7 @@ apr_status_t spawn_api_status(spawn_error code, int error)
         return APR_EEXIST;
     case SPAWN_E_NOT_RUNNING:
     case SPAWN_E_NOT_DEAD:
+    case SPAWN_E_NOT_DELAYED:
         return APR_EPROC_UNKNOWN;
     default:
         return APR_EGENERAL;

@@ -14,6 +14,7 @@
 #include <sys/types.h>
 
 #include "common/spawn_id.h"
+#include "common/spawn_os.h"
 #include "common/spawn_proto.h"
 
 /** First argument of the broker's program when it is to be a scribe; the second
@@ -83,7 +84,8 @@ typedef struct {
     pid_t pid;
     uint32_t sending; /* PUT, REVIVE: its job's, the broker's own note */
     int64_t submitted_at;
-    int64_t due_at; /* wall ms; 0: when it can. WAITS, ROW */
+    int64_t due_at; /* wall ms; 0: when it can; or SPAWN_LEDGER_NOW. WAITS, ROW
+                     */
     int64_t before; /* TRIM: wall ms */
     int64_t newest; /* TRIM: those after it stay, whatever the size */
     uint64_t size;  /* TRIM: bytes */
@@ -96,6 +98,15 @@ typedef struct {
     bool asked;     /* REVIVE: for run/durable_ask.c, the broker's own note */
     spawn_ledger_end end;
 } spawn_ledger_record;
+
+/** due_at of a job that waited for its time, and waits for it no more: counts
+ * whatever time the store has. */
+#define SPAWN_LEDGER_NOW (-1)
+
+static inline int64_t spawn_ledger_due(const spawn_ledger_record *r)
+{
+    return r->due_at == SPAWN_LEDGER_NOW ? spawn_wall_ms() : r->due_at;
+}
 
 /** As long as a SUBMIT may be. A longer one the scribe does not write, and says
  * so. */

@@ -29,6 +29,7 @@
 #include "broker/caller/control.h"
 #include "broker/caller/cron_entry.h"
 #include "broker/caller/cron_request.h"
+#include "broker/caller/hasten.h"
 #include "broker/caller/list.h"
 #include "broker/caller/meter_rows.h"
 #include "broker/caller/queue_request.h"
@@ -272,6 +273,7 @@ static const request requests[] = {
     {SPAWN_M_KILL, ALL, KILLS, OF_JOB, request_kill},
     {SPAWN_M_TEMPLATES, ALL, SEES, OF_ANY, request_templates},
     {SPAWN_M_REVIVE, ALL, SUBMITS, OF_JOB, spawn_revive},
+    {SPAWN_M_START_NOW, ALL, SUBMITS, OF_JOB, spawn_hasten},
     {SPAWN_M_LEASE_LOST, ALL, SUBMITS, OF_ANY, lease_lost},
     {SPAWN_M_CRON, IF(CRON_DO, SPAWN_CRON_LIST), SEES, OF_ENTRY,
      spawn_request_cron},

@@ -162,7 +162,7 @@ int spawn_revive_found(spawn_batch *batch, const spawn_durable_row *row)
     job->ledger = began ? SPAWN_IN_LEDGER_ORDERED : SPAWN_IN_LEDGER_WAITS;
     join(job, &r);
     if (!began && l->due_at)
-        spawn_moment_at(&spawn_rules_get(job)->due, l->due_at);
+        spawn_moment_at(&spawn_rules_get(job)->due, spawn_ledger_due(l));
     wait_again(job);
     return 1;
 }

@@ -138,7 +138,7 @@ static void take_row(spawn_job *job, const spawn_ledger_record *row,
         job->retries = (uint8_t)spawn_retry_left(m, row->attempt);
     }
     if (row->due_at)
-        spawn_moment_at(&spawn_rules_get(job)->due, row->due_at);
+        spawn_moment_at(&spawn_rules_get(job)->due, spawn_ledger_due(row));
 }
 
 spawn_job *spawn_submit_ledgered(spawn_batch *batch,

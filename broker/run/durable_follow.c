@@ -19,13 +19,13 @@
 
 static int64_t alone_until = INT64_MIN;
 
-static void write_state(const spawn_job *job, unsigned type)
+static void write_state(const spawn_job *job, unsigned type, int64_t due_at)
 {
-    spawn_ledger_record r = {.type = (uint16_t)type, .id = job->id};
+    const spawn_ledger_record r = {.type = (uint16_t)type,
+                                   .id = job->id,
+                                   .attempt = job->attempt,
+                                   .due_at = due_at};
 
-    r.attempt = job->attempt;
-    if (type == SPAWN_LEDGER_WAITS && job->rules)
-        r.due_at = job->rules->due.wall;
     spawn_scribe_send(&r, NULL, NULL);
 }
 
@@ -38,7 +38,13 @@ void spawn_durable_order(spawn_job *job)
     if (job->ledger == SPAWN_IN_LEDGER_ORDERING)
         return;
     job->ledger = SPAWN_IN_LEDGER_ORDERING;
-    write_state(job, SPAWN_LEDGER_ORDER);
+    write_state(job, SPAWN_LEDGER_ORDER, 0);
+}
+
+void spawn_durable_hastened(const spawn_job *job)
+{
+    if (job->ledger == SPAWN_IN_LEDGER_WAITS)
+        write_state(job, SPAWN_LEDGER_WAITS, SPAWN_LEDGER_NOW);
 }
 
 static void write_end(const spawn_id *id, const spawn_end *end, int kind,
@@ -118,7 +124,8 @@ void spawn_durable_follow(spawn_job *job)
     else if (job->state == SPAWN_STATE_QUEUED
              && job->ledger == SPAWN_IN_LEDGER_ORDERED) {
         job->ledger = SPAWN_IN_LEDGER_WAITS;
-        write_state(job, SPAWN_LEDGER_WAITS);
+        write_state(job, SPAWN_LEDGER_WAITS,
+                    job->rules ? job->rules->due.wall : 0);
     }
 }
 

@@ -12,6 +12,8 @@
 
 /** It was chosen to start: write that, and have it stored and launched then. */
 void spawn_durable_order(spawn_job *job);
+/** It waits for its time no more. */
+void spawn_durable_hastened(const spawn_job *job);
 /** Its state has been stored, or cannot be now: the ledger follows. */
 void spawn_durable_follow(spawn_job *job);
 /** Mono ms: until then the ledger alone had an end that the store has now.

@@ -125,6 +125,9 @@ refused('not_running', 20, 'a signal to a job that has ended', hello(),
 refused('not_dead', 25, 'one that ended well is to be tried again', hello(),
     FakeBroker::_encode(2, 'revive', id => pack('H32', $running->id =~ s/-//gr)));
 
+refused('not_delayed', 27, 'one that has ended is to start now', hello(),
+    FakeBroker::_encode(2, 'start_now', id => pack('H32', $running->id =~ s/-//gr)));
+
 # ---- what becomes of a job ----
 
 cause('start_failed', 'no such program', sub { $spawn->spawn(['/nowhere/at/all'], reply => 'started') });

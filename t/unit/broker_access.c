@@ -178,6 +178,7 @@ static const struct {
     {SPAWN_M_TEMPLATES, 0, 0, SPAWN_MAY_SEE, false},
     {SPAWN_M_METERS, 0, 0, SPAWN_MAY_SEE, false},
     {SPAWN_M_REVIVE, 0, 0, SPAWN_MAY_SUBMIT, false},
+    {SPAWN_M_START_NOW, 0, 0, SPAWN_MAY_SUBMIT, false},
     {SPAWN_M_LEASE_LOST, 0, 0, SPAWN_MAY_SUBMIT, true},
     {SPAWN_M_CRON, SPAWN_A_CRON_DO, SPAWN_CRON_LIST, SPAWN_MAY_SEE, false},
     {SPAWN_M_CRON, SPAWN_A_CRON_DO, SPAWN_CRON_RUN, SPAWN_MAY_SUBMIT, false},
@@ -233,6 +234,7 @@ static unsigned with_rights(size_t i, const spawn_id *ended, unsigned rights)
                   || needs[i].type == SPAWN_M_WATCH
                   || needs[i].type == SPAWN_M_KILL
                   || needs[i].type == SPAWN_M_REVIVE
+                  || needs[i].type == SPAWN_M_START_NOW
                   || needs[i].type == SPAWN_M_LEASE_LOST
                   || needs[i].type == SPAWN_M_SUBMIT;
     bool of_queue =

@@ -99,6 +99,7 @@ static const struct {
     {SPAWN_M_JOB, SPAWN_A_DEAD, PASSED_OVER},
     {SPAWN_M_END, SPAWN_A_DEAD, PASSED_OVER},
     {SPAWN_M_REVIVE, 0, REFUSED},
+    {SPAWN_M_START_NOW, 0, REFUSED},
     {SPAWN_M_LEASE, 0, OWN_RELEASE}, /* as told in HELLO */
     {SPAWN_M_LEND, 0, ASKED},        /* by RETURNED's sequence number */
     {SPAWN_M_TAKE_BACK, 0, ASKED},   /* after LEND */

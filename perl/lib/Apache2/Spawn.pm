@@ -512,6 +512,7 @@ C<job>. The codes:
     not_sendable    a value cannot travel to another process
     expired         the job was to start by a time, and had not started
     not_dead        the job has not failed for good
+    not_delayed     the job does not wait for its time
     not_unique      another job of the queue has the unique key
     ok              no error: never thrown
 

@@ -275,6 +275,11 @@ The function was not called: its job was to start by a time
 Of C<spawnctl retry>: the job has not failed for good. (L<Apache2::Spawn::Job/retry> gives
 false then.)
 
+=item C<not_delayed>
+
+Of C<spawnctl start>: the job does not wait for its time. (L<Apache2::Spawn::Job/start_now> gives
+false then.)
+
 =item C<not_unique>
 
 Another job of the queue has the unique key: see L</other>, and
