@@ -88,6 +88,7 @@ int ctl_wait(spawn_ctl *ctl, int argc, char **argv);
 int ctl_logs(spawn_ctl *ctl, int argc, char **argv);
 int ctl_kill(spawn_ctl *ctl, int argc, char **argv);
 int ctl_retry(spawn_ctl *ctl, int argc, char **argv);
+int ctl_start(spawn_ctl *ctl, int argc, char **argv);
 int ctl_templates(spawn_ctl *ctl, int argc, char **argv);
 int ctl_cron(spawn_ctl *ctl, int argc, char **argv);
 int ctl_queues(spawn_ctl *ctl, int argc, char **argv);
@@ -100,9 +101,19 @@ int ctl_top(spawn_ctl *ctl, int argc, char **argv);
 
 extern const char ctl_run_help[], ctl_ps_help[], ctl_show_help[],
     ctl_wait_help[], ctl_logs_help[], ctl_kill_help[], ctl_retry_help[],
-    ctl_templates_help[], ctl_cron_help[], ctl_queues_help[], ctl_pause_help[],
-    ctl_resume_help[], ctl_drain_help[], ctl_scale_help[], ctl_metrics_help[],
-    ctl_top_help[];
+    ctl_start_help[], ctl_templates_help[], ctl_cron_help[], ctl_queues_help[],
+    ctl_pause_help[], ctl_resume_help[], ctl_drain_help[], ctl_scale_help[],
+    ctl_metrics_help[], ctl_top_help[];
+
+/* ---- one_job.c ---- */
+
+/** Ask this of a job. no: the code of a refusal that is no trouble. @return an
+ * exit code. */
+int ctl_ask_of(spawn_ctl *ctl, uint16_t type, const spawn_id *id,
+               spawn_error no);
+/** The same of each id from optind on. */
+int ctl_ask_of_each(spawn_ctl *ctl, uint16_t type, int argc, char **argv,
+                    spawn_error no);
 
 /* ---- queues.c ---- */
 

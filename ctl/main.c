@@ -17,8 +17,8 @@
 
 #define DEFAULT_TIMEOUT_MS 5000
 #define VERBS                                                                  \
-    "run, ps, show, wait, logs, kill, retry, templates, cron, queues, pause, " \
-    "resume, drain, scale, metrics, top"
+    "run, ps, show, wait, logs, kill, retry, start, templates, cron, "         \
+    "queues, pause, resume, drain, scale, metrics, top"
 
 static const char main_help[] =
     "usage: spawnctl [options] verb [options] ...\n"
@@ -31,6 +31,7 @@ static const char main_help[] =
     "  logs [options] id                           what it has printed\n"
     "  kill [options] id ...                       send a signal, or cancel\n"
     "  retry [options] id ...                      try dead jobs again\n"
+    "  start [options] id ...                      start delayed jobs now\n"
     "  templates [options]                         what Perl jobs are forked "
     "from\n"
     "  cron [options] [run|pause|resume name]      recurring jobs\n"
@@ -61,6 +62,7 @@ static const struct {
              {"logs", ctl_logs, ctl_logs_help},
              {"kill", ctl_kill, ctl_kill_help},
              {"retry", ctl_retry, ctl_retry_help},
+             {"start", ctl_start, ctl_start_help},
              {"templates", ctl_templates, ctl_templates_help},
              {"cron", ctl_cron, ctl_cron_help},
              {"queues", ctl_queues, ctl_queues_help},

@@ -38,24 +38,7 @@ typedef struct {
 
 static int retry_one(spawn_ctl *ctl, const spawn_id *id)
 {
-    char id_text[SPAWN_ID_TEXT];
-    spawn_failure why;
-    uint8_t room[64];
-    spawn_writer w;
-
-    spawn_writer_init_fixed(&w, room, sizeof(room));
-    spawn_writer_begin(&w, SPAWN_M_REVIVE, 0);
-    spawn_put_id(&w, SPAWN_A_ID, id);
-    (void)spawn_writer_finish(&w, 0);
-    if (spawn_client_ask(ctl->client, &w, 0, NULL, &why)) {
-        (void)ctl_fail(&why);
-        return why.code == SPAWN_E_NO_SUCH_JOB || why.code == SPAWN_E_NOT_DEAD
-                   ? CTL_NO
-                   : CTL_TROUBLE;
-    }
-    if (ctl->json)
-        ctl_json_print(json_pack("{s:s}", "id", spawn_id_format(id, id_text)));
-    return CTL_OK;
+    return ctl_ask_of(ctl, SPAWN_M_REVIVE, id, SPAWN_E_NOT_DEAD);
 }
 
 /* ---- all of them ---- */
@@ -160,8 +143,7 @@ static int check(const spawn_ctl *ctl, const choice *c, bool ids)
 int ctl_retry(spawn_ctl *ctl, int argc, char **argv)
 {
     choice c = {false, NULL};
-    int option, code, worst = CTL_OK;
-    spawn_id id;
+    int option, code;
 
     while (
         (option = ctl_getopt(ctl, argc, argv, CTL_SHORT_OPTIONS "aq:", options))
@@ -178,12 +160,5 @@ int ctl_retry(spawn_ctl *ctl, int argc, char **argv)
         return code;
     if (c.all)
         return retry_all(ctl, c.queue);
-    for (; optind < argc; optind++) {
-        code = ctl_lookup(ctl, argv[optind], &id);
-        if (code == CTL_OK)
-            code = retry_one(ctl, &id);
-        if (code > worst)
-            worst = code;
-    }
-    return worst;
+    return ctl_ask_of_each(ctl, SPAWN_M_REVIVE, argc, argv, SPAWN_E_NOT_DEAD);
 }

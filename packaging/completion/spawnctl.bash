@@ -73,6 +73,7 @@ __spawnctl_arguments() {
         logs:0) __spawnctl_ids --all ;;
         wait:0 | kill:*) __spawnctl_ids ;;
         retry:*) __spawnctl_ids --state dead ;;
+        start:*) __spawnctl_ids --state delayed ;;
         pause:* | resume:* | drain:* | queues:0 | scale:0) __spawnctl_ask queue queues ;;
         cron:0) printf '%s\n' list run pause resume ;;
         cron:*) __spawnctl_ask name cron list ;;

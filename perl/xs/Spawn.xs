@@ -415,6 +415,14 @@ retry(self)
   OUTPUT:
     RETVAL
 
+bool
+start_now(self)
+    SV *self
+  CODE:
+    RETVAL = spawn_perl_start_now(aTHX_ self);
+  OUTPUT:
+    RETVAL
+
 SV *
 token(self, ...)
     SV *self

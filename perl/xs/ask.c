@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Questions to the broker about a job, and the wait for its end: status, wait,
- * pid, progress, kill, retry. Runs in callers. Must let Perl's signal handlers
- * run while it waits.
+ * pid, progress, kill, retry, start_now. Runs in callers. Must let Perl's
+ * signal handlers run while it waits.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -270,7 +270,8 @@ bool spawn_perl_kill(pTHX_ SV *self, SV *signal)
     return rv == 0;
 }
 
-bool spawn_perl_retry(pTHX_ SV *self)
+/* False: refused with this code, which is no error. */
+static bool ask_for(pTHX_ SV *self, uint16_t type, spawn_error no)
 {
     spawn_answer *answer;
     spawn_failure why;
@@ -281,9 +282,19 @@ bool spawn_perl_retry(pTHX_ SV *self)
     spawn_perl_hold(aTHX_ self);
     endpoint = spawn_perl_handle_of(aTHX_ self, &id);
     answer = spawn_perl_answer_new(aTHX);
-    rv = ask(endpoint, SPAWN_M_REVIVE, &id, 0, 0, answer, &why);
-    if (rv < 0 && why.code != SPAWN_E_NOT_DEAD)
+    rv = ask(endpoint, type, &id, 0, 0, answer, &why);
+    if (rv < 0 && why.code != no)
         fail(aTHX_ self, &why);
     LEAVE;
     return rv == 0;
+}
+
+bool spawn_perl_retry(pTHX_ SV *self)
+{
+    return ask_for(aTHX_ self, SPAWN_M_REVIVE, SPAWN_E_NOT_DEAD);
+}
+
+bool spawn_perl_start_now(pTHX_ SV *self)
+{
+    return ask_for(aTHX_ self, SPAWN_M_START_NOW, SPAWN_E_NOT_DELAYED);
 }

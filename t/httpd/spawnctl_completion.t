@@ -111,10 +111,11 @@ my $runs = $spawn->spawn($gate->job(''), stdout => 'null', reply => 'started', l
     context => { 'id' => 'evil', '","id' => '","id":"evil' });
 my $ended = $spawn->spawn([ '/bin/echo', '"id":"evil"', ',"id":"evil"' ]);
 my $dead = $spawn->spawn([ '/bin/false' ], retry => 1, backoff => [0.1]);
+my $later = $spawn->spawn([ '/bin/true' ], delay => 3600);
 $_->wait(60) for $ended, $dead;
 my $ctl = SpawnTest::Ctl->new($httpd);
 ok wait_until(sub { $ctl->run(qw(ps --state dead))->{out} =~ /false/ }, 60), 'the history is there';
-my ($run_id, $end_id, $dead_id) = map { $_->id } $runs, $ended, $dead;
+my ($run_id, $end_id, $dead_id, $later_id) = map { $_->id } $runs, $ended, $dead, $later;
 my $end_of = sub { my ($id) = @_; return $id =~ s/.*-//r };
 my @socket = ('--socket', $httpd->socket);
 
@@ -149,10 +150,11 @@ for my $shell (qw(bash zsh)) {
         };
         $known->([ @socket, 'pause', '' ], [qw(default images mail)], 'queues');
         $known->([ @socket, qw(run --queue im) ], ['images'], 'a queue that begins so');
-        $known->([ @socket, 'kill', '' ], [ $end_of->($run_id) ], 'a job that has not ended, by its end');
-        $known->([ @socket, qw(logs -f), '' ], [ map { $end_of->($_) } $run_id, $end_id, $dead_id ], 'each that is known');
+        $known->([ @socket, 'kill', '' ], [ map { $end_of->($_) } $run_id, $later_id ], 'a job that has not ended, by its end');
+        $known->([ @socket, qw(logs -f), '' ], [ map { $end_of->($_) } $run_id, $end_id, $dead_id, $later_id ], 'each that is known');
         $known->([ @socket, 'show', substr $end_id, 0, 35 ], [$end_id], 'a whole id for who has begun one');
         $known->([ @socket, 'retry', '' ], [ $end_of->($dead_id) ], 'those that are dead');
+        $known->([ @socket, 'start', '' ], [ $end_of->($later_id) ], 'those that wait for their time');
         $known->([ @socket, qw(cron pause), '' ], ['new-year'], 'a recurring job');
         $known->([ @socket, 'wait', $end_of->($run_id), '' ], [], 'one id, and no other');
 

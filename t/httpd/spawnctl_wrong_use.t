@@ -50,7 +50,7 @@ for my $case (@run) {
     like $said, qr/\n  try 'spawnctl run --help'\n\z/, '... with where to read on';
 }
 my @all = (
-    [ [],                       'no verb; wanted: run, ps, show, wait, logs, kill, retry, templates, cron' ],
+    [ [],                       'no verb; wanted: run, ps, show, wait, logs, kill, retry, start, templates, cron' ],
     [ ['--colour'],             q{'--colour' is not an option} ],
     [ [qw(ps --colour)],        q{'--colour' is not an option} ],
     [ [ 'ps', "--\e[31mred" ],  q{'--?[31mred' is not an option} ],

@@ -159,6 +159,14 @@ says, at once. Its id and the records of its attempts stay.
 Returns true when it is, false when the job is not dead. Throws also C<queue_full> and
 C<unknown_queue>.
 
+=item start_now
+
+Has a job start now that waits for its time: C<delay>, C<at>, or the pause before a retry
+(L<Apache2::Spawn::Options/When it starts>). It still waits for its turn in its queue, and for the
+jobs that it comes after.
+
+Returns true when it waits for its time no more, false when it did not wait for it.
+
 =item resubmit
 
 Sends the job again after a submit that failed: the same contents with the same
