@@ -37,6 +37,10 @@ static const act acts[] = {
      "It has not started, and does not start any more; if it has just "
      "started, it gets TERM.",
      "Cancel the job", "The job is cancelled, or has got TERM."},
+    {"start", true, 0, "Start job",
+     "It waits for its time no more, but still for its turn in its queue, and "
+     "for the jobs that it comes after.",
+     "Start it now", "The job waits for its time no more."},
     {"retry", true, 0, "Retry job",
      "It is tried as often as when it was submitted.", "Try it again",
      "The job is tried again."},
@@ -205,6 +209,8 @@ static int perform(spawn_page *page, const wanted *w, const char *choice)
         return spawn_ask_change(page, w->target, w->act->what, (uint64_t)most);
     if (strcmp(w->act->name, "retry") == 0)
         return spawn_ask_revive(page, &w->id);
+    if (strcmp(w->act->name, "start") == 0)
+        return spawn_ask_start(page, &w->id);
     return spawn_ask_kill(page, &w->id, spawn_form_signal_number(choice));
 }
 

@@ -24,6 +24,7 @@ static int status_of(spawn_error code)
         return HTTP_FORBIDDEN;
     case SPAWN_E_NOT_RUNNING:
     case SPAWN_E_NOT_DEAD:
+    case SPAWN_E_NOT_DELAYED:
     case SPAWN_E_QUEUE_FULL:
     case SPAWN_E_NOT_UNIQUE:
         return HTTP_CONFLICT;
@@ -171,6 +172,11 @@ int spawn_ask_kill(spawn_page *page, const spawn_id *id, int signo)
 int spawn_ask_revive(spawn_page *page, const spawn_id *id)
 {
     return ask_of(page, SPAWN_M_REVIVE, id, 0, 0, NULL);
+}
+
+int spawn_ask_start(spawn_page *page, const spawn_id *id)
+{
+    return ask_of(page, SPAWN_M_START_NOW, id, 0, 0, NULL);
 }
 
 /* ---- queues and templates ---- */

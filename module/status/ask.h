@@ -46,10 +46,11 @@ int spawn_ask_templates(spawn_page *page,
 /** The numbers of jobs; *ret is to be freed, also after a failure. */
 int spawn_ask_meters(spawn_page *page, spawn_meters_answer *ret);
 
-/** Acts: KILL, REVIVE, QUEUES with a QUEUE_DO. Most: for SPAWN_QUEUE_SCALE, or
- * 0: as SpawnMaxJobs says. */
+/** Acts: KILL, REVIVE, START_NOW, QUEUES with a QUEUE_DO. Most: for
+ * SPAWN_QUEUE_SCALE, or 0: as SpawnMaxJobs says. */
 int spawn_ask_kill(spawn_page *page, const spawn_id *id, int signo);
 int spawn_ask_revive(spawn_page *page, const spawn_id *id);
+int spawn_ask_start(spawn_page *page, const spawn_id *id);
 int spawn_ask_change(spawn_page *page, const char *queue, uint64_t what,
                      uint64_t most);
 

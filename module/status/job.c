@@ -355,6 +355,8 @@ static void put_acts(spawn_page *page, const spawn_message *m,
     uint64_t state = number(m, SPAWN_A_STATE);
 
     spawn_page_html(page, "<div class=\"acts\">");
+    if (state == SPAWN_STATE_DELAYED)
+        act(page, "start", id_text, "Start now");
     if (state == SPAWN_STATE_RUNNING || state == SPAWN_STATE_STARTING)
         act(page, "kill", id_text, "Send a signal");
     else if (state != SPAWN_STATE_DONE)

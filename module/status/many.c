@@ -44,6 +44,10 @@ static const act acts[] = {
      "They have not started, and do not start any more; those that have just "
      "started get TERM.",
      "Cancel the jobs", "are cancelled, or have got TERM"},
+    {"start", "Start all that wait for their time", BIT(DELAYED), "Start",
+     "They wait for their time no more, but still for their turn in their "
+     "queues, and for the jobs that they come after.",
+     "Start them now", "wait for their time no more"},
     {"retry", "Retry all that are dead", SPAWN_STATES_DEAD, "Retry",
      "Each is tried as often as when it was submitted.", "Try them again",
      "are tried again"}};
@@ -290,15 +294,16 @@ typedef struct {
 static bool has_changed(spawn_error code)
 {
     return code == SPAWN_E_NOT_RUNNING || code == SPAWN_E_NOT_DEAD
-           || code == SPAWN_E_NO_SUCH_JOB || code == SPAWN_E_TOO_OLD
-           || code == SPAWN_E_NOT_UNIQUE;
+           || code == SPAWN_E_NOT_DELAYED || code == SPAWN_E_NO_SUCH_JOB
+           || code == SPAWN_E_TOO_OLD || code == SPAWN_E_NOT_UNIQUE;
 }
 
 static int one(spawn_page *page, const act *a, const spawn_id *id, int signo)
 {
     char text[SPAWN_ID_TEXT];
-    int rv = strcmp(a->name, "retry") == 0 ? spawn_ask_revive(page, id)
-                                           : spawn_ask_kill(page, id, signo);
+    int rv = strcmp(a->name, "retry") == 0   ? spawn_ask_revive(page, id)
+             : strcmp(a->name, "start") == 0 ? spawn_ask_start(page, id)
+                                             : spawn_ask_kill(page, id, signo);
 
     if (rv == 0)
         ap_log_rerror(APLOG_MARK, APLOG_INFO, 0, page->r,

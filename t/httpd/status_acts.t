@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 #
 # With SpawnStatusControl on, the status page kills and cancels jobs, tries dead ones again,
-# pauses, drains, resumes and scales queues: after a page that asks, by POST, whichever child made that
+# starts delayed ones, pauses, drains, resumes and scales queues: after a page that asks, by POST, whichever child made that
 # page; the browser is sent on, and the error log says who did what.
 
 use strict;
@@ -85,6 +85,13 @@ each_mpm(
         my $d = $dead->id;
         ok wait_until(sub { $get->("/spawn-status?job=$d")->{content} =~ /act=retry/ }, 60), 'it is dead';
         $done->($act->("act=retry&job=$d"), "?job=$d&done=retry", "job $d: retry");
+
+        my $later = $spawn->spawn([ '/bin/true' ], delay => 3600);
+        my $l = $later->id;
+        like $get->("/spawn-status?job=$l")->{content}, qr/\?act=start&amp;job=$l">/, 'one that waits for its time can be started';
+        $done->($act->("act=start&job=$l"), "?job=$l&done=start", "job $l: start");
+        is $later->wait(60)->exit_code, 0, 'it has run';
+        is $act->("act=start&job=$l")->{status}, 409, 'one that has ended is not started';
 
         $done->($act->('act=pause&queue=q'), '?done=pause', 'queue q: pause');
         is $state->(), 'paused', 'the queue is paused';

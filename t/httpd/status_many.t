@@ -122,6 +122,12 @@ is $_->wait(60)->exit_code, 1, 'one has failed' for @dead;
 ok wait_until(sub { $get->('?act=retry&all=1&outcome=failed&label=dead')->{content} =~ /<h1>Retry 2 jobs\?/ }, 60), 'it is asked';
 $done = $post->('?act=retry&all=1&outcome=failed&label=dead', $fields->($get->('?act=retry&all=1&outcome=failed&label=dead')));
 is $done->{headers}{location}, '?view=jobs&outcome=failed&label=dead&all=1&done=retry&n=2&changed=0', 'they are tried again';
+# those that wait for their time are started, and no others
+my @later = map { $spawn->spawn([ '/bin/true' ], delay => 3600, label => 'later') } 1 .. 2;
+$done = $post->('?act=start&all=1&label=later', $fields->($get->('?act=start&all=1&label=later')));
+is $done->{headers}{location}, '?view=jobs&label=later&all=1&done=start&n=2&changed=0', 'those that wait for their time are started';
+is $_->wait(60)->exit_code, 0, '... and run' for @later;
+like $get->('?act=start&all=1&label=later')->{content}, qr/<h1>Start 0 jobs\?/, 'what has ended is not started';
 like $get->('?act=retry&all=1&label=nowhere')->{content}, qr/<h1>Retry 0 jobs\?.*There is no such job/s, 'of none';
 like $get->('?act=cancel&all=1&outcome=failed')->{content}, qr/<h1>Cancel 0 jobs\?/, 'what has ended is not cancelled';
 is $get->('?act=pause&all=1')->{status}, 404, 'a queue is none of these';
