@@ -35,6 +35,10 @@ char *spawn_command_text(const spawn_message *job, size_t most);
  * none. */
 bool spawn_progress_text(const spawn_message *job, char *text, size_t room);
 
+/** The share of it that is done, 0 to 1; false when it does not tell two
+ * numbers, the second one above 0. */
+bool spawn_progress_share(const spawn_message *job, double *ret);
+
 /** Call each for the attempts before the present one, the first one first. */
 void spawn_attempts_each(const spawn_message *job,
                          void (*each)(void *arg, const spawn_message *attempt),

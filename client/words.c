@@ -178,6 +178,34 @@ bool spawn_progress_text(const spawn_message *job, char *text, size_t room)
     return true;
 }
 
+/* What a job says is any text: "1.5" is a number here, "-1", "1e9" and "inf"
+ * are none. */
+static bool is_number(const char *text, double *ret)
+{
+    char *end;
+
+    if (!*text || text[strspn(text, "0123456789.")])
+        return false;
+    *ret = strtod(text, &end);
+    return !*end;
+}
+
+bool spawn_progress_share(const spawn_message *job, double *ret)
+{
+    const spawn_attr *a = &job->attr[SPAWN_A_PROGRESS];
+    const char *text;
+    double done, of;
+
+    if (!spawn_has(job, SPAWN_A_PROGRESS) || spawn_strv_count(a) != 3)
+        return false;
+    text = spawn_strv_next(a, NULL);
+    if (!is_number(text, &done) || !is_number(spawn_strv_next(a, text), &of)
+        || of <= 0)
+        return false;
+    *ret = done < of ? done / of : 1;
+    return true;
+}
+
 void spawn_attempts_each(const spawn_message *job,
                          void (*each)(void *arg, const spawn_message *attempt),
                          void *arg)

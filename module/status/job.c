@@ -17,10 +17,11 @@
 #include "module/status/told.h"
 #include "module/status/views.h"
 
-#define ARGS_SHOWN  8     /* more are folded */
-#define ARGS_BYTES  65536 /* of all, unfolded */
-#define ARG_SHOWN   400   /* bytes of an argument; all of it when unfolded */
-#define TITLE_SHOWN 80
+#define ARGS_SHOWN     8     /* more are folded */
+#define ARGS_BYTES     65536 /* of all, unfolded */
+#define ARG_SHOWN      400   /* bytes of an argument; all of it when unfolded */
+#define TITLE_SHOWN    80
+#define PROGRESS_SHOWN 512
 
 static uint64_t number(const spawn_message *m, unsigned attr)
 {
@@ -135,10 +136,9 @@ static void put_usage(spawn_page *page, const spawn_message *m)
 static void put_result(spawn_page *page, const spawn_message *m)
 {
     const char *kind = spawn_result_kind_name(m);
-    char text[512];
 
-    if (spawn_progress_text(m, text, sizeof(text)))
-        pair_text(page, "Progress", text);
+    spawn_rows_progress(page, m, "<dt>Progress</dt><dd>", "</dd>\n",
+                        PROGRESS_SHOWN);
     if (!kind)
         return;
     pair(page, "Result");

@@ -299,22 +299,27 @@ void spawn_page_time(spawn_page *page, uint64_t ms)
 
 /* Not <meter>, which each browser paints in colours of its own. The words are
  * for everybody, the bar is not read out. */
-void spawn_page_bar(spawn_page *page, const char *kind, uint64_t is,
-                    uint64_t most)
+void spawn_page_share(spawn_page *page, const char *kind, double share)
 {
-    double width = most ? (double)is * 100 / (double)most : 0;
+    double width = share * 100;
 
-    if (is && most && width < 2)
+    if (width > 0 && width < 2)
         width = 2; /* one of thousands is to be seen */
     spawn_page_format(page,
-                      "<span class=\"of\"><b>%llu</b> of %llu</span>"
                       "<svg class=\"bar %s\" viewBox=\"0 0 100 6\" "
                       "preserveAspectRatio=\"none\" aria-hidden=\"true\">"
                       "<rect class=\"track\" width=\"100\" height=\"6\"/>"
                       "<rect class=\"fill\" width=\"%.1f\" height=\"6\"/>"
                       "</svg>",
-                      (unsigned long long)is, (unsigned long long)most, kind,
-                      width > 100 ? 100 : width);
+                      kind, width > 100 ? 100 : width);
+}
+
+void spawn_page_bar(spawn_page *page, const char *kind, uint64_t is,
+                    uint64_t most)
+{
+    spawn_page_format(page, "<span class=\"of\"><b>%llu</b> of %llu</span>",
+                      (unsigned long long)is, (unsigned long long)most);
+    spawn_page_share(page, kind, most ? (double)is / (double)most : 0);
 }
 
 void spawn_page_badge(spawn_page *page, const char *kind, const char *word)

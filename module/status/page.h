@@ -80,6 +80,10 @@ void spawn_page_time(spawn_page *page, uint64_t ms);
 /** A duration: "3m20s". */
 void spawn_page_duration(spawn_page *page, int64_t ms);
 
+/** A part of a whole as a bar, which is not read out: 0 to 1. kind: classes of
+ * the style sheet. */
+void spawn_page_share(spawn_page *page, const char *kind, double share);
+
 /** A part of a whole as a bar, with its numbers in words. most 0: no limit.
  * kind: a class of the style sheet. */
 void spawn_page_bar(spawn_page *page, const char *kind, uint64_t is,

@@ -61,6 +61,22 @@ const char *spawn_rows_context(const spawn_message *job, const char *name)
     return NULL;
 }
 
+void spawn_rows_progress(spawn_page *page, const spawn_message *job,
+                         const char *head, const char *tail, size_t most)
+{
+    char text[512];
+    double share;
+
+    if (!spawn_progress_text(job, text, sizeof(text)))
+        return;
+    spawn_page_html(page, head);
+    spawn_page_short(page, text, most);
+    if (number(job, SPAWN_A_STATE) != SPAWN_STATE_DONE
+        && spawn_progress_share(job, &share))
+        spawn_page_share(page, "busy told", share);
+    spawn_page_html(page, tail);
+}
+
 /* ---- the table ---- */
 
 static const char *const heads[] = {"State",     "Job",  "Queue",   "Runs",
@@ -95,7 +111,6 @@ static void put_command(spawn_page *page, const spawn_message *job)
 {
     const char *label = spawn_str_or(job, SPAWN_A_LABEL, "");
     char *command = spawn_command_text(job, COMMAND_SHOWN + 1);
-    char progress[512];
 
     if (*label) {
         spawn_page_html(page, "<b>");
@@ -109,11 +124,8 @@ static void put_command(spawn_page *page, const spawn_message *job)
         spawn_page_html(page, "&#8230;");
     spawn_page_html(page, "</code>");
     free(command);
-    if (spawn_progress_text(job, progress, sizeof(progress))) {
-        spawn_page_html(page, " <span class=\"soft\">");
-        spawn_page_short(page, progress, WORD_SHOWN);
-        spawn_page_html(page, "</span>");
-    }
+    spawn_rows_progress(page, job, " <span class=\"soft\">", "</span>",
+                        WORD_SHOWN);
 }
 
 /* From start to end, or since the start. */

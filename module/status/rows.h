@@ -14,6 +14,11 @@
 /** "running", "exited 0": with the colour and the sign of good or bad. */
 void spawn_rows_badge(spawn_page *page, const spawn_message *job);
 
+/** What a job says of its progress, as text, and as a bar while it runs; head
+ * and tail stand around it. Nothing when it says nothing. most: bytes. */
+void spawn_rows_progress(spawn_page *page, const spawn_message *job,
+                         const char *head, const char *tail, size_t most);
+
 /** A value of its context, or NULL. */
 const char *spawn_rows_context(const spawn_message *job, const char *name);
 

@@ -238,6 +238,14 @@ sub steps {
     return 'all done';
 }
 
+# Progress that need not be numbers, which the method would not take.
+sub says_of {
+    my ($gate, $done, $of) = @_;
+    Apache2::Spawn::Template::_put_progress($done, $of, '');
+    _wait_at($gate);
+    return;
+}
+
 # Progress of any bytes, in hexadecimal, which the method would not take.
 sub says_bytes {
     my ($gate, $bytes) = @_;
