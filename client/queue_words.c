@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A QUEUE_STATE message in words. Runs in whatever shows queues: spawnctl,
- * httpd children. Must tell no value of a variable: the broker sends their
- * names only.
+ * A QUEUE_STATE message, and the rules in a JOB, in words. Runs in whatever
+ * shows queues: spawnctl, httpd children. Must tell no value of a variable: the
+ * broker sends their names only.
  */
 #include "client/spawn_words.h"
 
@@ -102,17 +102,22 @@ static void priorities(const spawn_message *m, spawn_rule_fn each, void *arg)
     each(arg, "ionice", ionice >> 8 == 3 ? "idle" : text);
 }
 
-static void output(const spawn_message *m, spawn_rule_fn each, void *arg)
+static void output(const spawn_message *m, unsigned attr, const char *name,
+                   spawn_rule_fn each, void *arg)
 {
+    static const char *const words[] = {[SPAWN_STDIO_NULL] = "null",
+                                        [SPAWN_STDIO_FD] = "handle",
+                                        [SPAWN_STDIO_LOG] = "log",
+                                        [SPAWN_STDIO_CAPTURE] = "capture",
+                                        [SPAWN_STDIO_STDOUT] = "stdout"};
     spawn_stdio s;
 
-    if (!spawn_has(m, SPAWN_A_STDOUT))
+    if (!spawn_has(m, attr))
         return;
-    spawn_attr_stdio(&m->attr[SPAWN_A_STDOUT], &s);
-    each(arg, "output",
-         s.how == SPAWN_STDIO_LOG    ? "log"
-         : s.how == SPAWN_STDIO_NULL ? "null"
-                                     : s.path);
+    spawn_attr_stdio(&m->attr[attr], &s);
+    each(arg, name,
+         s.how < sizeof(words) / sizeof(words[0]) && words[s.how] ? words[s.how]
+                                                                  : s.path);
 }
 
 static void history(const spawn_message *m, spawn_rule_fn each, void *arg)
@@ -130,17 +135,45 @@ static void history(const spawn_message *m, spawn_rule_fn each, void *arg)
     each(arg, "history", text);
 }
 
-void spawn_queue_rules_each(const spawn_message *m, spawn_rule_fn each,
-                            void *arg)
+/* Those that a queue and a job can have. */
+static void common_rules(const spawn_message *m, spawn_rule_fn each, void *arg)
 {
     duration(m, SPAWN_A_TIMEOUT, "timeout", each, arg);
     duration(m, SPAWN_A_GRACE, "grace", each, arg);
     limits(m, each, arg);
     priorities(m, each, arg);
     word(m, SPAWN_A_CWD, "cwd", each, arg);
-    output(m, each, arg);
+}
+
+static void leftovers(const spawn_message *m, spawn_rule_fn each, void *arg)
+{
     if (spawn_has(m, SPAWN_A_LEFTOVERS))
         each(arg, "leftovers", number(m, SPAWN_A_LEFTOVERS) ? "kill" : "keep");
+}
+
+void spawn_job_rules_each(const spawn_message *m, spawn_rule_fn each, void *arg)
+{
+    char text[32];
+
+    common_rules(m, each, arg);
+    output(m, SPAWN_A_STDOUT, "stdout", each, arg);
+    output(m, SPAWN_A_STDERR, "stderr", each, arg);
+    leftovers(m, each, arg);
+    word(m, SPAWN_A_USER, "user", each, arg);
+    word(m, SPAWN_A_GROUP, "group", each, arg);
+    if (!spawn_has(m, SPAWN_A_RETRY))
+        return;
+    (void)snprintf(text, sizeof(text), "%lld",
+                   (long long)spawn_attr_i64(&m->attr[SPAWN_A_RETRY]));
+    each(arg, "retry", text);
+}
+
+void spawn_queue_rules_each(const spawn_message *m, spawn_rule_fn each,
+                            void *arg)
+{
+    common_rules(m, each, arg);
+    output(m, SPAWN_A_STDOUT, "output", each, arg);
+    leftovers(m, each, arg);
     history(m, each, arg);
     texts(m, SPAWN_A_ENV, "env", each, arg);
     word(m, SPAWN_A_JOB_USER, "user", each, arg);

@@ -76,4 +76,8 @@ typedef void (*spawn_rule_fn)(void *arg, const char *name, const char *text);
 void spawn_queue_rules_each(const spawn_message *queue, spawn_rule_fn each,
                             void *arg);
 
+/** The same for those that a JOB has brought, each once. */
+void spawn_job_rules_each(const spawn_message *job, spawn_rule_fn each,
+                          void *arg);
+
 #endif

@@ -305,6 +305,22 @@ static void add_attempt(void *list, const spawn_message *attempt)
     (void)json_array_append_new(list, o);
 }
 
+static void add_rule(void *arg, const char *name, const char *text)
+{
+    (void)json_object_set_new(arg, name, ctl_json_string(text));
+}
+
+/* A list has none. */
+static void add_rules(json_t *o, const spawn_message *m)
+{
+    json_t *rules = json_object();
+
+    spawn_job_rules_each(m, add_rule, rules);
+    if (json_object_size(rules))
+        (void)json_object_set(o, "rules", rules);
+    json_decref(rules);
+}
+
 json_t *ctl_json_job(const spawn_message *m)
 {
     char id_text[SPAWN_ID_TEXT];
@@ -324,6 +340,7 @@ json_t *ctl_json_job(const spawn_message *m)
     add_string(o, m, SPAWN_A_LABEL);
     if (spawn_has(m, SPAWN_A_CONTEXT))
         add_context(o, m);
+    add_rules(o, m);
     ctl_rules_json(o, m);
     add_string(o, m, SPAWN_A_UNIQUE);
     add_number(o, m, SPAWN_A_SEQ);

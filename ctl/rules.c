@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The rules that a job brought for its order among others: priority, unique
- * key, and the jobs that it comes after. Runs in spawnctl. Prints what others
- * wrote only in a printable form.
+ * The rules that a job brought: priority, unique key, the jobs that it comes
+ * after; where and with which limits it runs. Runs in spawnctl. Prints what
+ * others wrote only in a printable form.
  */
 #include <string.h>
 
@@ -27,6 +27,17 @@ static int64_t priority_of(const spawn_message *m)
     return spawn_attr_i64(&m->attr[SPAWN_A_PRIORITY]);
 }
 
+typedef struct {
+    void (*line)(const char *name, const char *text);
+} printer;
+
+static void print_rule(void *arg, const char *name, const char *text)
+{
+    const printer *p = arg;
+
+    p->line(name, text);
+}
+
 void ctl_rules_print(const spawn_message *m,
                      void (*line)(const char *name, const char *text))
 {
@@ -41,6 +52,7 @@ void ctl_rules_print(const spawn_message *m,
         line("unique", spawn_attr_str(&m->attr[SPAWN_A_UNIQUE]));
     for (i = 0; spawn_has(m, SPAWN_A_AFTER) && i < ids_of(m); i++)
         line(i ? "" : "after", id_at(m, i, text));
+    spawn_job_rules_each(m, print_rule, &(printer){line});
 }
 
 void ctl_rules_json(json_t *o, const spawn_message *m)

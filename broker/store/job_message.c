@@ -57,15 +57,30 @@ static void put_argv(const spawn_attr *argv, size_t most, spawn_writer *w)
         spawn_put_u64(w, SPAWN_A_ARGV_CUT, cut);
 }
 
+static void put_those(const spawn_message *order, const uint8_t *attrs,
+                      size_t count, spawn_writer *w)
+{
+    size_t i;
+
+    for (i = 0; i < count; i++) {
+        if (spawn_has(order, attrs[i]))
+            spawn_put_attr(w, attrs[i], &order->attr[attrs[i]]);
+    }
+}
+
+/* No value of a variable is told, nor what comes from stdin. */
 void spawn_answer_order(const void *body, size_t length, size_t argv_most,
-                        spawn_writer *w)
+                        bool rules, spawn_writer *w)
 {
     static const uint8_t told[] = {SPAWN_A_FUNCTION, SPAWN_A_LABEL,
                                    SPAWN_A_CONTEXT,  SPAWN_A_PRIORITY,
                                    SPAWN_A_UNIQUE,   SPAWN_A_AFTER};
+    static const uint8_t own[] = {
+        SPAWN_A_CWD,    SPAWN_A_USER,    SPAWN_A_GROUP, SPAWN_A_STDOUT,
+        SPAWN_A_STDERR, SPAWN_A_TIMEOUT, SPAWN_A_GRACE, SPAWN_A_NICE,
+        SPAWN_A_IONICE, SPAWN_A_LIMITS,  SPAWN_A_RETRY, SPAWN_A_LEFTOVERS};
     const spawn_attr *argv;
     spawn_message order;
-    size_t i;
 
     if (spawn_body_parse(body, length, SPAWN_M_SUBMIT, SPAWN_FDS_MAX, &order,
                          NULL))
@@ -75,10 +90,9 @@ void spawn_answer_order(const void *body, size_t length, size_t argv_most,
         spawn_put_attr(w, SPAWN_A_ARGV, argv);
     else if (spawn_has(&order, SPAWN_A_ARGV))
         put_argv(argv, argv_most, w);
-    for (i = 0; i < sizeof(told); i++) {
-        if (spawn_has(&order, told[i]))
-            spawn_put_attr(w, told[i], &order.attr[told[i]]);
-    }
+    put_those(&order, told, sizeof(told), w);
+    if (rules)
+        put_those(&order, own, sizeof(own), w);
 }
 
 static void put_known(spawn_writer *w, uint16_t attr, int64_t value)
@@ -196,7 +210,8 @@ int spawn_answer_job(const spawn_job *job, bool with_output,
     if (job->perl && job->perl->kept)
         put_result(job->perl->kept, with_output, w);
     if (job->body)
-        spawn_answer_order(job->body->data, job->body->length, SIZE_MAX, w);
+        spawn_answer_order(job->body->data, job->body->length, SIZE_MAX, true,
+                           w);
     else if (job->perl && job->perl->function)
         spawn_put_str(w, SPAWN_A_FUNCTION, job->perl->function);
     if (spawn_perl_progress(job, &progress))

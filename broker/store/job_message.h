@@ -21,9 +21,10 @@ int spawn_answer_job(const spawn_job *job, bool with_output,
 void spawn_answer_so_far(const spawn_job *job, const uint64_t *from,
                          spawn_writer *w);
 
-/** Put the parts of the order that a JOB has: what runs, label, context. */
+/** Put the parts of the order that a JOB has: what runs, label, context; rules:
+ * and the rules that it brought. */
 void spawn_answer_order(const void *body, size_t length, size_t argv_most,
-                        spawn_writer *w);
+                        bool rules, spawn_writer *w);
 
 /** PROGRESS. */
 void spawn_answer_progress(const spawn_progress *p, spawn_writer *w);

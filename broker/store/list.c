@@ -490,7 +490,7 @@ int spawn_store_answer_list(spawn_store *store, spawn_list_filter *filter,
 {
     const spawn_row_parts parts = {filter->argv_limited ? filter->argv_most
                                                         : SIZE_MAX,
-                                   false, false, NULL};
+                                   false, false, false, NULL};
     sqlite3_stmt *some, *s;
     int64_t seq;
     int rv;

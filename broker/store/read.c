@@ -167,13 +167,14 @@ static const struct {
                {23, SPAWN_A_EXPIRES_AT}, {24, SPAWN_A_ATTEMPT},
                {25, SPAWN_A_DEAD}};
 
-static void put_order(sqlite3_stmt *s, size_t argv_most, spawn_writer *w)
+static void put_order(sqlite3_stmt *s, const spawn_row_parts *parts,
+                      spawn_writer *w)
 {
     const void *body = sqlite3_column_blob(s, 4);
 
     if (body)
-        spawn_answer_order(body, (size_t)sqlite3_column_bytes(s, 4), argv_most,
-                           w);
+        spawn_answer_order(body, (size_t)sqlite3_column_bytes(s, 4),
+                           parts->argv_most, parts->rules, w);
 }
 
 /* Of a Perl job that has ended. */
@@ -301,7 +302,7 @@ int spawn_row_put(spawn_store *store, sqlite3_stmt *s,
         spawn_put_u64v(w, SPAWN_A_RUSAGE, usage,
                        (uint32_t)(length / sizeof(usage[0])));
     }
-    put_order(s, parts->argv_most, w);
+    put_order(s, parts, w);
     if (sqlite3_column_type(s, 18) != SQLITE_NULL)
         put_progress(s, &id, w);
     if (parts->output)
@@ -318,7 +319,7 @@ int spawn_row_put(spawn_store *store, sqlite3_stmt *s,
 int spawn_store_answer(spawn_store *store, const spawn_id *id, bool with_output,
                        const uint64_t *from, uint32_t asked, spawn_writer *w)
 {
-    const spawn_row_parts parts = {SIZE_MAX, with_output, true, from};
+    const spawn_row_parts parts = {SIZE_MAX, with_output, true, true, from};
     sqlite3_stmt *s = store->read.answer;
     int rv;
 

@@ -36,6 +36,7 @@ void spawn_row_bind_now(sqlite3_stmt *s);
 typedef struct {
     size_t argv_most; /* bytes of its arguments; SIZE_MAX: all */
     bool output;
+    bool rules;    /* that it brought */
     bool attempts; /* those before the present one, too */
     /* of one that runs: its output behind these bytes; NULL: none of it */
     const uint64_t *from;

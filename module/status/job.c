@@ -256,6 +256,32 @@ static void put_rule(void *arg, const char *name, const char *text)
     pair_text(arg, name, text);
 }
 
+typedef struct {
+    spawn_page *page;
+    bool any;
+} own_rules;
+
+static void put_own_rule(void *arg, const char *name, const char *text)
+{
+    own_rules *own = arg;
+
+    if (!own->any)
+        spawn_page_html(own->page, "<section><h2>Its own rules</h2>\n<p "
+                                   "class=\"soft\">They count before those of "
+                                   "its queue.</p>\n<dl>\n");
+    own->any = true;
+    pair_text(own->page, name, text);
+}
+
+static void put_own_rules(spawn_page *page, const spawn_message *m)
+{
+    own_rules own = {page, false};
+
+    spawn_job_rules_each(m, put_own_rule, &own);
+    if (own.any)
+        spawn_page_html(page, "</dl></section>\n");
+}
+
 static void put_rules(void *arg, const spawn_message *queue)
 {
     spawn_page *page = arg;
@@ -424,6 +450,7 @@ static int put_job(spawn_page *page, const spawn_message *m)
     put_facts(page, m, id_text);
     put_program(page, m);
     put_asked(page, m);
+    put_own_rules(page, m);
     /* its queue may have gone: that is no fault of the job's page */
     if (spawn_ask_queues(page, spawn_str_or(m, SPAWN_A_QUEUE, ""), put_rules,
                          page)) {

@@ -256,6 +256,31 @@ static void add_attempt(void *arg, const spawn_message *attempt)
     spawn_json_close(page, '}');
 }
 
+/* A list has none. */
+typedef struct {
+    spawn_page *page;
+    bool any;
+} own_rules;
+
+static void add_own_rule(void *arg, const char *name, const char *text)
+{
+    own_rules *own = arg;
+
+    if (!own->any)
+        spawn_json_open(own->page, "rules", '{');
+    own->any = true;
+    spawn_json_text(own->page, name, text);
+}
+
+static void add_own_rules(spawn_page *page, const spawn_message *m)
+{
+    own_rules own = {page, false};
+
+    spawn_job_rules_each(m, add_own_rule, &own);
+    if (own.any)
+        spawn_json_close(page, '}');
+}
+
 void spawn_told_job(spawn_page *page, const char *key, const spawn_message *m)
 {
     char id_text[SPAWN_ID_TEXT];
@@ -276,6 +301,7 @@ void spawn_told_job(spawn_page *page, const char *key, const spawn_message *m)
     if (spawn_has(m, SPAWN_A_PRIORITY))
         spawn_json_signed(page, KEY(SPAWN_A_PRIORITY),
                           spawn_attr_i64(&m->attr[SPAWN_A_PRIORITY]));
+    add_own_rules(page, m);
     add_after(page, m);
     add_text(page, m, SPAWN_A_UNIQUE);
     add_number(page, m, SPAWN_A_SEQ);

@@ -71,6 +71,18 @@ static const struct {
     {SPAWN_M_JOB, SPAWN_A_ARGV_CUT, ASKED},     /* by ARGV_MOST */
     {SPAWN_M_JOB, SPAWN_A_DUE_AT, PASSED_OVER},
     {SPAWN_M_JOB, SPAWN_A_EXPIRES_AT, PASSED_OVER},
+    {SPAWN_M_JOB, SPAWN_A_CWD, PASSED_OVER},
+    {SPAWN_M_JOB, SPAWN_A_USER, PASSED_OVER},
+    {SPAWN_M_JOB, SPAWN_A_GROUP, PASSED_OVER},
+    {SPAWN_M_JOB, SPAWN_A_STDOUT, PASSED_OVER},
+    {SPAWN_M_JOB, SPAWN_A_STDERR, PASSED_OVER},
+    {SPAWN_M_JOB, SPAWN_A_TIMEOUT, PASSED_OVER},
+    {SPAWN_M_JOB, SPAWN_A_GRACE, PASSED_OVER},
+    {SPAWN_M_JOB, SPAWN_A_NICE, PASSED_OVER},
+    {SPAWN_M_JOB, SPAWN_A_IONICE, PASSED_OVER},
+    {SPAWN_M_JOB, SPAWN_A_LIMITS, PASSED_OVER},
+    {SPAWN_M_JOB, SPAWN_A_LEFTOVERS, PASSED_OVER},
+    {SPAWN_M_JOB, SPAWN_A_RETRY, PASSED_OVER},
     {SPAWN_M_JOB, SPAWN_A_PRIORITY, PASSED_OVER},
     {SPAWN_M_JOB, SPAWN_A_ATTEMPT, PASSED_OVER},
     {SPAWN_M_JOB, SPAWN_A_UNIQUE, PASSED_OVER},
@@ -323,10 +335,10 @@ static void more_than_is_known_is_passed_over(void **state)
             begin(r->type, r->must);
             spawn_put_u64(&w, SPAWN_A_COUNT + 9, 1);
             spawn_put_u64(&w, 63, 1);
-            put_empty(SPAWN_A_CWD);
+            put_empty(SPAWN_A_UMASK);
             assert_int_equal(parse(from) == 0,
                              (from & tells) || r->type == SPAWN_M_CONFIGURE);
-            assert_int_equal(spawn_has(&m, SPAWN_A_CWD), 0);
+            assert_int_equal(spawn_has(&m, SPAWN_A_UMASK), 0);
         }
     }
     for (i = 0; i < MET; i++) {
