@@ -53,6 +53,10 @@ size_t spawn_utf8_length(const uint8_t *p, size_t left);
 /** "0.25s", "12s", "3m20s", "2h05m", "4d03h"; "-" when ms is below 0. */
 void spawn_duration_text(int64_t ms, char *text, size_t room);
 
+/** Bytes that a job of a template has for itself, about: the pages that those
+ * touched which have ended; each was a minor fault. False: none has ended. */
+bool spawn_private_per_job(const spawn_message *process, uint64_t *ret);
+
 /** "640K", "3.4M", "212M" */
 void spawn_size_text(uint64_t bytes, char *text, size_t room);
 

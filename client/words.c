@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 /* ---- how it is, or ended ---- */
 
@@ -288,6 +289,20 @@ void spawn_duration_text(int64_t ms, char *text, size_t room)
         (void)snprintf(text, room, "%lldh%02lldm", s / 3600, s % 3600 / 60);
     else
         (void)snprintf(text, room, "%lldd%02lldh", s / 86400, s % 86400 / 3600);
+}
+
+bool spawn_private_per_job(const spawn_message *m, uint64_t *ret)
+{
+    const spawn_attr *a = &m->attr[SPAWN_A_FAULTS];
+    uint64_t page = (uint64_t)sysconf(_SC_PAGESIZE), ended, faults;
+
+    if (!spawn_has(m, SPAWN_A_FAULTS) || spawn_u64v_count(a) != 2
+        || spawn_u64v_at(a, 0) == 0)
+        return false;
+    ended = spawn_u64v_at(a, 0);
+    faults = spawn_u64v_at(a, 1);
+    *ret = faults / ended * page + faults % ended * page / ended;
+    return true;
 }
 
 void spawn_size_text(uint64_t bytes, char *text, size_t room)

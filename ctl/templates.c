@@ -103,13 +103,15 @@ static bool look(listing *l, uint64_t pid, spawn_memory *ret)
 
 /* Memory that its running jobs have for themselves; if none can be seen, the
  * pages that ended jobs touched: each was a fault. */
-static void look_at_jobs(listing *l, process *p, const spawn_attr *pids)
+static void look_at_jobs(listing *l, process *p, const spawn_message *m)
 {
-    uint64_t sum = 0, page = (uint64_t)sysconf(_SC_PAGESIZE);
+    const spawn_attr *pids = &m->attr[SPAWN_A_PIDS];
+    bool any = spawn_has(m, SPAWN_A_PIDS);
     spawn_memory memory;
     uint32_t i, seen = 0;
+    uint64_t sum = 0;
 
-    for (i = 0; pids && i < spawn_u64v_count(pids); i++) {
+    for (i = 0; any && i < spawn_u64v_count(pids); i++) {
         uint64_t pid = spawn_u64v_at(pids, i);
 
         (void)json_array_append_new(p->pids, json_integer((json_int_t)pid));
@@ -122,10 +124,8 @@ static void look_at_jobs(listing *l, process *p, const spawn_attr *pids)
         p->how = MEASURED;
         p->private_per_job = sum / seen;
     }
-    else if (p->ended) {
+    else if (spawn_private_per_job(m, &p->private_per_job)) {
         p->how = ESTIMATED;
-        p->private_per_job = p->faults / p->ended * page
-                             + p->faults % p->ended * page / p->ended;
     }
 }
 
@@ -156,8 +156,7 @@ static void take_whole(listing *l, process *p, const spawn_message *m)
         p->ended = spawn_u64v_at(faults, 0);
         p->faults = spawn_u64v_at(faults, 1);
     }
-    look_at_jobs(l, p,
-                 spawn_has(m, SPAWN_A_PIDS) ? &m->attr[SPAWN_A_PIDS] : NULL);
+    look_at_jobs(l, p, m);
 }
 
 static process *new_row(listing *l)

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Templates and workers as rows for people. Runs in the broker. Must change
- * nothing: it only looks. It does not say how much memory a process has: the
- * broker may not read that, spawnctl may.
+ * nothing: it only looks. It says how much memory a process has, and not how
+ * much of that it shares: the broker may not read that, spawnctl may.
  *
  * The values of a template as a whole (its running jobs, the faults of those
  * that have ended, why it cannot be loaded) stand in its first row, so that a
@@ -15,6 +15,7 @@
 #include <string.h>
 
 #include "common/spawn_os.h"
+#include "common/spawn_process.h"
 #include "broker/base/alloc.h"
 #include "broker/base/array.h"
 #include "broker/job/job.h"
@@ -89,9 +90,12 @@ static void put_process(listing *l, pid_t pid, int64_t mono_started,
                         uint64_t served)
 {
     int64_t age = spawn_mono_ms() - mono_started;
+    uint64_t resident = pid > 0 ? spawn_os_resident(pid) : 0;
 
     if (pid > 0)
         spawn_put_u64(&l->w, SPAWN_A_PID, (uint64_t)pid);
+    if (resident)
+        spawn_put_u64(&l->w, SPAWN_A_RESIDENT, resident);
     spawn_put_u64(&l->w, SPAWN_A_STARTED_AT, (uint64_t)(spawn_wall_ms() - age));
     spawn_put_u64(&l->w, SPAWN_A_SERVED, served);
 }

@@ -249,6 +249,27 @@ static void number_cell(spawn_page *page, const char *head,
         spawn_page_html(page, "-</td>");
 }
 
+/* What a job of a template has for itself is reckoned from those that have
+ * ended. */
+static void memory_cell(spawn_page *page, const spawn_message *m)
+{
+    char text[32];
+    uint64_t bytes;
+
+    spawn_page_html(page, "<td data-head=\"Memory\" class=\"num\">");
+    if (spawn_has(m, SPAWN_A_RESIDENT))
+        spawn_size_text(number(m, SPAWN_A_RESIDENT), text, sizeof(text));
+    else
+        apr_cpystrn(text, "-", sizeof(text));
+    spawn_page_text(page, text);
+    if (spawn_private_per_job(m, &bytes)) {
+        spawn_size_text(bytes, text, sizeof(text));
+        spawn_page_format(page, "<div class=\"soft\">about %s a job</div>",
+                          text);
+    }
+    spawn_page_html(page, "</td>");
+}
+
 static void put_process(void *arg, const spawn_message *m)
 {
     uint64_t state = number(m, SPAWN_A_PROCESS_STATE);
@@ -277,6 +298,7 @@ static void put_process(void *arg, const spawn_message *m)
     }
     spawn_page_html(page, "</td>");
     number_cell(page, "Process", m, SPAWN_A_PID);
+    memory_cell(page, m);
     spawn_page_html(page, "<td data-head=\"Started\" class=\"num\">");
     spawn_page_time(page, number(m, SPAWN_A_STARTED_AT));
     spawn_page_html(page, "</td>");
@@ -293,7 +315,8 @@ static int put_templates(spawn_page *page)
         "Processes that Perl jobs are forked from, and workers</caption>"
         "<thead><tr><th scope=\"col\">Template</th><th scope=\"col\">Kind</th>"
         "<th scope=\"col\">State</th><th scope=\"col\">Process</th>"
-        "<th scope=\"col\">Started</th><th scope=\"col\">Forked, or calls</th>"
+        "<th scope=\"col\">Memory</th><th scope=\"col\">Started</th><th "
+        "scope=\"col\">Forked, or calls</th>"
         "<th scope=\"col\">Running</th></tr></thead>\n<tbody>\n");
     if (spawn_ask_templates(page, put_process, page))
         return -1;

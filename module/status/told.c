@@ -416,6 +416,7 @@ const char *spawn_told_kind(const spawn_message *m)
 /* The first row of a template is about all of it. */
 static void add_whole(spawn_page *page, const spawn_message *m)
 {
+    uint64_t per_job;
     const spawn_attr *pids = &m->attr[SPAWN_A_PIDS];
     const spawn_attr *faults = &m->attr[SPAWN_A_FAULTS];
     uint32_t i;
@@ -433,6 +434,10 @@ static void add_whole(spawn_page *page, const spawn_message *m)
         return;
     spawn_json_number(page, "jobs_ended", spawn_u64v_at(faults, 0));
     spawn_json_number(page, "faults", spawn_u64v_at(faults, 1));
+    if (!spawn_private_per_job(m, &per_job))
+        return;
+    spawn_json_number(page, "private_per_job", per_job);
+    spawn_json_word(page, "estimated", "true");
 }
 
 void spawn_told_process(spawn_page *page, const spawn_message *m)
@@ -451,6 +456,8 @@ void spawn_told_process(spawn_page *page, const spawn_message *m)
     add_number(page, m, SPAWN_A_PID);
     add_time(page, m, SPAWN_A_STARTED_AT);
     add_number(page, m, SPAWN_A_SERVED);
+    if (spawn_has(m, SPAWN_A_RESIDENT))
+        spawn_json_number(page, "rss", spawn_u64_or(m, SPAWN_A_RESIDENT, 0));
     add_whole(page, m);
     spawn_json_close(page, '}');
 }

@@ -20,8 +20,8 @@ void spawn_told_progress(spawn_page *page, const spawn_message *job);
 /** A QUEUE_STATE, as `spawnctl queues --json` has it. */
 void spawn_told_queue(spawn_page *page, const spawn_message *queue);
 
-/** A PROCESS, as `spawnctl templates --json` has it, without what that reads
- * from /proc. */
+/** A PROCESS, as `spawnctl templates --json` has it, without the memory
+ * that it shares, which that reads from /proc. */
 void spawn_told_process(spawn_page *page, const spawn_message *process);
 
 /** "exec", "parent", "worker"; NULL: not known. */

@@ -86,6 +86,11 @@ my ($templates) = $ctl->json('templates');
 # what spawnctl reads from /proc; a start is told by how long ago it was, give or take a ms
 my @other = qw(rss pss private spares private_per_job estimated started_at started_at_ms);
 ok $page->{templates}[0]{started_at_ms}, 'templates have a start';
+for my $row (grep { $_->{pid} } @{ $page->{templates} }) {
+    cmp_ok $row->{rss} || 0, '>', 1_000_000, 'each process has its memory';
+}
+my ($app) = grep { $_->{template} eq 'app' && exists $_->{jobs_ended} } @{ $page->{templates} };
+cmp_ok $app->{private_per_job} || 0, '>', 4096, 'a template tells what a job has for itself';
 for my $row (@{$templates}, @{ $page->{templates} }) {
     delete @{$row}{@other};
 }

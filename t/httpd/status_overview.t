@@ -55,6 +55,7 @@ each_mpm(
         like $text, qr{>images</a>.*?open.*?<b>1</b> of 1</span>.*?<b>2</b> of 5</span>.*?timeout</span> 10m00s}s, 'a queue with its limits';
         like $text, qr{>mail</a>.*?paused: starts no jobs.*?changed by uid $<}s, 'one that is paused, and by whom';
         like $text, qr{>app</th>.*?exec.*?ready}s, 'a template';
+        like $text, qr{>app</th>.*?data-head="Memory" class="num">[0-9.]+[KM]<}s, '... with its memory';
 
         my $head = HTTP::Tiny->new(timeout => 120)->head($httpd->url('/spawn-status'));
         is $head->{status}, 200, 'HEAD';

@@ -44,6 +44,7 @@ static const struct {
     uint8_t how;
 } met[] = {
     {SPAWN_M_PROCESS, SPAWN_A_TEMPLATE_SPARES, PASSED_OVER},
+    {SPAWN_M_PROCESS, SPAWN_A_RESIDENT, PASSED_OVER},
     OF_A_JOB(PRIORITY),
     OF_A_JOB(DELAY),
     OF_A_JOB(AT),
