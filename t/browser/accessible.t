@@ -75,6 +75,7 @@ END
 my @page = (
     [ 'overview' => '' ], [ 'list' => '?view=jobs' ], [ 'dead jobs' => '?view=jobs&state=dead' ], [ 'a job that runs' => "?job=$r" ],
     [ 'a job that failed' => "?job=$p" ], [ 'a dead job' => "?job=$d" ], [ 'the page that asks' => "?act=kill&job=$r" ],
+    [ 'the page that asks how many' => '?act=scale&queue=mail' ],
     [ 'done' => '?done=pause' ], [ 'a fault' => '?view=jobs&state=none' ],
 );
 for my $page (@page) {

@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 #
 # The status page in a browser, of somebody who has logged in: a click on Kill, and a click on the
-# page that asks, kills a job; Pause pauses a queue and Resume resumes it; No does nothing.
-# With JavaScript and without, by mouse and by keyboard.
+# page that asks, kills a job; Pause pauses a queue, Resume resumes it, and Scale scales it; No
+# does nothing. With JavaScript and without, by mouse and by keyboard.
 
 use strict;
 use warnings;
@@ -40,6 +40,8 @@ my $becomes = sub {
     return is $state->(), $want, $name;
 };
 
+my $most = sub { my ($rows) = $ctl->json('queues', 'images'); return $rows->[0]{max_jobs} };
+
 for my $with (1, 0) {
     my $how = $with ? 'with JavaScript' : 'without JavaScript';
     $browser->javascript($with);
@@ -73,5 +75,13 @@ for my $with (1, 0) {
     $browser->click('a[href="?act=resume&queue=images"]');
     $browser->type('.confirm button', "\x{e007}");    # the key Enter
     $becomes->('open', '... and Enter on the button resumes it');
+
+    # how many of its jobs run at once
+    $browser->click('a[href="?act=scale&queue=images"]');
+    $browser->type('input[name=most]', "\x{e009}a\x{e000}7");    # Ctrl+A: instead of what stands there
+    $browser->click('.confirm button');
+    $browser->shows(qr/The queue is scaled/, '... Scale leads back');
+    is $most->(), 7, '... and as many run as were typed';
+    is $ctl->run('scale', '--undo', 'images')->{code}, 0, 'that is undone';
 }
 done_testing;
