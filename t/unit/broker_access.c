@@ -230,13 +230,12 @@ static void each_request_of_callers_is_known_here(void **state)
 /* Of what it names, by somebody with these rights. */
 static unsigned with_rights(size_t i, const spawn_id *ended, unsigned rights)
 {
-    bool of_job = needs[i].type == SPAWN_M_WAIT || needs[i].type == SPAWN_M_GET
-                  || needs[i].type == SPAWN_M_WATCH
-                  || needs[i].type == SPAWN_M_KILL
-                  || needs[i].type == SPAWN_M_REVIVE
-                  || needs[i].type == SPAWN_M_START_NOW
-                  || needs[i].type == SPAWN_M_LEASE_LOST
-                  || needs[i].type == SPAWN_M_SUBMIT;
+    bool of_job =
+        needs[i].type == SPAWN_M_WAIT || needs[i].type == SPAWN_M_GET
+        || needs[i].type == SPAWN_M_WATCH || needs[i].type == SPAWN_M_KILL
+        || needs[i].type == SPAWN_M_REVIVE || needs[i].type == SPAWN_M_START_NOW
+        || needs[i].type == SPAWN_M_LEASE_LOST
+        || needs[i].type == SPAWN_M_SUBMIT;
     bool of_queue =
         needs[i].type == SPAWN_M_LIST || needs[i].type == SPAWN_M_SUBMIT
         || needs[i].type == SPAWN_M_QUEUES || needs[i].type == SPAWN_M_METERS;

@@ -52,8 +52,7 @@ static void one_with_rules(void)
     spawn_put_u64(&w, SPAWN_A_GRACE, 3000);
     spawn_put_i64(&w, SPAWN_A_NICE, 7);
     spawn_put_i64(&w, SPAWN_A_RETRY, 2);
-    spawn_put_u64v(&w, SPAWN_A_LIMITS, (const uint64_t[]){1, 60},
-                   2);
+    spawn_put_u64v(&w, SPAWN_A_LIMITS, (const uint64_t[]){1, 60}, 2);
     spawn_put_u64(&w, SPAWN_A_REPLY, SPAWN_REPLY_STARTED);
     ask(&w);
 }
