@@ -99,7 +99,7 @@ static void what_is_read_of_it_is_told(void **state)
     one_runs(NULL);
     run_sql("UPDATE job SET queue = 'slow', submitted_at = 7000"
             " WHERE state = 3");
-    damage("output");
+    damage_table("output");
     another_broker_is_told_of_it();
     expect_it_runs();
     assert_string_equal(spawn_attr_str(&message.attr[SPAWN_A_QUEUE]), "slow");
@@ -118,7 +118,7 @@ static void so_is_a_function(void **state)
 {
     (void)state;
     one_runs("My::function");
-    damage("output");
+    damage_table("output");
     another_broker_is_told_of_it();
     expect_it_runs();
     assert_string_equal(spawn_str_or(&message, SPAWN_A_FUNCTION, ""),
@@ -131,7 +131,7 @@ static void its_row_is_found_without_an_index(void **state)
 {
     (void)state;
     one_runs(NULL);
-    damage("sqlite_autoindex_job_1");
+    damage_table("sqlite_autoindex_job_1");
     another_broker_is_told_of_it();
     expect_it_runs();
     assert_string_equal(program(), "/bin/true");
@@ -144,7 +144,7 @@ static void it_can_be_killed_and_waited_for(void **state)
 
     (void)state;
     one_runs(NULL);
-    damage("output");
+    damage_table("output");
     another_broker_is_told_of_it();
     kill_it(SIGTERM);
     expect_id(SPAWN_M_SIGNAL, &job);
@@ -166,7 +166,7 @@ static void it_has_a_place_in_its_queue(void **state)
     queue_jobs = 1;
     one_runs(NULL);
     runs = job;
-    damage("output");
+    damage_table("output");
     another_broker_is_told_of_it();
     (void)spawn_id_make(&more);
     submit_as(&more, "/bin/false");
@@ -184,7 +184,7 @@ static void without_any_row_it_has_its_end_all_the_same(void **state)
 {
     (void)state;
     one_runs(NULL);
-    damage("job");
+    damage_table("job");
     another_broker_is_told_of_it();
     expect_it_runs();
     assert_string_equal(spawn_attr_str(&message.attr[SPAWN_A_QUEUE]),
@@ -201,7 +201,7 @@ static void then_it_has_no_time_out(void **state)
     (void)state;
     queue_timeout = 1000;
     one_runs(NULL);
-    damage("job");
+    damage_table("job");
     another_broker_is_told_of_it();
     expect_it_runs();
     time_passes(3600);
@@ -213,7 +213,7 @@ static void is_not_believed(const char *sql)
 {
     one_runs(NULL);
     run_sql(sql);
-    damage("output");
+    damage_table("output");
     another_broker_is_told_of_it();
     expect_it_runs();
     assert_string_equal(spawn_str_or(&message, SPAWN_A_LABEL, ""),
@@ -282,7 +282,7 @@ static void it_is_not_tried_again(void **state)
     spawn_put_i64(&w, SPAWN_A_RETRY, 5);
     put_order(&job, SPAWN_STATE_RUNNING, &w);
     run_sql("UPDATE job SET attempt = 2");
-    damage("output");
+    damage_table("output");
     start_broker();
     tell_running(2);
     goes_on();
@@ -299,7 +299,7 @@ static void one_that_has_ended_meanwhile_is_told(void **state)
 {
     (void)state;
     one_runs(NULL);
-    damage("job");
+    damage_table("job");
     start_broker();
     say_exited(&job, 0, 3 << 8);
     say(SPAWN_M_TABLE_END);
@@ -343,7 +343,7 @@ static void so_is_one_whose_store_another_broker_set_aside(void **state)
 {
     (void)state;
     one_runs(NULL);
-    damage("job");
+    damage_table("job");
     set_it_aside("20260101-120000");
     start_broker();
     tell_ended();
@@ -369,7 +369,7 @@ static void one_that_has_ended_long_after_is_not(void **state)
 {
     (void)state;
     one_runs(NULL);
-    damage("job");
+    damage_table("job");
     is_not_taken_in_again();
 }
 
@@ -450,7 +450,7 @@ static void without_any_row_what_it_wrote_is_kept_from_all(void **state)
 {
     (void)state;
     one_runs(NULL);
-    damage("job");
+    damage_table("job");
     start_broker();
     tell_captured();
     goes_on();
@@ -467,7 +467,7 @@ static void with_its_row_it_is_told(void **state)
 {
     (void)state;
     one_runs(NULL);
-    damage("output");
+    damage_table("output");
     start_broker();
     tell_captured();
     goes_on();
@@ -489,7 +489,7 @@ static void each_of_several_is_taken_in(void **state)
         (void)spawn_id_make(&ids[i]);
         put_job(&ids[i], SPAWN_STATE_RUNNING, NULL);
     }
-    damage("output");
+    damage_table("output");
     start_broker();
     for (i = 4; i-- > 0;) { /* in another order than that of their ids */
         job = ids[i];
@@ -509,7 +509,7 @@ static void it_does_not_run_twice(void **state)
 {
     (void)state;
     one_runs(NULL);
-    damage("job");
+    damage_table("job");
     another_broker_is_told_of_it();
     submit_as(&job, "/bin/true");
     expect_refusal(SPAWN_E_CONFLICT);
@@ -522,7 +522,7 @@ static void the_next_broker_knows_it_too(void **state)
 {
     (void)state;
     one_runs(NULL);
-    damage("output");
+    damage_table("output");
     another_broker_is_told_of_it();
     expect_it_runs();
     kill_broker();

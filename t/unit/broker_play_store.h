@@ -73,7 +73,7 @@ static inline void expect_sql(const char *sql, const char *wanted)
 }
 
 /* The first page of a table or an index. All others can be read. */
-static inline void damage(const char *table)
+static inline void damage_table(const char *table)
 {
     char sql[128], name[300], bytes[4096];
     int fd, page;
