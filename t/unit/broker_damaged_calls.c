@@ -22,7 +22,7 @@ static void the_store_is_damaged(const char *table)
 {
     kill_broker();
     run_sql("PRAGMA wal_checkpoint(TRUNCATE)");
-    damage(table);
+    damage_table(table);
     start_another(&the_worker, &template);
     assert_int_equal(logged("MS0866"), 1);
 }

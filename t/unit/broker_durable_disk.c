@@ -322,7 +322,7 @@ static void what_can_be_read_of_it_is_kept(void **state)
     (void)state;
     reach_go_and_call_in();
     a_durable_job_waits();
-    damage_table("INSERT INTO job(id, state, attempt, submitted_at, message)"
+    damage("INSERT INTO job(id, state, attempt, submitted_at, message)"
            " SELECT randomblob(16), 4, 1, 1, randomblob(1000) FROM"
            " (WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n"
            "  WHERE i < 100) SELECT i FROM n)");
