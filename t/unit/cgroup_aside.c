@@ -87,10 +87,11 @@ static void leaves(int out)
         if (grandchild == 0) {
             (void)spawn_os_die_with_parent(SIGKILL);
             (void)setsid();
+            grandchild = getpid(); /* not before it would end with its parent */
+            (void)!write(own[1], &grandchild, sizeof(grandchild));
             for (;;)
                 (void)pause();
         }
-        (void)!write(own[1], &grandchild, sizeof(grandchild));
         for (;;)
             (void)pause();
     }
