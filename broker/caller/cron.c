@@ -34,7 +34,6 @@
 #define TRY_AGAIN   1000
 #define ON_TIME     60         /* s; a run that is later was missed */
 #define OTHER_CLOCK (3 * 3600) /* s; set back by more: as if it were new */
-#define MADE_UP_MAX 1000       /* runs of one entry, with catch_up=all */
 #define TIME_TEXT   32
 
 static spawn_timer timer;
@@ -301,29 +300,6 @@ static bool come_back(spawn_batch *batch, spawn_cron_entry *e, int64_t now)
     return false;
 }
 
-/* The last one that was planned until now. first is one of them. */
-static int64_t last_planned(const spawn_cron_entry *e, int64_t first,
-                            int64_t now)
-{
-    static const int64_t spans[] = {3600, 86400, 32 * 86400, 366 * 86400};
-    int64_t from = first, next;
-    size_t i;
-
-    for (i = 0; i < sizeof(spans) / sizeof(spans[0]); i++) {
-        if (now - spans[i] <= first)
-            break;
-        next = spawn_cron_next(&e->when, e->zone, now - spans[i]);
-        if (next >= 0 && next <= now) {
-            from = next;
-            break;
-        }
-    }
-    while ((next = spawn_cron_next(&e->when, e->zone, from)) >= 0
-           && next <= now)
-        from = next;
-    return from;
-}
-
 static void left_out(spawn_batch *batch, spawn_cron_entry *e, int64_t first,
                      int64_t last, const spawn_id *active)
 {
@@ -351,35 +327,12 @@ static void left_out(spawn_batch *batch, spawn_cron_entry *e, int64_t first,
                   e->name, from, to);
 }
 
-/* The oldest planned run that is made up; first is the first run that was
- * planned. Looks back from now, since years may have passed since the first. */
-static int64_t oldest_made_up(const spawn_cron_entry *e, int64_t first,
-                              int64_t now)
-{
-    static int64_t last[MADE_UP_MAX];
-    int64_t span, from, next;
-    size_t count;
-
-    for (span = MADE_UP_MAX * 60;; span *= 2) {
-        count = 0;
-        from = now - span > first ? now - span : first - 1;
-        next = from;
-        while ((next = spawn_cron_next(&e->when, e->zone, next)) >= 0
-               && next <= now)
-            last[count++ % MADE_UP_MAX] = next;
-        if (count >= MADE_UP_MAX)
-            return last[count % MADE_UP_MAX];
-        if (from < first)
-            return first;
-    }
-}
-
 /* catch_up=all: so many are made up, the last ones. False: the store does not
  * take it. */
 static bool leave_out_the_oldest(spawn_batch *batch, spawn_cron_entry *e,
                                  int64_t *first, int64_t now)
 {
-    int64_t oldest = oldest_made_up(e, *first, now);
+    int64_t oldest = spawn_cron_entry_oldest(e, *first, now);
     char from[TIME_TEXT], to[TIME_TEXT];
     spawn_cron_row before = e->row;
 
@@ -397,7 +350,7 @@ static bool leave_out_the_oldest(spawn_batch *batch, spawn_cron_entry *e,
                   MSNO(0889) "recurring job %s: more than %d runs were missed: "
                              "those from %s on are left out, and those from %s "
                              "on are made up (catch_up=all)",
-                  e->name, MADE_UP_MAX, from, to);
+                  e->name, SPAWN_CRON_MADE_UP, from, to);
     *first = oldest;
     return true;
 }
@@ -516,7 +469,8 @@ static bool step(spawn_batch *batch, spawn_cron_entry *e)
     }
     if (first < 0 || first > now)
         return false;
-    if (e->catch_up == SPAWN_CATCH_UP_ALL && now - first >= MADE_UP_MAX * 60
+    if (e->catch_up == SPAWN_CATCH_UP_ALL
+        && now - first >= SPAWN_CRON_MADE_UP * 60
         && !leave_out_the_oldest(batch, e, &first, now))
         return false;
     goes_on = !e->overlap && spawn_cron_active(e, &active);
@@ -524,8 +478,9 @@ static bool step(spawn_batch *batch, spawn_cron_entry *e)
         return false;
     if (goes_on && e->catch_up != SPAWN_CATCH_UP_NONE)
         return false; /* it waits for the end of that one */
-    last =
-        e->catch_up == SPAWN_CATCH_UP_ALL ? first : last_planned(e, first, now);
+    last = e->catch_up == SPAWN_CATCH_UP_ALL
+               ? first
+               : spawn_cron_entry_last(e, first, now);
     if (goes_on)
         left_out(batch, e, first, last, &active);
     else if (e->catch_up == SPAWN_CATCH_UP_NONE && now - last > ON_TIME)

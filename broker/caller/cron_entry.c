@@ -160,6 +160,50 @@ int64_t spawn_cron_entry_next(spawn_cron_entry *e)
     return e->next_at;
 }
 
+int64_t spawn_cron_entry_last(const spawn_cron_entry *e, int64_t first,
+                              int64_t now)
+{
+    static const int64_t spans[] = {3600, 86400, 32 * 86400, 366 * 86400};
+    int64_t from = first, next;
+    size_t i;
+
+    for (i = 0; i < sizeof(spans) / sizeof(spans[0]); i++) {
+        if (now - spans[i] <= first)
+            break;
+        next = spawn_cron_next(&e->when, e->zone, now - spans[i]);
+        if (next >= 0 && next <= now) {
+            from = next;
+            break;
+        }
+    }
+    while ((next = spawn_cron_next(&e->when, e->zone, from)) >= 0
+           && next <= now)
+        from = next;
+    return from;
+}
+
+/* Looks back from now, since years may have passed since the first. */
+int64_t spawn_cron_entry_oldest(const spawn_cron_entry *e, int64_t first,
+                                int64_t now)
+{
+    static int64_t last[SPAWN_CRON_MADE_UP];
+    int64_t span, from, next;
+    size_t count;
+
+    for (span = SPAWN_CRON_MADE_UP * 60;; span *= 2) {
+        count = 0;
+        from = now - span > first ? now - span : first - 1;
+        next = from;
+        while ((next = spawn_cron_next(&e->when, e->zone, next)) >= 0
+               && next <= now)
+            last[count++ % SPAWN_CRON_MADE_UP] = next;
+        if (count >= SPAWN_CRON_MADE_UP)
+            return last[count % SPAWN_CRON_MADE_UP];
+        if (from < first)
+            return first;
+    }
+}
+
 /* FNV-1a, and the mixer of splitmix64 behind it. */
 static uint64_t hash(uint64_t h, const void *data, size_t length)
 {

@@ -13,6 +13,8 @@
 #include "common/spawn_proto.h"
 #include "broker/job/cron.h"
 
+#define SPAWN_CRON_MADE_UP 1000 /* runs of one entry, with catch_up=all */
+
 typedef struct spawn_cron_entry spawn_cron_entry;
 struct spawn_cron_entry {
     spawn_cron_entry *next;
@@ -67,6 +69,12 @@ spawn_cron_entry *spawn_cron_find(const char *name);
 
 /** When it is due next, by its clock alone; s, -1: never. */
 int64_t spawn_cron_entry_next(spawn_cron_entry *e);
+/** The last run that was planned until now; first is one of them. */
+int64_t spawn_cron_entry_last(const spawn_cron_entry *e, int64_t first,
+                              int64_t now);
+/** The oldest planned run that is made up; first is the first of them all. */
+int64_t spawn_cron_entry_oldest(const spawn_cron_entry *e, int64_t first,
+                                int64_t now);
 
 /** The id of a planned run: always the same, so that it never runs twice. */
 void spawn_cron_id(const spawn_cron_entry *e, int64_t planned, spawn_id *ret);
