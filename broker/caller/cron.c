@@ -70,6 +70,7 @@ static bool store(spawn_batch *batch, spawn_cron_entry *e)
     if (spawn_store_cron_write(batch->store, &e->row) == 0)
         return true;
     e->retry_at = spawn_mono_ms() + TRY_AGAIN;
+    e->refused = 0; /* it is not the queue that it waits for */
     spawn_log_few(spawn_log_about("recurring job", e->name), 1, SPAWN_LOG_ERR,
                   MSNO(0881) "recurring job %s cannot be noted in the store: "
                              "%s; it does not run until it can",
@@ -358,6 +359,12 @@ static bool leave_out_the_oldest(spawn_batch *batch, spawn_cron_entry *e,
 static void refused(spawn_cron_entry *e, const char *when,
                     const spawn_failure *why, bool again)
 {
+    static uint64_t refusals;
+
+    if (!again || why->code != SPAWN_E_QUEUE_FULL)
+        e->refused = 0;
+    else if (!e->refused)
+        e->refused = ++refusals;
     spawn_log_few(spawn_log_about("recurring job", e->name), SPAWN_LOG_FEW,
                   SPAWN_LOG_ERR,
                   MSNO(0885) "recurring job %s: the run of %s is refused: %s: "
@@ -487,6 +494,8 @@ static bool step(spawn_batch *batch, spawn_cron_entry *e)
         left_out(batch, e, first, last, NULL);
     else
         submit(batch, e, last);
+    if (e->retry_at <= spawn_mono_ms())
+        e->refused = 0;
     return !e->pending && e->retry_at <= spawn_mono_ms();
 }
 
@@ -551,7 +560,8 @@ void spawn_cron_turn(spawn_batch *batch)
     bool may_start = spawn_phase.going && !spawn_phase.lingering
                      && !spawn_phase.quitting && !spawn_phase.spawner_gone;
     static bool could_start;
-    spawn_cron_entry *e;
+    spawn_cron_entry **line;
+    size_t count, i;
 
     spawn_cron_rules_read(batch);
     if (may_start != could_start)
@@ -564,9 +574,26 @@ void spawn_cron_turn(spawn_batch *batch)
         read_rows(batch);
     if (!spawn_cron_entries(NULL) && !unread)
         return;
-    for (e = spawn_cron_entries(NULL); e; e = e->next)
-        look_at(batch, e, may_start);
+    line = spawn_cron_line(&count);
+    for (i = 0; i < count; i++) {
+        line[i]->had_room = line[i]->refused && spawn_cron_has_room(line[i]);
+        if (line[i]->had_room)
+            line[i]->retry_at = 0;
+        look_at(batch, line[i], may_start);
+    }
+    free(line);
     set_timer(may_start);
+}
+
+/* A place that came to be in this turn is for those that were refused. */
+static void look_for_room(void)
+{
+    spawn_cron_entry *e;
+
+    for (e = spawn_cron_entries(NULL); e; e = e->next) {
+        if (e->refused && !e->had_room && spawn_cron_has_room(e))
+            spawn_loop_again();
+    }
 }
 
 /* ---- by hand ---- */
@@ -643,6 +670,7 @@ void spawn_cron_turn_over(void)
 
     if (!watching)
         return;
+    look_for_room();
     for (e = spawn_cron_entries(NULL); e; e = e->next) {
         if (is_decided(e))
             spawn_loop_again();

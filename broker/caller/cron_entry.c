@@ -13,6 +13,7 @@
 #include "common/spawn_log.h"
 #include "common/spawn_name.h"
 #include "broker/base/alloc.h"
+#include "broker/job/queue.h"
 
 static spawn_cron_entry *entries;
 static size_t entries_count;
@@ -42,6 +43,42 @@ spawn_cron_entry *spawn_cron_find(const char *name)
     while (e && strcmp(e->name, name) != 0)
         e = e->next;
     return e;
+}
+
+static int waits_longer(const void *a, const void *b)
+{
+    const spawn_cron_entry *const *one = a, *const *other = b;
+
+    return ((*one)->refused > (*other)->refused)
+           - ((*one)->refused < (*other)->refused);
+}
+
+/* Else one that has many runs to make up takes each place that is free before
+ * another one is tried again. */
+spawn_cron_entry **spawn_cron_line(size_t *ret_count)
+{
+    spawn_cron_entry **line = spawn_alloc((entries_count + 1) * sizeof(*line));
+    spawn_cron_entry *e;
+    size_t n = 0;
+
+    for (e = entries; e; e = e->next) {
+        if (e->refused)
+            line[n++] = e;
+    }
+    qsort(line, n, sizeof(*line), waits_longer);
+    for (e = entries; e; e = e->next) {
+        if (!e->refused)
+            line[n++] = e;
+    }
+    *ret_count = n;
+    return line;
+}
+
+bool spawn_cron_has_room(const spawn_cron_entry *e)
+{
+    const spawn_queue *q = spawn_queue_find(e->queue);
+
+    return q && spawn_queue_has_room(q, false);
 }
 
 void spawn_cron_rules_begin(void)

@@ -54,6 +54,9 @@ struct spawn_cron_entry {
     int64_t next_at; /* s; -1: never; of next_after */
     int64_t next_after;
     bool next_known;
+
+    uint64_t refused; /* 0; its queue is full: the lowest waits longest */
+    bool had_room;    /* when it was looked at in this turn */
 };
 
 /** A new configuration is read: begin, each entry, end. */
@@ -66,6 +69,11 @@ bool spawn_cron_rules_new(void);
 /** The first, and their number. */
 spawn_cron_entry *spawn_cron_entries(size_t *ret_count);
 spawn_cron_entry *spawn_cron_find(const char *name);
+/** All of them, to be freed: first those whose queue was full, the one that has
+ * waited longest before the others; the rest as they are configured. */
+spawn_cron_entry **spawn_cron_line(size_t *ret_count);
+/** Does its queue take a run now? */
+bool spawn_cron_has_room(const spawn_cron_entry *e);
 
 /** When it is due next, by its clock alone; s, -1: never. */
 int64_t spawn_cron_entry_next(spawn_cron_entry *e);

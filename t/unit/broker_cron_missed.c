@@ -336,6 +336,34 @@ static void a_clock_that_was_wrong_twice_repeats_nothing(void **state)
     no_run();
 }
 
+/* In a queue that has room for one job only: what comes next is the run that
+ * was refused first, not one more of those that are made up. */
+static void what_is_made_up_takes_no_other_place(void **state)
+{
+    (void)state;
+    queue_jobs = 1;
+    queue_waits = 0;
+    one("* * * * *", SPAWN_CATCH_UP_ALL, false);
+    entries[1] = (entry){.name = "other",
+                         .schedule = "0 13 * * *",
+                         .catch_up = SPAWN_CATCH_UP_ONE};
+    entries_count = 2;
+    it_is("2027-01-01 12:57:30");
+    starts();
+    no_run();
+    is_stopped();
+    it_is("2027-01-01 13:00:10");
+    starts();
+    expect_run("2027-01-01 12:58:00");
+    no_run();
+    assert_true(is_in_log("MS0885: recurring job other: the run of 2027-01-01 "
+                          "13:00 UTC is refused: queue_full"));
+    then_comes("2027-01-01 13:00:00");
+    then_comes("2027-01-01 12:59:00");
+    then_comes("2027-01-01 13:00:00");
+    it_ends(0);
+}
+
 int main(void)
 {
 #define ALONE(f)                                                               \
@@ -348,6 +376,7 @@ int main(void)
         ALONE(each_is_made_up),
         ALONE(no_more_than_so_many_are_made_up),
         ALONE(few_of_many_years_are_all_made_up),
+        ALONE(what_is_made_up_takes_no_other_place),
         ALONE(a_short_stop_misses_nothing),
         ALONE(nothing_starts_before_go),
         ALONE(nothing_starts_when_httpd_has_gone),
