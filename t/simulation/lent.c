@@ -144,7 +144,7 @@ static void comes(worker *w, const spawn_message *m, const spawn_packet *p)
     say("worker %u notes job %u", worker_number(w), job_number(j));
     w->seq = m->header.seq;
     w->stage = NOTED;
-    w->call = w->last_call = j;
+    w->call = j;
     j->noted = true;
     j->given_ms = board->mono_ms;
 }

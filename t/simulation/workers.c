@@ -325,7 +325,7 @@ void worker_begins(worker *w, job *j, const char *function)
         j->given_ms; /* a broker that was killed may not have sent it */
     j->told_pid = true;
     j->told_in = turns;
-    w->call = w->last_call = j;
+    w->call = j;
     if (w->pending)
         spawner_signalled(j, w->pending);
     w->pending = 0;
@@ -343,8 +343,9 @@ static void take_call(worker *w, const spawn_message *m)
                        worker_number(w));
         return;
     }
-    if (j == w->last_call) /* a worker takes a call once */
+    if (j == w->last_call) /* a worker takes what a broker sends it once */
         return;
+    w->last_call = j;
     if (w->call)
         promise_broken("worker %u runs job %u, and is called for job %u",
                        worker_number(w), job_number(w->call), job_number(j));
