@@ -409,7 +409,7 @@ WRAPPED   := spawn_mono_ms spawn_mono_us spawn_boot_ms spawn_os_boot_id spawn_wa
              $(addprefix sqlite3_,prepare_v3 finalize step reset clear_bindings bind_int bind_int64 bind_zeroblob \
              bind_text bind_blob bind_blob64 column_int column_int64 column_type column_bytes column_text column_blob) \
              malloc calloc realloc free strdup mmap munmap _exit abort sched_yield stat lstat truncate \
-             posix_spawn posix_spawn_file_actions_adddup2 waitpid getsid getpid getuid geteuid getgid getegid statfs spawn_ledger_there spawn_scribe_send \
+             posix_spawn posix_spawn_file_actions_adddup2 waitpid getsid getpid getuid geteuid getgid getegid statfs spawn_ledger_there spawn_ledger_mark spawn_scribe_send \
              socket socketpair bind listen connect accept4 shutdown setsockopt getsockopt send sendmsg recv recvmsg poll \
              close dup3 fcntl fstat fchmod read write ioctl splice pipe2 memfd_create ftruncate lseek pread pwrite \
              open openat access unlink unlinkat rename renameat mkdir rmdir posix_fallocate statvfs readlink \

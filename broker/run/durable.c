@@ -533,11 +533,17 @@ bool spawn_durable_lost(const spawn_store *store)
     return !spawn_scribe_wanted() && spawn_store_ledger_was(store);
 }
 
+static void make_ledger(void)
+{
+    spawn_ledger_mark(spawn_conf.store_path);
+    spawn_scribe_open(spawn_conf.store_path, &events);
+}
+
 /* Another ledger takes those that were in the one that is lost. */
 void spawn_durable_recovered(bool some_lost)
 {
     if (some_lost && !spawn_scribe_wanted())
-        spawn_scribe_open(spawn_conf.store_path, &events);
+        make_ledger();
     if (rows_there)
         rows_recovered();
 }
@@ -583,7 +589,7 @@ int spawn_durable_check(spawn_failure *why)
         return -1;
     }
     if (!spawn_scribe_wanted())
-        spawn_scribe_open(spawn_conf.store_path, &events);
+        make_ledger();
     if (trouble[0] || owed) {
         spawn_failure_set(why, SPAWN_E_STORE, SPAWN_STEP_STORE, 0,
                           "a durable job cannot be stored: %.250s",

@@ -258,6 +258,7 @@ static int try_file(spawn_ledger *l)
 
 int spawn_ledger_open(spawn_ledger *l)
 {
+    bool anew;
     int rv = 1;
 
     if (l->db)
@@ -265,14 +266,12 @@ int spawn_ledger_open(spawn_ledger *l)
     if (take_lock(l))
         return -1;
     l->number = spawn_ledger_find(l);
-    if (l->number == 0) {
-        if (spawn_ledger_begin_anew(l))
-            return -1;
+    anew = l->number == 0;
+    if (anew && spawn_ledger_begin_anew(l))
+        return -1;
+    spawn_ledger_unmark(l);
+    if (anew || was_closed(l))
         rv = try_file(l);
-    }
-    else if (was_closed(l)) {
-        rv = try_file(l);
-    }
     if (rv <= 0)
         return rv;
     if (spawn_ledger_copy(l, NULL))

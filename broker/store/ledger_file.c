@@ -18,6 +18,7 @@
 #include "broker/store/ledger_file.h"
 
 #define CHECK_UP_TO_MB 32
+#define MARK           "durable.first"
 
 static const char tables_sql[] =
     "CREATE TABLE job (seq INTEGER PRIMARY KEY AUTOINCREMENT,"
@@ -514,8 +515,29 @@ bool spawn_ledger_there(const char *directory)
     struct dirent *e;
 
     while (dir && !there && (e = readdir(dir)))
-        there = number_of(e->d_name) > 0;
+        there = number_of(e->d_name) > 0 || strcmp(e->d_name, MARK) == 0;
     if (dir)
         (void)closedir(dir);
     return there;
+}
+
+/* Not synced: who loses the power has no scribe that is still to make one. */
+void spawn_ledger_mark(const char *directory)
+{
+    char path[PATH_MAX];
+    int n = snprintf(path, sizeof(path), "%s/" MARK, directory), fd;
+
+    if (n < 0 || n >= PATH_MAX)
+        return;
+    fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+    if (fd >= 0)
+        (void)close(fd);
+}
+
+void spawn_ledger_unmark(const spawn_ledger *l)
+{
+    char path[PATH_MAX];
+
+    spawn_ledger_path(l, path, MARK, 0);
+    (void)unlink(path);
 }

@@ -40,8 +40,13 @@ int spawn_ledger_fail_errno(spawn_ledger *l, const char *what);
 void spawn_ledger_path(const spawn_ledger *l, char *room, const char *fmt,
                        unsigned number);
 
-/** Is there one in this directory? */
+/** Is there one in this directory, or is one to be made, as was marked? */
 bool spawn_ledger_there(const char *directory);
+/** A scribe is to make one, if there is none: it may take long, and outlive its
+ * broker, and what it was sent is known to no other broker before. */
+void spawn_ledger_mark(const char *directory);
+/** There is one now. */
+void spawn_ledger_unmark(const spawn_ledger *l);
 /** The highest number of those in the directory, 0: none. The others go. */
 unsigned spawn_ledger_find(spawn_ledger *l);
 /** Make an empty one with number 1. 0 or -1: why. */

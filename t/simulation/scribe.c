@@ -36,6 +36,7 @@ pid_t __real_waitpid(pid_t pid, int *status, int flags);
 pid_t __wrap_waitpid(pid_t pid, int *status, int flags);
 int __wrap_statfs(const char *path, struct statfs *ret);
 bool __wrap_spawn_ledger_there(const char *directory);
+void __wrap_spawn_ledger_mark(const char *directory);
 void __real_spawn_scribe_send(const spawn_ledger_record *r, const void *message,
                               const char *text);
 void __wrap_spawn_scribe_send(const spawn_ledger_record *r, const void *message,
@@ -56,6 +57,8 @@ typedef struct {
     uint8_t *bytes;
     size_t used, room;
 } buffer;
+
+static bool marked; /* that a ledger is to be made */
 
 bool with_durable;
 ledger_health ledger_disk;
@@ -140,6 +143,7 @@ void scribe_reset(bool some)
     drop_all(&left);
     drop_all(&failed);
     ledger_empty();
+    marked = false;
     ledger_disk = DISK_GOOD;
     ledger_calm = true;
     ledger_unread_in = 0;
@@ -201,7 +205,15 @@ int __wrap_statfs(const char *path, struct statfs *ret)
 bool __wrap_spawn_ledger_there(const char *directory)
 {
     (void)directory;
-    return ledger_is_there();
+    return ledger_is_there() || marked;
+}
+
+void __wrap_spawn_ledger_mark(const char *directory)
+{
+    (void)directory;
+    life_point();
+    marked = true;
+    life_point();
 }
 
 void __wrap_spawn_scribe_send(const spawn_ledger_record *r, const void *message,

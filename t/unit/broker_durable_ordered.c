@@ -333,10 +333,40 @@ static void the_same_one_is_refused(void **state)
     quiet_for(30);
 }
 
+/* Its broker was killed, and its scribe has not made the first ledger yet. */
+static void one_after_a_job_that_is_not_in_the_ledger_yet_waits(void **state)
+{
+    spawn_writer w;
+    char path[96];
+
+    (void)state;
+    reach_go_and_call_in();
+    (void)snprintf(path, sizeof(path), "%s/durable.lock", dir);
+    (void)close(open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600));
+    hold_the_lock();
+    submit_with(NULL, 0, NULL);
+    has_heard();
+    first = job;
+    assert_int_equal(spawn_id_make(&second), 0);
+    begin_submit(&w, &second, "/bin/true");
+    spawn_put_bytes(&w, SPAWN_A_AFTER, &first, sizeof(first));
+    ask(&w);
+    expect_answer(SPAWN_M_ACCEPTED);
+    kill_broker();
+    another_broker();
+    has_heard();
+    begin(&w, SPAWN_M_GET, &second);
+    ask(&w);
+    expect_answer(SPAWN_M_JOB);
+    assert_int_equal(spawn_u64_or(&message, SPAWN_A_STATE, 99),
+                     SPAWN_STATE_QUEUED);
+}
+
 int main(void)
 {
 #define DISK(f) cmocka_unit_test_setup_teardown(f, set_up_disk, tear_down_disk)
     const struct CMUnitTest tests[] = {
+        DISK(one_after_a_job_that_is_not_in_the_ledger_yet_waits),
         DISK(they_wait_for_each_other),
         DISK(the_next_broker_knows),
         DISK(so_does_the_ledger),

@@ -68,6 +68,11 @@ bool spawn_scribe_idle(void)
     return true;
 }
 
+void spawn_ledger_mark(const char *directory)
+{
+    (void)directory;
+}
+
 bool spawn_ledger_there(const char *directory)
 {
     (void)directory;
