@@ -180,12 +180,13 @@ _inside_httpd()
     RETVAL
 
 SV *
-connect(class_name, path = &PL_sv_undef)
+connect(class_name, path = &PL_sv_undef, ...)
     SV *class_name
     SV *path
   CODE:
     spawn_perl_enter(aTHX);
-    RETVAL = spawn_perl_connect(aTHX_ class_name, path);
+    RETVAL = spawn_perl_connect(aTHX_ class_name, path, &ST(2),
+                                items > 2 ? items - 2 : 0);
     LEAVE;
   OUTPUT:
     RETVAL

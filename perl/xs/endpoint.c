@@ -4,19 +4,23 @@
  * life of the process, shared by all interpreters. Runs in callers. Must hold
  * no Perl data.
  *
- * Perl objects hold an index into the table or a socket's path, never a
- * pointer: clones of an object (ithreads) and children after a fork use it as
- * it is. Entries are only added, and read without the lock, so a fork while
- * another thread adds one does no harm to readers in the child; a fork waits
- * for the lock, so that the child can add some, too. They go with the last
- * interpreter, and an interpreter that comes just then waits for that.
+ * Perl objects hold an index into the table, or a socket's path and how long an
+ * answer is waited for, never a pointer: clones of an object (ithreads) and
+ * children after a fork use it as it is. Entries are only added, and read
+ * without the lock, so a fork while another thread adds one does no harm to
+ * readers in the child; a fork waits for the lock, so that the child can add
+ * some, too. They go with the last interpreter, and an interpreter that comes
+ * just then waits for that.
  */
 #include <errno.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/spawn_field.h"
 #include "perl/xs/spawn_perl.h"
+
+#define TIMEOUT_MAX_MS 3600000 /* as that of SpawnSubmitTimeout */
 
 typedef struct {
     char *path;
@@ -134,6 +138,12 @@ int spawn_perl_endpoint(const spawn_endpoint *e, spawn_failure *why)
                           "socket path '%.120s': a Unix socket's path has at "
                           "most 107 bytes",
                           e->socket_path);
+    else if (i == -EMFILE)
+        spawn_failure_set(why, SPAWN_E_SYSTEM, SPAWN_STEP_CONNECT, -i,
+                          "no more connections can be made: this process has "
+                          "made %d, each of another socket or timeout; round "
+                          "timeouts that are reckoned",
+                          ENTRIES_MAX);
     else
         spawn_failure_set(why, SPAWN_E_SYSTEM, SPAWN_STEP_CONNECT, -i,
                           "no more connections can be made");
@@ -147,6 +157,21 @@ spawn_client *spawn_perl_client(int index, uint32_t *ret_timeout_ms)
     if (ret_timeout_ms)
         *ret_timeout_ms = entries[index]->timeout_ms;
     return entries[index]->client;
+}
+
+spawn_client *spawn_perl_brief_client(int index)
+{
+    spawn_endpoint e = {NULL, NULL, -1, "perl", SPAWN_PERL_SUBMIT_MS, NULL};
+    spawn_failure unused;
+    uint32_t timeout_ms = 0;
+    int i;
+
+    if (!spawn_perl_client(index, &timeout_ms) || spawn_perl_is_httpds(index)
+        || timeout_ms <= SPAWN_PERL_SUBMIT_MS)
+        return NULL;
+    e.socket_path = entries[index]->path;
+    i = spawn_perl_endpoint(&e, &unused);
+    return i < 0 ? NULL : spawn_perl_client(i, NULL);
 }
 
 bool spawn_perl_is_httpds(int index)
@@ -218,9 +243,9 @@ void spawn_perl_end(void)
 
 /* ---- from Perl ---- */
 
-static int index_for_path(pTHX_ const char *path)
+static int index_for_path(pTHX_ const char *path, uint32_t timeout_ms)
 {
-    spawn_endpoint e = {path, NULL, -1, "perl", SPAWN_PERL_SUBMIT_MS, NULL};
+    spawn_endpoint e = {path, NULL, -1, "perl", timeout_ms, NULL};
     spawn_failure why;
     int i;
 
@@ -235,21 +260,96 @@ static int index_for_path(pTHX_ const char *path)
     return i;
 }
 
-SV *spawn_perl_connect(pTHX_ SV *class_name, SV *path)
+static uint32_t timeout_of(pTHX_ SV *value)
+{
+    const char *text;
+    STRLEN length;
+    uint64_t ms;
+
+    SvGETMAGIC(value);
+    if (!SvOK(value))
+        spawn_perl_refuse(aTHX_ SPAWN_E_INVALID,
+                          "connect: timeout is undefined; leave it out for "
+                          "its default");
+    text = spawn_perl_bytes(aTHX_ value, &length, false, "connect: timeout");
+    if (spawn_parse_duration(text, &ms) < 0 || ms == 0 || ms > TIMEOUT_MAX_MS)
+        spawn_perl_refuse(aTHX_ SPAWN_E_INVALID,
+                          "connect: timeout: '%.100s' is not allowed; wanted: "
+                          "seconds, or a time such as 500ms, 30s or 2min, from "
+                          "1ms to 1h",
+                          text);
+    return (uint32_t)ms;
+}
+
+static const char *connect_option(unsigned i)
+{
+    return i == 0 ? "timeout" : NULL;
+}
+
+/* When it stands twice the last counts, as when a hash is made of the list. */
+static uint32_t timeout_option(pTHX_ SV **options, SSize_t count)
+{
+    SV *timeout = NULL;
+    SSize_t i;
+
+    if (count % 2 != 0)
+        spawn_perl_refuse(aTHX_ SPAWN_E_INVALID,
+                          "connect: options come in pairs after the path, "
+                          "name => value");
+    for (i = 0; i < count; i += 2) {
+        STRLEN length;
+        const char *name = spawn_perl_bytes(aTHX_ options[i], &length, false,
+                                            "connect: the name of an option");
+
+        if (strcmp(name, connect_option(0)) != 0)
+            spawn_perl_unknown_option(aTHX_ name, connect_option);
+        timeout = options[i + 1];
+    }
+    return timeout ? timeout_of(aTHX_ timeout) : SPAWN_PERL_SUBMIT_MS;
+}
+
+/* The object is a string, so that any serializer can carry it: the path and,
+ * where it is not the default, a NUL and the timeout in ms. */
+SV *spawn_perl_connect(pTHX_ SV *class_name, SV *path, SV **options,
+                       SSize_t count)
 {
     STRLEN length;
     const char *text;
-    HV *stash = SvROK(class_name) && SvOBJECT(SvRV(class_name))
-                    ? SvSTASH(SvRV(class_name))
-                    : gv_stashsv(class_name, GV_ADD);
-    SV *object;
+    uint32_t timeout_ms;
+    HV *stash;
+    SV *inner, *object;
 
+    spawn_perl_hold(aTHX_ path);
+    spawn_perl_hold_all(aTHX_ options, count);
+    timeout_ms = timeout_option(aTHX_ options, count);
+    stash = SvROK(class_name) && SvOBJECT(SvRV(class_name))
+                ? SvSTASH(SvRV(class_name))
+                : gv_stashsv(class_name, GV_ADD);
     text = spawn_perl_word(aTHX_ path, &length, "socket path");
-    (void)index_for_path(aTHX_ text);
-    object = newRV_noinc(newSVpvn(text, length));
+    (void)index_for_path(aTHX_ text, timeout_ms);
+    inner = newSVpvn(text, length);
+    if (timeout_ms != SPAWN_PERL_SUBMIT_MS)
+        sv_catpvf(inner, "%c%lu", 0, (unsigned long)timeout_ms);
+    object = newRV_noinc(inner);
     sv_bless(object, stash);
-    SvREADONLY_on(SvRV(object));
+    SvREADONLY_on(inner);
     return object;
+}
+
+/* It may have been blessed by somebody else. */
+static int index_of_object(pTHX_ SV *inner)
+{
+    const char *path = SvPVX(inner);
+    size_t length = strlen(path);
+    int64_t ms = SPAWN_PERL_SUBMIT_MS;
+
+    if (length < SvCUR(inner)
+        && (spawn_parse_integer(path + length + 1, &ms) < 0 || ms < 1
+            || ms > TIMEOUT_MAX_MS))
+        spawn_perl_refuse(aTHX_ SPAWN_E_INVALID,
+                          "not a connection; wanted: what "
+                          "Apache2::Spawn->connect($path) gives");
+    return index_for_path(aTHX_ path, (uint32_t)ms);
 }
 
 int spawn_perl_httpd_endpoint(pTHX_ void *server)
@@ -270,6 +370,19 @@ int spawn_perl_httpd_endpoint(pTHX_ void *server)
     return i;
 }
 
+/* Has this process connected to one broker only, with whatever timeouts? */
+static bool one_broker(void)
+{
+    int count = __atomic_load_n(&entries_count, __ATOMIC_ACQUIRE);
+    int i;
+
+    for (i = 1; i < count; i++) {
+        if (strcmp(entries[i]->path, entries[0]->path) != 0)
+            return false;
+    }
+    return count > 0;
+}
+
 int spawn_perl_own_endpoint(pTHX_ bool any)
 {
     spawn_failure why;
@@ -285,8 +398,9 @@ int spawn_perl_own_endpoint(pTHX_ bool any)
         SvGETMAGIC(*path);
     if (path && SvOK(*path))
         return index_for_path(aTHX_ spawn_perl_bytes(aTHX_ * path, &length,
-                                                     false, "SPAWN_SOCKET"));
-    if (any && __atomic_load_n(&entries_count, __ATOMIC_ACQUIRE) == 1)
+                                                     false, "SPAWN_SOCKET"),
+                              SPAWN_PERL_SUBMIT_MS);
+    if (any && one_broker())
         return 0;
     spawn_failure_set(&why, SPAWN_E_UNREACHABLE, SPAWN_STEP_CONNECT, 0,
                       "this is not an httpd, and no socket is named: use "
@@ -310,7 +424,7 @@ int spawn_perl_invocant(pTHX_ SV *self)
     SvGETMAGIC(self);
     if (SvROK(self) && sv_derived_from(self, SPAWN_PERL_CLASS)
         && SvPOK(SvRV(self)))
-        return index_for_path(aTHX_ SvPVX(SvRV(self)));
+        return index_of_object(aTHX_ SvRV(self));
     if (!is_class(aTHX_ self))
         spawn_perl_refuse(aTHX_ SPAWN_E_INVALID,
                           "this is a method, not a function: write it with an "

@@ -32,7 +32,7 @@
 #define SPAWN_PERL_RESULT "Apache2::Spawn::Result"
 #define SPAWN_PERL_ERROR  "Apache2::Spawn::Error"
 
-/** SpawnSubmitTimeout where there is no httpd.conf. */
+/** SpawnSubmitTimeout where there is no httpd.conf, and none is given. */
 #define SPAWN_PERL_SUBMIT_MS 2000
 /** timeout of run and call when none is given. */
 #define SPAWN_PERL_RUN_MS 60000
@@ -118,6 +118,11 @@ bool spawn_perl_is_httpds(int index);
  * life of the process; or -1 with why filled. Any thread. */
 int spawn_perl_endpoint(const spawn_endpoint *endpoint, spawn_failure *why);
 
+/** The client for requests that must not hold signals off for long: for an
+ * index whose timeout is longer than the default, that of the default. NULL:
+ * the index's own client does. */
+spawn_client *spawn_perl_brief_client(int index);
+
 /** Is this process an httpd? */
 bool spawn_perl_in_httpd(void);
 
@@ -129,11 +134,13 @@ int spawn_perl_httpd_endpoint(pTHX_ void *server);
 int spawn_perl_invocant(pTHX_ SV *self);
 
 /** Index of this process's own broker: httpd's, else $ENV{SPAWN_SOCKET}, else,
- * with any, the only one that it has connected to. Throws. */
+ * with any, the only one that it has connected to (with the first of its
+ * timeouts). Throws. */
 int spawn_perl_own_endpoint(pTHX_ bool any);
 
-/** A connection object for a socket path. Throws. */
-SV *spawn_perl_connect(pTHX_ SV *class_name, SV *path);
+/** A connection object for a socket path; options: name and value. Throws. */
+SV *spawn_perl_connect(pTHX_ SV *class_name, SV *path, SV **options,
+                       SSize_t count);
 
 /** The client at an index, and its submit timeout. NULL: no such index. */
 spawn_client *spawn_perl_client(int index, uint32_t *ret_timeout_ms);

@@ -128,6 +128,36 @@ static void not_told(spawn_failure *why)
                       was.text);
 }
 
+/* The answer of such a submit is the end of the job, so a long timeout would
+ * hold signals off for as long, whatever the job's own limit is: it is sent
+ * again and again for a short time each. ret_start: of the last time. */
+static int hand_over_slice(pTHX_ int endpoint, spawn_perl_job *job,
+                           const spawn_perl_asked *asked, uint32_t slice,
+                           spawn_answer *answer, int64_t *ret_start,
+                           spawn_failure *why)
+{
+    uint32_t timeout_ms;
+    spawn_client *client = spawn_perl_client(endpoint, &timeout_ms);
+    spawn_client *brief = spawn_perl_brief_client(endpoint);
+    int64_t until = spawn_mono_ms() + timeout_ms;
+    int rv;
+
+    for (;;) {
+        int64_t now;
+
+        *ret_start = spawn_mono_ms();
+        rv = hand_over(brief ? brief : client, job, asked, slice, answer, why);
+        now = spawn_mono_ms();
+        if (rv == 0 || !brief || now >= until
+            || now - *ret_start < SPAWN_PERL_SUBMIT_MS
+            || (why->code != SPAWN_E_UNREACHABLE
+                && why->code != SPAWN_E_UNCONFIRMED))
+            return rv;
+        job->id_is_new = false;
+        PERL_ASYNC_CHECK();
+    }
+}
+
 /* The submit itself waits for the first slice of time; WAITs ask for the rest,
  * so that Perl's signal handlers get their turn. */
 static void submit_and_wait(pTHX_ int endpoint, spawn_perl_job *job,
@@ -135,14 +165,14 @@ static void submit_and_wait(pTHX_ int endpoint, spawn_perl_job *job,
 {
     int64_t limit_ms = patience(job);
     uint32_t slice = SPAWN_PERL_SLICE_MS;
-    int64_t start = spawn_mono_ms();
-    spawn_client *client = spawn_perl_client(endpoint, NULL);
+    int64_t start;
     spawn_failure why;
     int rv;
 
     if (limit_ms >= 0 && limit_ms < slice)
         slice = (uint32_t)limit_ms;
-    rv = hand_over(client, job, asked, slice, answer, &why);
+    rv = hand_over_slice(aTHX_ endpoint, job, asked, slice, answer, &start,
+                         &why);
     if (rv < 0 && why.code == SPAWN_E_TIMED_OUT) {
         if (limit_ms >= 0) {
             limit_ms -= spawn_mono_ms() - start;

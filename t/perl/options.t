@@ -187,6 +187,12 @@ taken('a tied value', cwd => $tied);
 tie my $bad, 'Constant', 'relative';
 refused('a bad tied value', 'invalid', qr/cwd: 'relative'/, @argv, cwd => $bad);
 
+tie my $seconds, 'Constant', '250ms';
+for my $timeout (1, 0.0001, 0.5, '1ms', '30s', '2min', '1h', 3600, $seconds, bless({ text => '5' }, 'Overloaded')) {
+    ok eval { Apache2::Spawn->connect('/nonexistent', timeout => $timeout) }, "connect with a timeout of $timeout" or diag $@;
+}
+ok eval { Apache2::Spawn->connect('/nonexistent', timeout => 'bad', timeout => 1) }, 'the last of two timeouts counts' or diag $@;
+
 # other methods
 for my $case (
     ['a job of undef', qr/job: the id is undefined/, sub { $spawn->job(undef) }],
@@ -195,6 +201,21 @@ for my $case (
     ['connect without a path', qr/socket path is undefined/, sub { Apache2::Spawn->connect }],
     ['connect to a relative path', qr/'a' is not absolute/, sub { Apache2::Spawn->connect('a') }],
     ['connect to a long path', qr/at most 107 bytes/, sub { Apache2::Spawn->connect('/' . 'x' x 108) }],
+    ['connect to a long path with a timeout', qr/at most 107 bytes/, sub { Apache2::Spawn->connect('/' . 'x' x 108, timeout => 5) }],
+    (map { my $wrong = $_;
+        ["connect with a timeout of $wrong", qr/connect: timeout: '\Q$wrong\E' is not allowed; wanted: seconds, .* from 1ms to 1h/,
+            sub { Apache2::Spawn->connect('/nonexistent', timeout => $wrong) }]
+    } 0, -1, 'x', '', '5 apples', 'none', 3601, '2h', '1e9', 'inf', 'nan'),
+    ['connect with an undefined timeout', qr/timeout is undefined; leave it out for its default/,
+        sub { Apache2::Spawn->connect('/nonexistent', timeout => undef) }],
+    ['connect with a reference as timeout', qr/connect: timeout is a reference \(ARRAY\)/,
+        sub { Apache2::Spawn->connect('/nonexistent', timeout => [5]) }],
+    ['connect with another option', qr/no option 'timeuot'; did you mean 'timeout'/,
+        sub { Apache2::Spawn->connect('/nonexistent', timeuot => 5) }],
+    ['connect with a number only', qr/connect: options come in pairs after the path, name => value/,
+        sub { Apache2::Spawn->connect('/nonexistent', 5) }],
+    ['connect with a hash', qr/connect: options come in pairs after the path, name => value/,
+        sub { Apache2::Spawn->connect('/nonexistent', { timeout => 5 }) }],
     ['list', qr/no option 'sate'; did you mean 'state'/, sub { $spawn->list(sate => 'done') }],
     ['state of list', qr/state: 'lost' .*wanted: delayed, queued, starting, running, done or dead/, sub { $spawn->list(state => 'lost') }],
     ['rows of list', qr/rows: '0'/, sub { $spawn->list(rows => 0) }],

@@ -161,7 +161,8 @@ submit, and see and signal each other's jobs.
 
 All are class methods, and methods of the object that L</connect> returns. All throw
 L<Apache2::Spawn::Error> when they fail, and each has a deadline:
-C<SpawnSubmitTimeout> (2 s by default, and 2 s outside httpd). None touches C<STDIN>,
+C<SpawnSubmitTimeout> (2 s by default); outside httpd the C<timeout> that L</connect> was
+given, or 2 s. None touches C<STDIN>,
 C<STDOUT>, C<%SIG>, C<$?>, C<$!> or C<$@> (but that a failure is in C<$@> after an
 C<eval>).
 
@@ -338,6 +339,7 @@ C<invalid>, C<unknown_option>, C<unreachable>, C<deadline>, C<not_permitted>.
 =head2 connect
 
     my $spawn = Apache2::Spawn->connect($path);
+    my $spawn = Apache2::Spawn->connect($path, timeout => 30);
 
 An object with the methods above that talks to the httpd whose C<SpawnSocket> is
 C<$path> (absolute, at most 107 bytes). For scripts outside httpd. The
@@ -346,10 +348,31 @@ C<User> and its own account, or the account that started httpd when that is not 
 accounts and groups that C<SpawnAccess> in httpd.conf names, which can do what it gives
 them.
 
-Throws C<invalid> (the path).
+=over
+
+=item C<timeout> => time
+
+How long the object's methods, and those of its jobs, wait for an answer of the broker, where
+this page and others say C<SpawnSubmitTimeout>: seconds, or a number and a unit as
+L<Apache2::Spawn::Options/Limits> says, from C<1ms> to C<1h>. A cron program has time when the
+broker is busy or is being started, so it may say 30 or more. It is no time limit of jobs, and
+what a method waits for the end of a job is not counted. Signals that come while an answer is
+awaited have to wait, too, as an interrupt from the terminal does; in C<run> and C<call>, until
+the job is sent, for some seconds only. Default: 2 s.
+
+=back
+
+The object can be used in threads and in children, and be stored as jobs can; the C<timeout> is
+in it. Objects with the same path and C<timeout> share their connections, which stay for the
+life of the process (C<run> and C<call> of all objects with longer ones than 2 s use those of
+2 s); there can be 256 such pairs. So a program that reckons its times should
+round them.
+
+Throws C<invalid> (the path, the C<timeout>), C<unknown_option>, and C<system> (too many pairs).
 
 Without C<connect>, the class methods use: in httpd, its own broker; elsewhere
-the socket that the environment variable C<SPAWN_SOCKET> names. That is so in Perl
+the socket that the environment variable C<SPAWN_SOCKET> names, for 2 s;
+C<< Apache2::Spawn->connect($ENV{SPAWN_SOCKET}, timeout => 30) >> waits longer. That is so in Perl
 jobs too, of every template, in workers and in C<SpawnCleanupHandler>s: their
 environment names it.
 

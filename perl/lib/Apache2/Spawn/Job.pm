@@ -51,8 +51,8 @@ It can be stored and sent by L<Storable>, L<Sereal> and their like, and given to
 Perl function with C<< objects => 1 >>. What travels is the id: where the object
 arrives it is the same job, asked for at the broker of that process (in httpd,
 httpd's own; elsewhere the one that C<SPAWN_SOCKET> names, or the only one that the
-process has connected to). In a process with several connections
-C<< $spawn->job($id) >> says which one is meant. The handles that L</resubmit> would
+process has connected to, with the C<timeout> of its first connection). In a process that has
+connected to several C<< $spawn->job($id) >> says which one is meant. The handles that L</resubmit> would
 send do not travel. An object that somebody else has blessed is C<invalid> if it is no id.
 
 It is not a process of yours: C<waitpid> knows nothing of it, C<$?> and C<SIGCHLD> stay
