@@ -35,7 +35,7 @@ $httpd->{conf} = login_page($httpd, 'anna') . <<'END';
 </SpawnQueue>
 END
 $httpd->start;
-my $spawn = Apache2::Spawn->connect($httpd->socket);
+my $spawn = $httpd->connection;
 my $ctl = SpawnTest::Ctl->new($httpd);
 my $gate = SpawnTest::Gate->new($httpd, 'gate');
 my $long = 'a-queue-whose-name-is-as-long-as-the-names-of-queues-may-be';

@@ -29,7 +29,7 @@ $httpd->{conf} = login_page($httpd, 'anna') . <<'END';
 </SpawnQueue>
 END
 $httpd->start;
-my $spawn = Apache2::Spawn->connect($httpd->socket);
+my $spawn = $httpd->connection;
 my $ctl = SpawnTest::Ctl->new($httpd);
 my $gate = SpawnTest::Gate->new($httpd, 'gate');
 my $browser = SpawnTest::Browser->new->headers(login_of('anna'));

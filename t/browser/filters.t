@@ -30,7 +30,7 @@ SpawnSubmitTimeout 60s
 <SpawnQueue mail>
 </SpawnQueue>
 END
-my $spawn = Apache2::Spawn->connect($httpd->socket);
+my $spawn = $httpd->connection;
 my $gate = SpawnTest::Gate->new($httpd, 'gate');
 my %job = map { ($_ => $spawn->spawn($gate->job(''), queue => $_, label => "runs-in-$_", stdout => 'null', reply => 'started')) } qw(images mail);
 my $ended = $spawn->spawn([ '/bin/true' ], queue => 'mail', label => 'ended-in-mail');

@@ -31,7 +31,7 @@ $httpd->{conf} = login_page($httpd, 'anna') . <<'END';
 </Location>
 END
 $httpd->start;
-my $spawn = Apache2::Spawn->connect($httpd->socket);
+my $spawn = $httpd->connection;
 my $gate = SpawnTest::Gate->new($httpd, 'gate');
 my $job = $spawn->spawn($gate->job(''), label => 'precious', stdout => 'null', reply => 'started');
 my ($id, $url) = ($job->id, $httpd->url('/spawn-status'));

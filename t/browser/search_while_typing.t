@@ -28,7 +28,7 @@ SpawnSubmitTimeout 60s
     SetHandler spawn-status
 </Location>
 END
-my $spawn = Apache2::Spawn->connect($httpd->socket);
+my $spawn = $httpd->connection;
 my $run = sub { my ($label) = @_; is $spawn->spawn([ '/bin/true' ], label => $label)->wait(60)->outcome, 'exited', "a job: $label"; return };
 $run->($_) for qw(pear-1 apple-1);
 ok wait_until(sub { $httpd->get('/spawn-status?view=jobs')->{content} =~ /apple-1.*pear-1/s }, 60), 'they are in the history';

@@ -27,7 +27,7 @@ SpawnSubmitTimeout 60s
     SetHandler spawn-status
 </Location>
 END
-my $spawn = Apache2::Spawn->connect($httpd->socket);
+my $spawn = $httpd->connection;
 
 # Each would set window.ran, or make an element with the class evil.
 my @evil = (

@@ -34,7 +34,7 @@ SpawnSubmitTimeout 60s
 </SpawnQueue>
 END
 $httpd->start;
-my $spawn = Apache2::Spawn->connect($httpd->socket);
+my $spawn = $httpd->connection;
 my $asked = sub {
     my ($who) = @_;
     open my $in, '<', "$httpd->{dir}/asked" or return 0;

@@ -30,7 +30,7 @@ each_mpm(
         is_deeply [ @{$job}{qw(status exit_code attempt)} ], [ 0, 7, 3 ], 'it is tried again, twice' or diag explain $job;
 
         my %wait = (delay => '1h', at => '2040-01-01T00:00:00Z');
-        my $spawn = Apache2::Spawn->connect($httpd->socket);
+        my $spawn = $httpd->connection;
         for my $option (sort keys %wait) {
             my $id = $accepted->("$option=$wait{$option}", 'priority=7', '--', '/bin/true')->{id};
             is $spawn->job($id)->status->{state}, 'delayed', "$option: it waits for its time";

@@ -43,7 +43,7 @@ sub httpd {
 # As the job sees it, and its id.
 sub cgroup_of_a_job {
     my ($httpd) = @_;
-    my $ran = Apache2::Spawn->connect($httpd->socket)->run([ '/bin/cat', '/proc/self/cgroup' ]);
+    my $ran = $httpd->connection->run([ '/bin/cat', '/proc/self/cgroup' ]);
     my ($is) = $ran->stdout =~ m{^0::(\S*)$}m;
     return ($is // '', $ran->id);
 }

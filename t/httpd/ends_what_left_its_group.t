@@ -53,7 +53,7 @@ each_mpm(
     sub {
         my ($mpm) = @_;
         my $httpd = SpawnTest::Calls->httpd(mpm => $mpm, conf => $conf)->start;
-        my $spawn = Apache2::Spawn->connect($httpd->socket);
+        my $spawn = $httpd->connection;
         my $count = 0;
         my $pid_in = sub {
             my ($file) = @_;

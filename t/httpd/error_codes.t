@@ -18,6 +18,7 @@ use Test::More;
 
 use SpawnTest qw(wait_until);
 use SpawnTest::Calls ();
+use SpawnTest::Patience qw(patiently);
 use SpawnTest::Process qw(state_of);
 
 use Apache2::Spawn ();
@@ -28,7 +29,7 @@ my $httpd = SpawnTest::Calls->httpd(
     conf => "SpawnSubmitTimeout 5\n"
         . "<SpawnQueue narrow>\nSpawnMaxJobs 1\nSpawnMaxQueued 0\n</SpawnQueue>\n",
 )->start;
-my $spawn = Apache2::Spawn->connect($httpd->socket);
+my $spawn = $httpd->connection;
 my @true  = ['/bin/true'];
 my $f     = 'SpawnTest::Functions';
 
@@ -143,12 +144,14 @@ cause('not_unique', 'another one has the key', sub {
 
 # ---- a broker that stands still ----
 
+my $hasty = Apache2::Spawn->connect($httpd->socket);
+patiently(sub { $hasty->spawn(@true) });    # has a connection
 with_sleeping_broker(sub {
-    cause('unconfirmed', 'no answer to a submit', sub { $spawn->spawn(@true) });
+    cause('unconfirmed', 'no answer to a submit', sub { $hasty->spawn(@true) });
 });
-$spawn->spawn(@true);    # has a connection again
+patiently(sub { $hasty->spawn(@true) });    # has a connection again
 with_sleeping_broker(sub {
-    cause('deadline', 'no answer to a question', sub { $spawn->job($running->id)->status });
+    cause('deadline', 'no answer to a question', sub { $hasty->job($running->id)->status });
 });
 
 # ---- the store ----

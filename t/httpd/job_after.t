@@ -29,7 +29,7 @@ each_mpm(
     sub {
         my ($mpm) = @_;
         my $httpd = SpawnTest::Calls->httpd(mpm => $mpm)->start;
-        my $spawn = Apache2::Spawn->connect($httpd->socket);
+        my $spawn = $httpd->connection;
         my $ctl   = SpawnTest::Ctl->new($httpd);
         my $gate  = SpawnTest::Gate->new($httpd, 'a');
         my $out   = $httpd->work . '/out';

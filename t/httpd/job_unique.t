@@ -76,7 +76,7 @@ each_mpm(
         is slurp($httpd->work . '/out'), "1\n4\n", 'and it alone';
 
         # for a time
-        my $spawn = Apache2::Spawn->connect($httpd->socket);
+        my $spawn = $httpd->connection;
         is $spawn->run(['/bin/true'], unique => 't', unique_for => '1h')->exit_code, 0, 'it runs once in an hour';
         ok !eval { $spawn->run(['/bin/true'], unique => 't', unique_for => '1h'); 1 }, 'and not twice';
         is $@->code, 'not_unique', 'not unique';

@@ -47,7 +47,7 @@ each_mpm(
         mkdir $group->path . "/$_" or die "$_: $!\n" for $theirs, 'others';
         my $httpd = SpawnTest::Calls->httpd(mpm => $mpm,
             conf => "PerlModule SpawnTest::Functions\nSpawnTemplate own parent\nSpawnCgroup " . $group->path . "\n")->start;
-        my $spawn = Apache2::Spawn->connect($httpd->socket);
+        my $spawn = $httpd->connection;
         my $gone = sub { my ($id) = @_; return wait_until(sub { !grep { $_ eq $id } $group->jobs }, 90) };
 
         # programs: that somebody waits for, and that are begun in another way

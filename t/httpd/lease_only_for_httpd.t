@@ -24,7 +24,7 @@ each_mpm(
         my ($mpm) = @_;
         my $t = SpawnTest::Leases->new(mpm => $mpm);
         my $httpd = $t->httpd;
-        my $spawn = Apache2::Spawn->connect($httpd->socket);
+        my $spawn = $httpd->connection;
         my $sockets = sub { my @all = glob "/proc/$$/fd/*"; return scalar grep { (readlink || '') =~ /^socket:/ } @all };
         $spawn->call('My::Count::pid', [], queue => 'rpc');
         my $before = $sockets->();

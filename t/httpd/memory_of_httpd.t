@@ -38,7 +38,7 @@ sub asks {
             $( = $gid;
             ($<, $>) = ($uid, $uid);
         }
-        my $answer = eval { $code->(Apache2::Spawn->connect($httpd->socket)) };
+        my $answer = eval { $code->($httpd->connection) };
         syswrite $write, defined $answer ? $answer : ref $@ ? $@->code . q{ } . $@->step : "$@";
         require POSIX;
         POSIX::_exit(0);

@@ -17,7 +17,7 @@ use SpawnTest::Processes qw(httpd process module lines);
 
 httpd(conf => 'SpawnTemplate other exec inc=' . SpawnTest::build_dir() . "/perl\n");
 module('My::Look', 'package My::Look; sub look { return join " ", sort grep { m{Spawn/Process|IO/FDPass|Fcntl|^Socket} } keys %INC } 1;');
-my $spawn = Apache2::Spawn->connect(httpd()->socket);
+my $spawn = httpd()->connection;
 is $spawn->call('My::Look::look', [], load => 'My::Look'), 'Apache2/Spawn/Process/Fork.pm Apache2/Spawn/Process/Handle.pm Apache2/Spawn/Process/Serve.pm Apache2/Spawn/Process/Wire.pm Socket.pm',
     'httpd\'s own template';
 for my $template ('app', 'other') {

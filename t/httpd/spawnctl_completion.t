@@ -105,7 +105,7 @@ SpawnSubmitTimeout 60s
 </SpawnQueue>
 SpawnCron "0 0 1 1 *" name=new-year /bin/true
 END
-my $spawn = Apache2::Spawn->connect($httpd->socket);
+my $spawn = $httpd->connection;
 my $gate = SpawnTest::Gate->new($httpd, 'gate');
 my $runs = $spawn->spawn($gate->job(''), stdout => 'null', reply => 'started', label => '","id":"evil","queue":"evil', queue => 'mail',
     context => { 'id' => 'evil', '","id' => '","id":"evil' });

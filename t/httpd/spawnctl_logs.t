@@ -60,7 +60,7 @@ each_mpm(
     sub {
         my ($mpm) = @_;
         my $httpd = SpawnTest::Httpd->new(mpm => $mpm, handlers => 0, conf => "SpawnSubmitTimeout 30s\n")->start;
-        my $spawn = Apache2::Spawn->connect($httpd->socket);
+        my $spawn = $httpd->connection;
         my $ctl = SpawnTest::Ctl->new($httpd);
         my $gate = SpawnTest::Gate->new($httpd, 'gate');
         my $wait = "read line <'" . $gate->path . q{'};

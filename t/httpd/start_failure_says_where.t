@@ -59,7 +59,7 @@ each_mpm(
         # all together 3 MB, of parts that are short enough; where the stack is larger they may be
         SKIP: {
             skip 'the kernel takes that here', 4 if `getconf ARG_MAX` >= 2_900_000;
-            my $spawn = Apache2::Spawn->connect($httpd->socket);
+            my $spawn = $httpd->connection;
             my @many = ('y' x 100_000) x 30;
             my %whole = ('too many arguments' => [ [ '/bin/true', @many ] ],
                 'too many variables' => [ ['/bin/true'], env => { map { ("V$_" => $many[0]) } 1 .. 30 } ]);

@@ -40,7 +40,7 @@ each_mpm(
         my $httpd = SpawnTest::Httpd->new(mpm => $mpm, handlers => 0);
         $httpd->{conf} = login_modules() . $conf =~ s/LOGIN/login_wanted($httpd, 'anna')/er;
         $httpd->start;
-        my $spawn = Apache2::Spawn->connect($httpd->socket);
+        my $spawn = $httpd->connection;
         my $ctl = SpawnTest::Ctl->new($httpd);
         my $client = HTTP::Tiny->new(timeout => 120, keep_alive => 0, max_redirect => 0);
         my $get = sub { my ($path) = @_; return $client->get($httpd->url($path), { headers => {%anna} }) };

@@ -43,7 +43,7 @@ SpawnSubmitTimeout 30s
 </Location>
 END
 $httpd->start;
-my $spawn = Apache2::Spawn->connect($httpd->socket);
+my $spawn = $httpd->connection;
 my $gate = SpawnTest::Gate->new($httpd, 'gate');
 my ($job, $other) = map { $spawn->spawn($gate->job(''), stdout => 'null', reply => 'started') } 1, 2;
 my $id = $job->id;

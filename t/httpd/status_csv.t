@@ -27,7 +27,7 @@ SpawnSubmitTimeout 30s
     SpawnMaxQueued 2000
 </SpawnQueue>
 END
-my $spawn = Apache2::Spawn->connect($httpd->socket);
+my $spawn = $httpd->connection;
 
 # RFC 4180, one row a line.
 sub cells {

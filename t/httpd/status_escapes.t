@@ -25,7 +25,7 @@ SpawnSubmitTimeout 30s
     SetHandler spawn-status
 </Location>
 END
-my $spawn = Apache2::Spawn->connect($httpd->socket);
+my $spawn = $httpd->connection;
 
 my $evil = qq{<script>alert("1")</script>'&amp;};
 my $odd = "\x1b[31m\x01 \xff\xfe \xc3\xa9 \xe2\x80\xae";

@@ -29,7 +29,7 @@ SpawnSubmitTimeout 30s
     SpawnMaxJobs 2
 </SpawnQueue>
 END
-my $spawn = Apache2::Spawn->connect($httpd->socket);
+my $spawn = $httpd->connection;
 my $ctl = SpawnTest::Ctl->new($httpd);
 
 my %job = (

@@ -41,7 +41,7 @@ SpawnSubmitTimeout 30s
 </SpawnQueue>
 END
 $httpd->start;
-my $spawn = Apache2::Spawn->connect($httpd->socket);
+my $spawn = $httpd->connection;
 my $ctl = SpawnTest::Ctl->new($httpd);
 my %anna = login_of('anna');
 my $client = HTTP::Tiny->new(timeout => 120, keep_alive => 0, max_redirect => 0);

@@ -32,7 +32,7 @@ SpawnSubmitTimeout 30s
     SpawnMaxJobs 1
 </SpawnQueue>
 END
-my $spawn = Apache2::Spawn->connect($httpd->socket);
+my $spawn = $httpd->connection;
 my $json = sub {
     my $answer = $httpd->get('/spawn-status?format=json');
     fail('JSON') || diag $answer->{content} if $answer->{status} != 200;

@@ -60,7 +60,7 @@ is_deeply [ map { my $job = $_; my @r = patiently(sub { $job->result(60) }); $r[
 my $pid = open my $out, '-|';
 defined $pid or die "fork: $!\n";
 if ($pid == 0) {
-    my $caller = Apache2::Spawn->connect($httpd->socket);
+    my $caller = $httpd->connection;
     my @made;
     for my $n (1 .. 300) {
         push @made, [ $n, eval { patient_spawn_call($caller, 'My::Count::ran', [ $ran, $n ]) } ];

@@ -84,7 +84,7 @@ each_mpm(
         my @argv = ('/bin/sh', '-c', $sh);
 
         # How a job comes, and what is told to who waits for its end.
-        my $call = sub { Apache2::Spawn->connect($httpd->socket)->call('My::Moment::passes', [ $ran, $began->path, $gate->path ], @_) };
+        my $call = sub { $httpd->connection->call('My::Moment::passes', [ $ran, $began->path, $gate->path ], @_) };
         my %ways = (
             run      => sub { $httpd->run([@argv])->{exit_code} },
             call     => sub { $call->() },

@@ -51,7 +51,7 @@ sub in_child {
     my $pid = open my $out, '-|';
     defined $pid or die "fork: $!\n";
     return $out if $pid;
-    $code->(Apache2::Spawn->connect($httpd->socket));
+    $code->($httpd->connection);
     STDOUT->flush;
     POSIX::_exit(0);
 }

@@ -59,7 +59,7 @@ each_mpm(
         my $pid = open my $answer, '-|';
         defined $pid or die "fork: $!\n";
         if (!$pid) {
-            my $said = eval { Apache2::Spawn->connect($httpd->socket)
+            my $said = eval { $httpd->connection
                     ->call('My::Moment::passes', [ $ran, $began->path, $gate->path ], queue => 'rpc') } // $@;
             print "$said\n";
             STDOUT->flush;

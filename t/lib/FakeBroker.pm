@@ -8,7 +8,7 @@
 #   my $broker = FakeBroker->start(
 #       submit => sub { my ($attr) = @_; return [accepted => id => $attr->{id}, state => 1] },
 #   );
-#   ... Apache2::Spawn->connect($broker->path) ...
+#   ... $broker->connection ... or Apache2::Spawn->connect($broker->path), which waits 2 s
 #   my $sent = $broker->next_request;      # { type => 'submit', attr => {...} }
 
 package FakeBroker;
@@ -150,6 +150,9 @@ sub start {
 
 sub path { return $_[0]{path} }
 sub pid  { return $_[0]{pid} }
+
+# A connection to it that waits so long that a busy machine is no failure.
+sub connection { return Apache2::Spawn->connect($_[0]{path}, timeout => 60) }
 
 # The next request that came, hellos left out; waits for it.
 sub next_request {

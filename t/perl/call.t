@@ -25,7 +25,7 @@ my $broker = FakeBroker->start(
             outcome => 1, exit_code => 0, result_kind => 1, result => $encoder->encode([7])];
     },
 );
-my $spawn = Apache2::Spawn->connect($broker->path);
+my $spawn = $broker->connection;
 
 # What was sent, its arguments decoded.
 sub sent {

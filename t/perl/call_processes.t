@@ -24,7 +24,7 @@ my $broker = FakeBroker->start(
             outcome => 1, exit_code => 0, result_kind => 1, result => $attr->{args}];
     },
 );
-my $spawn = Apache2::Spawn->connect($broker->path);
+my $spawn = $broker->connection;
 
 sub echoes {
     my ($n) = @_;

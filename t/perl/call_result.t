@@ -91,7 +91,7 @@ my $broker = FakeBroker->start(
         return [job => @job, progress => [ '0.5', '', '' ]];
     },
 );
-my $spawn = Apache2::Spawn->connect($broker->path);
+my $spawn = $broker->connection;
 
 # Both ways to a result.
 sub both {

@@ -33,10 +33,11 @@ my $broker = FakeBroker->start(
         return ($attr->{reply} || 0) == 3 ? $job->($attr) : [accepted => id => $attr->{id}, state => 1];
     },
 );
-my $spawn = Apache2::Spawn->connect($broker->path);
+my $spawn = $broker->connection;
 my $known = $spawn->job('019aa6a0-0000-7000-8000-00000000abcd');
 eval { $spawn->spawn(['x'], label => 'full', stdin => \*STDIN) };
 my $failed = $@->job;
+$spawn->run(['x']);    # so that its connection is there
 
 my %calls = (
     status   => sub { $known->status },

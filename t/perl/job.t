@@ -46,7 +46,7 @@ my $broker = FakeBroker->start(
             [end => rows => 3]);
     },
 );
-my $spawn = Apache2::Spawn->connect($broker->path);
+my $spawn = $broker->connection;
 my $job = $spawn->job($id);
 isa_ok $job, 'Apache2::Spawn::Job';
 is $job->id, $id, 'id';
@@ -132,7 +132,7 @@ $broker = FakeBroker->start(
     },
     get => sub { return [refused => code => 10, step => 6, text => 'no such job'] },
 );
-$spawn = Apache2::Spawn->connect($broker->path);
+$spawn = $broker->connection;
 $job = $spawn->job($id);
 for my $case ([15], [15, 'TERM'], [15, 'SIGTERM'], [2, 2], [10, 'USR1'], [34, 34]) {
     my ($number, @signal) = @{$case};

@@ -30,7 +30,7 @@ sub a_broker {
         get => sub { return [job => id => $_[0]{id}, state => 3, queue => 'default', pid => $pid] });
 }
 my ($here, $there) = (a_broker(11), a_broker(22));
-my $spawn = Apache2::Spawn->connect($here->path);
+my $spawn = $here->connection;
 my $job = $spawn->job($id);
 
 my %carry = (
@@ -67,7 +67,7 @@ for my $name (sort keys %carry) {
 is Storable::dclone([ $spawn ])->[0]->job($id)->status->pid, 11, 'a connection is one, too';
 
 # with two brokers there is none that is meant
-my $second = Apache2::Spawn->connect($there->path);
+my $second = $there->connection;
 is $second->job($id)->status->pid, 22, 'two brokers in a process';
 is $job->status->pid, 11, 'each job knows its own';
 eval { Storable::dclone($job)->status };
@@ -111,7 +111,7 @@ for my $method (@methods) {
         fail "$method of " . (defined $odd ? $odd : 'undef') . ": $error" if $error ne 'invalid';
     }
 }
-for my $forged ("\xff" x 8, 99, 'relative', '') {
+for my $forged ("\xff" x 8, 99, 'relative', '', map {"/nonexistent\0$_"} '', 0, -1, 3_600_001, 'x', "5\0") {
     my $value = $forged;
     my $error = eval { (bless \$value, 'Apache2::Spawn')->list; 1 } ? 'none' : ref $@ ? $@->code : "$@";
     like $error, qr/\A(?:invalid|unreachable)\z/, 'a connection that is none';

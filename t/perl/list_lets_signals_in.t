@@ -34,7 +34,7 @@ my $broker = FakeBroker->start(
         );
     },
 );
-my $spawn = Apache2::Spawn->connect($broker->path);
+my $spawn = $broker->connection;
 my @all = eval { local $SIG{USR1} = sub { die "enough\n" }; $spawn->list };
 is $@, "enough\n", 'the handler ends the list';
 cmp_ok -s $asked->filename, '<', LAST, '... before its end';

@@ -26,7 +26,7 @@ my $broker = FakeBroker->start(
     kill => sub { my ($attr) = @_; return [done => id => $attr->{id}] },
     list => sub { return [end => rows => 0] },
 );
-my $spawn = Apache2::Spawn->connect($broker->path);
+my $spawn = $broker->connection;
 
 sub descriptors { return join ' ', map { my $to = readlink "/proc/self/fd/$_"; defined $to ? "$_=$to" : () }
     sort { $a <=> $b } grep { /\A\d+\z/ } do { opendir my $dir, '/proc/self/fd' or die $!; readdir $dir } }
@@ -37,6 +37,7 @@ sub signals {
 }
 
 my $job = $spawn->spawn(['x']);    # so that the connection is there
+$spawn->run(['x']);                # which has one of its own
 my $alarms = 0;
 local $SIG{ALRM} = sub { $alarms++ };
 local $SIG{CHLD} = 'IGNORE';
@@ -112,7 +113,7 @@ $broker = FakeBroker->start(
     wait => sub { my ($attr) = @_; select undef, undef, undef, $attr->{wait_ms} / 1000;
         return [refused => code => 13, step => 4, text => 'late'] },
 );
-$job = Apache2::Spawn->connect($broker->path)->job($job->id);
+$job = $broker->connection->job($job->id);
 local $SIG{ALRM} = sub { die "alarm\n" };
 alarm 1;
 eval { $job->wait(30) };

@@ -22,7 +22,7 @@ my $broker = FakeBroker->start(
     },
     get => sub { my ($attr) = @_; return [job => id => $attr->{id}, state => 3, queue => 'default', pid => 99] },
 );
-my $spawn = Apache2::Spawn->connect($broker->path);
+my $spawn = $broker->connection;
 my $job = $spawn->spawn(['x']);
 eval { $spawn->spawn(['full']) };
 my $failed = $@->job;

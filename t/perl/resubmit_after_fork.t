@@ -18,7 +18,7 @@ use FakeBroker ();
 
 my $broker = FakeBroker->start(forget => 1,
     submit => sub { return [refused => code => 4, step => 7, text => 'full'] });
-my $spawn = Apache2::Spawn->connect($broker->path);
+my $spawn = $broker->connection;
 my $file = File::Temp->new;
 print {$file} "own\n";
 $file->flush;

@@ -26,7 +26,7 @@ my $broker = FakeBroker->start(
     },
     get => sub { my ($attr) = @_; return [job => id => $attr->{id}, state => 3, queue => 'default', pid => 99] },
 );
-my $spawn = Apache2::Spawn->connect($broker->path);
+my $spawn = $broker->connection;
 eval { $spawn->spawn([ 'x', 'y' x 50_000 ]) };
 my $job = $@->job;
 my $id = $job->id;

@@ -20,7 +20,7 @@ my $broker = FakeBroker->start(
         return [job => id => $attr->{id}, state => 4, queue => 'default', outcome => 1, exit_code => 0];
     },
 );
-my $spawn = Apache2::Spawn->connect($broker->path);
+my $spawn = $broker->connection;
 
 sub sent {
     my ($method, @arguments) = @_;

@@ -130,7 +130,7 @@ my %case = (
 if (@ARGV) {
     alarm 20;
     my ($path, $name) = @ARGV;
-    $spawn = Apache2::Spawn->connect($path);
+    $spawn = Apache2::Spawn->connect($path, timeout => 15);
     exit($case{$name}->() ? 0 : 3);
 }
 my (%process, %asked);

@@ -33,7 +33,7 @@ SpawnCgroup @{[ $group->path ]}
     SpawnLimit tree-memory=100M
 </SpawnQueue>
 END
-my $spawn = Apache2::Spawn->connect($httpd->socket);
+my $spawn = $httpd->connection;
 my @limit = (limits => { 'tree-memory' => '100M' });
 my $eats = q{my $x = 'x' x (400 << 20); print length $x};
 

@@ -34,7 +34,7 @@ SpawnCgroup @{[ $group->path ]}
     SpawnLimit tree-memory=300M tree-cpu=50 tree-processes=7
 </SpawnQueue>
 END
-my $spawn = Apache2::Spawn->connect($httpd->socket);
+my $spawn = $httpd->connection;
 my @limits = (limits => { 'tree-memory' => '300M', 'tree-cpu' => 50, 'tree-processes' => 7 });
 my $look = 'here=/sys/fs/cgroup$(sed -n "s/^0:://p" /proc/self/cgroup); cat $here/memory.max $here/cpu.max $here/pids.max';
 my $wanted = join "\n", 300 << 20, '50000 100000', 7, '';

@@ -107,6 +107,10 @@ sub conf_file { return "$_[0]{dir}/httpd.conf" }
 sub work      { return "$_[0]{dir}/work" }               # jobs may write here
 sub socket    { return "$_[0]{runtime}/spawn/socket" }   ## no critic (ProhibitBuiltinHomonyms)
 
+# A connection of the test script's own, which has loaded Apache2::Spawn. It waits for the
+# broker so long that a busy machine is no failure; to give up is the test of other ones.
+sub connection { return Apache2::Spawn->connect($_[0]->socket, timeout => 60) }
+
 # httpd's User when it starts as root; else who starts it.
 sub user {
     my ($self) = @_;

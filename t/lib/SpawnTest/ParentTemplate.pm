@@ -55,7 +55,7 @@ sub httpd_with_functions {
 }
 
 # A connection of the test script's own.
-sub connection { return Apache2::Spawn->connect($_[0]->socket) }
+sub connection { return $_[0]->connection }
 
 # The processes that httpd has forked as templates; those of one name.
 sub templates_of {

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 #
-# For tests that kill brokers: what is asked is asked again until a broker is there. A
-# script waits 2 s for one, and one that dies often comes back later and later; on a busy
-# machine that is too late. Runs in test scripts.
+# For tests that kill or stop brokers: what is asked is asked again until a broker is there.
+# A script waits 2 s for one that answers (a connection of SpawnTest::Httpd waits longer), and
+# one that dies often comes back later and later; on a busy machine that is too late. Runs in
+# test scripts.
 
 package SpawnTest::Patience;
 

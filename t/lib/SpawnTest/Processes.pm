@@ -31,7 +31,7 @@ sub httpd {
     my (%options) = @_;
     return $httpd if $httpd;
     $httpd = SpawnTest::Httpd->new(mpm => one_mpm(), %options)->start;
-    $spawn = Apache2::Spawn->connect($httpd->socket);
+    $spawn = $httpd->connection;
     return $httpd;
 }
 

@@ -107,7 +107,7 @@ sub new_version {
 # An Apache2::Spawn for this httpd's broker.
 sub spawn {
     my ($self) = @_;
-    return $self->{spawn} ||= Apache2::Spawn->connect($self->{httpd}->socket);
+    return $self->{spawn} ||= $self->{httpd}->connection;
 }
 
 # The job that waits at a gate and then returns these values.
