@@ -30,7 +30,7 @@ SpawnSubmitTimeout 30s
 END
 $httpd->start;
 my $ctl = SpawnTest::Ctl->new($httpd);
-my $spawn = Apache2::Spawn->connect($httpd->socket);
+my $spawn = $httpd->connection;
 my $json = JSON::PP->new->utf8;
 my $page = sub { return $httpd->get("/spawn-status?$_[0]")->{content} };
 

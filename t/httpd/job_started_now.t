@@ -18,7 +18,7 @@ use Apache2::Spawn ();
 
 my $httpd = SpawnTest::Httpd->new(mpm => one_mpm(), handlers => 0)->start;
 my $ctl = SpawnTest::Ctl->new($httpd);
-my $spawn = Apache2::Spawn->connect($httpd->socket);
+my $spawn = $httpd->connection;
 
 my @delayed = map { $spawn->spawn([ '/bin/echo', $_ ], delay => 3600, stdout => 'capture') } 1 .. 4;
 is $_->status->state, 'delayed', 'one waits' for @delayed;

@@ -25,7 +25,7 @@ use constant { TIOCSPTLCK => 0x40045431, TIOCGPTN => 0x80045430 };
 
 local $ENV{LC_ALL} = 'C.UTF-8';
 my $httpd = SpawnTest::Httpd->new(mpm => one_mpm(), handlers => 0)->start;
-my $spawn = Apache2::Spawn->connect($httpd->socket);
+my $spawn = $httpd->connection;
 my $ctl = SpawnTest::Ctl->new($httpd);
 
 my $letters = encode('UTF-8', "Gr\x{fc}\x{df}e \x{4f60}");
