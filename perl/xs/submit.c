@@ -140,6 +140,7 @@ static int hand_over_slice(pTHX_ int endpoint, spawn_perl_job *job,
     spawn_client *client = spawn_perl_client(endpoint, &timeout_ms);
     spawn_client *brief = spawn_perl_brief_client(endpoint);
     int64_t until = spawn_mono_ms() + timeout_ms;
+    bool sent = false;
     int rv;
 
     for (;;) {
@@ -152,10 +153,14 @@ static int hand_over_slice(pTHX_ int endpoint, spawn_perl_job *job,
             || now - *ret_start < SPAWN_PERL_SUBMIT_MS
             || (why->code != SPAWN_E_UNREACHABLE
                 && why->code != SPAWN_E_UNCONFIRMED))
-            return rv;
+            break;
+        sent = sent || why->code == SPAWN_E_UNCONFIRMED;
         job->id_is_new = false;
         PERL_ASYNC_CHECK();
     }
+    if (rv < 0 && sent)
+        not_told(why);
+    return rv;
 }
 
 /* The submit itself waits for the first slice of time; WAITs ask for the rest,

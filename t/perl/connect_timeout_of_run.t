@@ -66,7 +66,7 @@ sysread $begun, my $byte, 1;
 ok !eval { Apache2::Spawn->connect($broker->path)->run(['done']); 1 }, 'by default nobody answers in time';
 like ref $@ && $@->code, qr/\A(?:unreachable|unconfirmed)\z/, '... and that is said' or diag $@;
 kill CONT => $broker->pid;
-is scalar <$in>, 5, 'who waits longer has the end';
+is scalar <$in>, 5, 'the longer wait has the end';
 waitpid $pid, 0;
 
 done_testing;

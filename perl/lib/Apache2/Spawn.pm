@@ -161,9 +161,8 @@ submit, and see and signal each other's jobs.
 
 All are class methods, and methods of the object that L</connect> returns. All throw
 L<Apache2::Spawn::Error> when they fail, and each has a deadline:
-C<SpawnSubmitTimeout> (2 s by default); outside httpd the C<timeout> that L</connect> was
-given, or 2 s. None touches C<STDIN>,
-C<STDOUT>, C<%SIG>, C<$?>, C<$!> or C<$@> (but that a failure is in C<$@> after an
+C<SpawnSubmitTimeout> (2 s by default); with an object of L</connect>, and outside httpd, the
+C<timeout> that L</connect> was given, or 2 s. None touches C<STDIN>, C<STDOUT>, C<%SIG>, C<$?>, C<$!> or C<$@> (but that a failure is in C<$@> after an
 C<eval>).
 
 =head2 spawn
@@ -358,7 +357,8 @@ L<Apache2::Spawn::Options/Limits> says, from C<1ms> to C<1h>. A cron program has
 broker is busy or is being started, so it may say 30 or more. It is no time limit of jobs, and
 what a method waits for the end of a job is not counted. Signals that come while an answer is
 awaited have to wait, too, as an interrupt from the terminal does; in C<run> and C<call>, until
-the job is sent, for some seconds only. Default: 2 s.
+the job is sent, for some seconds only, and by as much these can take longer than C<timeout>.
+Default: 2 s.
 
 =back
 
