@@ -121,10 +121,13 @@ static void put_most(void *arg, const spawn_message *queue)
     spawn_page_format(
         arg,
         "<label>Jobs at once (empty: SpawnMaxJobs, %llu)"
-        "<input type=\"number\" name=\"most\" min=\"1\" "
-        "value=\"%llu\"></label>\n",
-        (unsigned long long)spawn_u64_or(queue, SPAWN_A_MAX_JOBS, 0),
-        (unsigned long long)spawn_queue_most(queue));
+        "<input type=\"number\" name=\"most\" min=\"1\" value=\"",
+        (unsigned long long)spawn_u64_or(queue, SPAWN_A_MAX_JOBS, 0));
+    if (spawn_has(queue, SPAWN_A_SCALED_TO))
+        spawn_page_format(
+            arg, "%llu",
+            (unsigned long long)spawn_u64_or(queue, SPAWN_A_SCALED_TO, 0));
+    spawn_page_html(arg, "\"></label>\n");
 }
 
 static int put_form(spawn_page *page, const wanted *w)

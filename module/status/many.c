@@ -132,6 +132,8 @@ typedef struct {
     spawn_page *page;
     unsigned count;
     uint64_t up_to; /* all have a smaller SEQ */
+    uint64_t
+        rest; /* those that were not looked at do, too; 0: there are none */
 } counting;
 
 /* The first of them are shown. The others come without their arguments. */
@@ -147,7 +149,7 @@ static bool count_job(void *arg, const spawn_message *job)
 }
 
 static int count_jobs(spawn_page *page, const spawn_choice *choice,
-                      counting *ret, bool *ret_more)
+                      counting *ret)
 {
     apr_bucket_brigade *out = page->out;
     spawn_choice part = *choice;
@@ -164,7 +166,7 @@ static int count_jobs(spawn_page *page, const spawn_choice *choice,
         part.no_argv = true;
         rv = spawn_ask_jobs(page, &part, count_job, ret, &next);
     }
-    *ret_more = next.before != 0;
+    ret->rest = next.before;
     return rv;
 }
 
@@ -203,9 +205,32 @@ static int put_form(spawn_page *page, const act *a, const counting *c)
     return 0;
 }
 
-static int put_question(spawn_page *page, const act *a, const counting *c,
-                        bool more)
+/* Nothing to be done: at all, or in what was looked at. */
+static void put_none(spawn_page *page, const act *a, const counting *c)
 {
+    if (c->rest) {
+        spawn_page_format(page,
+                          "<p>None was found so far; older jobs were not "
+                          "looked at yet.</p>\n<p class=\"acts\">"
+                          "<a class=\"button\" href=\"?act=%s&amp;all=1",
+                          a->name);
+        spawn_filter_link(page, false);
+        spawn_page_format(page, "&amp;before=%llu\">Look at these</a> ",
+                          (unsigned long long)c->rest);
+    }
+    else {
+        spawn_page_html(page, "<p>There is no such job.</p>\n"
+                              "<p class=\"acts\">");
+    }
+    spawn_page_html(page, "<a class=\"button\" href=\"?view=jobs");
+    spawn_filter_link(page, false);
+    spawn_page_html(page, "\">To the list</a></p>\n");
+}
+
+static int put_question(spawn_page *page, const act *a, const counting *c)
+{
+    bool more = c->rest != 0;
+
     spawn_page_format(
         page, "<div class=\"confirm\">\n<h1>%s %s%u job%s?</h1>\n", a->title,
         more ? "at least " : "", c->count, c->count == 1 ? "" : "s");
@@ -223,10 +248,7 @@ static int put_question(spawn_page *page, const act *a, const counting *c,
             return -1;
     }
     else {
-        spawn_page_html(page, "<p>There is no such job.</p>\n<p class=\"acts\">"
-                              "<a class=\"button\" href=\"?view=jobs");
-        spawn_filter_link(page, false);
-        spawn_page_html(page, "\">To the list</a></p>\n");
+        put_none(page, a, c);
     }
     spawn_page_html(page, "</div>\n");
     return 0;
@@ -235,9 +257,9 @@ static int put_question(spawn_page *page, const act *a, const counting *c,
 int spawn_many_ask(spawn_page *page)
 {
     apr_bucket_brigade *out = page->out, *rows;
-    counting c = {page, 0, 0};
+    counting c = {page, 0, 0, 0};
     spawn_choice choice;
-    bool any, more = false;
+    bool any;
     const act *a;
     int rv = 0;
 
@@ -247,7 +269,7 @@ int spawn_many_ask(spawn_page *page)
         apr_brigade_create(page->r->pool, page->r->connection->bucket_alloc);
     spawn_rows_begin(page, "The first of these jobs");
     if (any)
-        rv = count_jobs(page, &choice, &c, &more);
+        rv = count_jobs(page, &choice, &c);
     spawn_rows_end(page);
     page->out = out;
     if (rv)
@@ -256,7 +278,7 @@ int spawn_many_ask(spawn_page *page)
     apr_table_setn(page->r->headers_out, "Referrer-Policy", "same-origin");
     spawn_frame_begin(page, a->title, "-", false);
     spawn_many_done(page);
-    if (put_question(page, a, &c, more))
+    if (put_question(page, a, &c))
         return -1;
     if (c.count)
         APR_BRIGADE_CONCAT(page->out, rows);

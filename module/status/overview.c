@@ -51,11 +51,14 @@ static void tile(spawn_page *page, const char *href, const char *kind,
 
 /* To those that are counted, and no others. It has a name, since its address
  * changes, and the keyboard may be at it. */
-static void failed_tile(spawn_page *page, uint64_t failed)
+static void failed_tile(spawn_page *page, uint64_t failed,
+                        uint64_t counted_from)
 {
+    uint64_t from = spawn_numbers_hour_began(page);
     char since[64], href[160];
 
-    spawn_time_iso(spawn_numbers_hour_began(page), since, sizeof(since));
+    spawn_time_iso(from > counted_from ? from : counted_from, since,
+                   sizeof(since));
     (void)apr_snprintf(href, sizeof(href),
                        "?view=jobs&amp;outcome=failed&amp;ended_since=%s\" "
                        "id=\"failed",
@@ -72,7 +75,7 @@ static void put_sums(spawn_page *page, const overview *o, uint64_t dead)
     tile(page, "?view=jobs&amp;state=running", "busy", o->running, "running");
     tile(page, "?view=jobs&amp;state=queued", "wait", o->waiting, "waiting");
     tile(page, "?view=jobs&amp;state=delayed", "plain", o->delayed, "delayed");
-    failed_tile(page, failed);
+    failed_tile(page, failed, o->numbers->pair[SPAWN_PAIR_SINCE]);
     tile(page, "?view=jobs&amp;state=dead", "bad", dead, "dead");
     spawn_page_html(page, "</ul>\n");
     if (o->held)

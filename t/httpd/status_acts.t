@@ -109,6 +109,7 @@ each_mpm(
         is $act->('act=scale&queue=q', most => $_)->{status}, 400, "scale to '$_'" for qw(0 -1 3x 99999999999);
         is $scaled->(), 3, '... changes nothing';
         $done->($act->('act=scale&queue=q', most => ''), '?done=scale', 'queue q: scale');
+        like $get->('/spawn-status?act=scale&queue=q')->{content}, qr/name="most"[^>]* value=""/, '... so the form is empty again';
         is $scaled->(), 1, 'a form without a number undoes it';
     }
 );
