@@ -59,6 +59,7 @@ sub ratio {
     my $last = (sort { $a <=> $b } $#{ $one->{rounds} }, $#{ $other->{rounds} })[0];
     my @each = sort { $a <=> $b } map { $one->{rounds}[$_] / $other->{rounds}[$_] }
         grep { $other->{rounds}[$_] } 0 .. $last;
+    return my $nothing if !@each;
     return { median => $one->{median} / $other->{median}, min => $each[0], max => $each[-1] };
 }
 
