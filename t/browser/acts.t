@@ -80,7 +80,7 @@ for my $with (1, 0) {
     $browser->click('a[href="?act=scale&queue=images"]');
     $browser->type('input[name=most]', "\x{e009}a\x{e000}7");    # Ctrl+A: instead of what stands there
     $browser->click('.confirm button');
-    $browser->shows(qr/The queue is scaled/, '... Scale leads back');
+    $browser->arrives(qr/[?&]done=scale\b/, '... Scale leads back');
     is $most->(), 7, '... and as many run as were typed';
     is $ctl->run('scale', '--undo', 'images')->{code}, 0, 'that is undone';
 }

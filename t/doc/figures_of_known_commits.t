@@ -12,6 +12,7 @@ use FindBin ();
 use Test::More;
 
 my $root = "$FindBin::Bin/../..";
+-e "$root/.git" or plan skip_all => 'not a checkout of git';
 system("git -C '$root' rev-parse --verify -q HEAD >/dev/null 2>&1") == 0
     or plan skip_all => 'the checkout has no repository that git reads';
 my $shallow = `git -C '$root' rev-parse --is-shallow-repository`;

@@ -57,7 +57,7 @@ SKIP: {
     ioctl $master, TIOCSPTLCK, $yes and ioctl $master, TIOCGPTN, $number or skip "no terminal: $!", 8;
     my $path = '/dev/pts/' . unpack 'i', $number;
     for my $verb ([ 'logs', $job->id ], [ 'show', '--output', $job->id ]) {
-        sysopen my $slave, $path, O_RDWR | O_NOCTTY or die "$path: $!\n";
+        sysopen my $slave, $path, O_RDWR | O_NOCTTY or skip "$path: $!", 8;
         my $pid = fork;
         die "fork: $!\n" if !defined $pid;
         if (!$pid) {

@@ -202,11 +202,18 @@ sub text    { my ($self) = @_; return $self->text_of('body') }
 # Where a page may be fetched anew between two steps, or has not come yet, the step is
 # taken again.
 sub _step {
-    my ($self, $find, $what, $body) = @_;
+    my ($self, $find, $what, $body, $again) = @_;
     my $why = '';
-    wait_until(sub { eval { $self->_do(POST => '/element/' . $find->() . "/$what", $body); 1 } or do { $why = $@; 0 } }, DEADLINE)
-        or die $why;
-    return $self;
+    my $done = wait_until(
+        sub {
+            return 1 if eval { $self->_do(POST => '/element/' . $find->() . "/$what", $body); 1 };
+            $why = $@;
+            die $why if $again && $why !~ $again;
+            return 0;
+        },
+        DEADLINE
+    );
+    return $done ? $self : die $why;
 }
 
 sub _click { my ($self, $find) = @_; return $self->_step($find, 'click', {}) }
@@ -221,9 +228,10 @@ sub choose {
     return $self->_click(sub { $self->_do(POST => '/element', { using => 'xpath', value => $path })->{ +ELEMENT } });
 }
 
+# Typed once: another error than these may come behind the keys.
 sub type {
     my ($self, $css, $text) = @_;
-    return $self->_step(sub { $self->_one($css) }, 'value', { text => $text });
+    return $self->_step(sub { $self->_one($css) }, 'value', { text => $text }, qr/no such element|stale element|not interactable|invalid element state/);
 }
 
 # Waits until it is at this URL, or one that matches: a click does not wait for the page
