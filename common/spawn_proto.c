@@ -509,7 +509,9 @@ static int parse_body(const message_rule *rule, unsigned from, const void *body,
             REFUSE(-EBADMSG, SPAWN_E_PROTOCOL, "a %s message has no '%s'",
                    rule->name, attr_rules[*need].name);
     }
-    return check_fd_indices(ret, fds, why);
+    /* an answer about a job tells of descriptors that came with its order */
+    return ret->header.type == SPAWN_M_JOB ? 0
+                                           : check_fd_indices(ret, fds, why);
 }
 
 /* Of the bodies that are no messages; NULL: there is none. */

@@ -113,6 +113,31 @@ static void one_without_tells_none(void **state)
     assert_false(spawn_has(&message, SPAWN_A_TIMEOUT));
 }
 
+/* The handle itself does not come with an answer, which must be read all the
+ * same. */
+static void a_handle_is_told_as_one(void **state)
+{
+    const spawn_stdio to_handle = {SPAWN_STDIO_FD, 0, 0, ""};
+    spawn_stdio out;
+    spawn_writer w;
+    int fd = open("/dev/null", O_WRONLY | O_CLOEXEC);
+
+    (void)state;
+    reach_go_and_call_in();
+    assert_int_equal(spawn_id_make(&job), 0);
+    begin_submit(&w, &job, "/bin/true");
+    spawn_put_stdio(&w, SPAWN_A_STDOUT, &to_handle);
+    assert_int_equal(spawn_writer_finish(&w, 1), 0);
+    assert_int_equal(spawn_packet_send(caller, w.data, w.length, &fd, 1), 0);
+    spawn_writer_free(&w);
+    (void)close(fd);
+    expect_answer(SPAWN_M_ACCEPTED);
+    look();
+    assert_true(spawn_has(&message, SPAWN_A_STDOUT));
+    spawn_attr_stdio(&message.attr[SPAWN_A_STDOUT], &out);
+    assert_int_equal(out.how, SPAWN_STDIO_FD);
+}
+
 #define ALONE(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down_all)
 
 int main(void)
@@ -121,6 +146,7 @@ int main(void)
         ALONE(they_are_told_at_each_time),
         ALONE(a_list_has_none),
         ALONE(one_without_tells_none),
+        ALONE(a_handle_is_told_as_one),
     };
 
     find_broker();
