@@ -23,7 +23,7 @@
 
 #define IDLE_MOST          16 /* those that owe answers stay all the same */
 #define DEFAULT_TIMEOUT_MS 2000
-#define IN_DOUBT           256 /* calls; 8 KB of each client */
+#define IN_DOUBT           256 /* calls; 8 KB of each process */
 
 struct spawn_client {
     spawn_endpoint endpoint;
@@ -34,16 +34,17 @@ struct spawn_client {
     spawn_connection *all; /* under lock, as all below */
     unsigned idle;
     char release[SPAWN_RELEASE_TEXT];
-    /* Those that went to a worker directly and have no answer. */
-    struct {
-        spawn_id job, worker;
-    } in_doubt[IN_DOUBT];
-    unsigned doubts;
     struct spawn_client *next; /* under clients_lock */
 };
 
 static pthread_mutex_t clients_lock = PTHREAD_MUTEX_INITIALIZER;
 static spawn_client *clients;
+/* Those that went to a worker directly and have no answer: of all clients,
+ * since a job may be submitted again by another one. Under clients_lock. */
+static struct {
+    spawn_id job, worker;
+} in_doubt[IN_DOUBT];
+static unsigned doubts;
 static atomic_uint generation;
 static pthread_once_t fork_once = PTHREAD_ONCE_INIT;
 
@@ -335,31 +336,29 @@ void spawn_pool_drop(spawn_client *client, spawn_connection *c)
 
 /* ---- calls in doubt ---- */
 
-void spawn_pool_doubt(spawn_client *client, const spawn_id *job,
-                      const spawn_id *worker)
+void spawn_pool_doubt(const spawn_id *job, const spawn_id *worker)
 {
     unsigned at;
 
-    (void)pthread_mutex_lock(&client->lock);
-    at = client->doubts++ % IN_DOUBT;
-    client->in_doubt[at].job = *job;
-    client->in_doubt[at].worker = *worker;
-    (void)pthread_mutex_unlock(&client->lock);
+    (void)pthread_mutex_lock(&clients_lock);
+    at = doubts++ % IN_DOUBT;
+    in_doubt[at].job = *job;
+    in_doubt[at].worker = *worker;
+    (void)pthread_mutex_unlock(&clients_lock);
 }
 
-bool spawn_pool_doubts(spawn_client *client, const spawn_id *job,
-                       spawn_id *ret_worker)
+bool spawn_pool_doubts(const spawn_id *job, spawn_id *ret_worker)
 {
     unsigned i, count;
     bool found = false;
 
-    (void)pthread_mutex_lock(&client->lock);
-    count = client->doubts < IN_DOUBT ? client->doubts : IN_DOUBT;
+    (void)pthread_mutex_lock(&clients_lock);
+    count = doubts < IN_DOUBT ? doubts : IN_DOUBT;
     for (i = 0; i < count && !found; i++) {
-        found = spawn_id_equal(&client->in_doubt[i].job, job);
+        found = spawn_id_equal(&in_doubt[i].job, job);
         if (found)
-            *ret_worker = client->in_doubt[i].worker;
+            *ret_worker = in_doubt[i].worker;
     }
-    (void)pthread_mutex_unlock(&client->lock);
+    (void)pthread_mutex_unlock(&clients_lock);
     return found;
 }

@@ -57,11 +57,10 @@ void spawn_pool_forget(spawn_client *client, spawn_awaited *a);
 void spawn_pool_drop(spawn_client *client, spawn_connection *c);
 
 /** This job went to this worker directly, and has no answer: a submit of the
- * same job from this process says so to the broker. The last 256 are known. */
-void spawn_pool_doubt(spawn_client *client, const spawn_id *job,
-                      const spawn_id *worker);
+ * same job from this process, by any client, says so to the broker. The last
+ * 256 are known. */
+void spawn_pool_doubt(const spawn_id *job, const spawn_id *worker);
 /** Is it one of these? */
-bool spawn_pool_doubts(spawn_client *client, const spawn_id *job,
-                       spawn_id *ret_worker);
+bool spawn_pool_doubts(const spawn_id *job, spawn_id *ret_worker);
 
 #endif

@@ -354,12 +354,12 @@ static int submit(spawn_client *client, const spawn_message *job,
 
     spawn_attr_id(&job->attr[SPAWN_A_ID], &id);
     if (!x->direct) /* else its id is new */
-        x->lost = spawn_pool_doubts(client, &id, &x->worker);
+        x->lost = spawn_pool_doubts(&id, &x->worker);
     x->look = !ret;
     rv = ret ? spawn_exchange_run(x, ret, why)
              : spawn_exchange_many(x, judge, spawn_exchange_nothing, &v, why);
     if (rv && x->lost)
-        spawn_pool_doubt(client, &id, &x->worker);
+        spawn_pool_doubt(&id, &x->worker);
     if (rv)
         return not_answered(client, x, rv, job, reply, ret, why);
     if (ret)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Calls that went to a worker directly and have no answer: a client knows the
- * last ones, each with its worker, also after a fork. */
+/* Calls that went to a worker directly and have no answer: the process knows
+ * the last ones, each with its worker, also after a fork. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -15,8 +15,6 @@
 
 #define KNOWN 256
 
-static spawn_client *client;
-
 static spawn_id id_of(unsigned kind, unsigned n)
 {
     spawn_id id = {{(uint8_t)kind, (uint8_t)(n >> 8), (uint8_t)n}};
@@ -28,30 +26,15 @@ static void doubt(unsigned n)
 {
     spawn_id job = id_of(1, n), worker = id_of(2, n);
 
-    spawn_pool_doubt(client, &job, &worker);
+    spawn_pool_doubt(&job, &worker);
 }
 
 static bool is_doubted(unsigned n)
 {
     spawn_id job = id_of(1, n), worker, expected = id_of(2, n);
 
-    return spawn_pool_doubts(client, &job, &worker)
+    return spawn_pool_doubts(&job, &worker)
            && spawn_id_equal(&worker, &expected);
-}
-
-static int start(void **state)
-{
-    const spawn_endpoint endpoint = {.socket_path = "/nowhere", .post_fd = -1};
-
-    (void)state;
-    return spawn_client_open(&endpoint, &client);
-}
-
-static int stop(void **state)
-{
-    (void)state;
-    spawn_client_close(client);
-    return 0;
 }
 
 static void each_is_known_with_its_worker(void **state)
@@ -86,9 +69,9 @@ static void the_last_ones_are(void **state)
 
 int main(void)
 {
-#define T(f) cmocka_unit_test_setup_teardown(f, start, stop)
-    const struct CMUnitTest tests[] = {T(each_is_known_with_its_worker),
-                                       T(the_last_ones_are)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(each_is_known_with_its_worker),
+        cmocka_unit_test(the_last_ones_are)};
 
     cmocka_set_message_output(CM_OUTPUT_TAP);
     return cmocka_run_group_tests_name("client doubts", tests, NULL, NULL);
