@@ -39,7 +39,7 @@
 static spawn_timer timer;
 static bool due;      /* the timer has fired, or something has changed */
 static bool unread;   /* rows of the store */
-static bool watching; /* runs that are pending, or go on; or the ledger */
+static bool watching; /* runs: pending, refused, or going on; or the ledger */
 
 static int64_t now_s(void)
 {
@@ -522,7 +522,8 @@ static void look_at(spawn_batch *batch, spawn_cron_entry *e, bool may_start)
     look_at_run(batch, e);
     while (may_start && !e->row.paused && step(batch, e))
         ;
-    watching = watching || e->pending || (e->row.has_run && !e->row.ended)
+    watching = watching || e->pending || e->refused
+               || (e->row.has_run && !e->row.ended)
                || spawn_cron_active(e, &id);
 }
 

@@ -420,6 +420,8 @@ static int over(spawn_worker *w, bool has_gone, const spawn_id *last_run,
         return rv;
     if (rv == 0)
         rv = take_up(w, &slate);
+    else if (rv == -EAGAIN) /* whether its job has ended stands there */
+        (void)spawn_slate_look(w->board, &slate);
     /* what it wrote, it wrote in its last call */
     if (slate.ended && spawn_slate_get(w->board, slate.ended, &last) == 0) {
         spawn_output_go_on(w->streams, spawn_output_who(&last.id, who));
