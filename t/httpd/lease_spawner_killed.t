@@ -3,7 +3,8 @@
 #
 # The spawner is killed, and its broker ends with it, while a handler calls a worker
 # that is lent to it: each call has its result, also one that runs in that moment, and
-# none runs twice.
+# none runs twice. But for one that the broker itself gave to a worker just then: its
+# caller is told, and it may not have run (docs/reliability.md).
 
 use strict;
 use warnings;
@@ -28,8 +29,13 @@ each_mpm(
         ok $t->wait_for_calls(300), 'calls go on';
         $t->touch($t->go);
         my ($n, @wrong) = @{ $t->answer($asked) || [ 0, 'no answer' ] };
-        is_deeply \@wrong, [], 'each has its result';
-        is_deeply [ $t->lines ], [ 1 .. $n ], 'each ran once';
+        my $is_lost = qr/^(\d+): .* its spawner was killed, and what it may have returned is lost with it /;
+        my %lost = map { $_ =~ $is_lost ? ($1 => 1) : () } @wrong;
+        is_deeply [ grep { $_ !~ $is_lost } @wrong ], [], 'each has its result';
+        cmp_ok scalar keys %lost, '<', 2, '... but for one, at most';
+        my %ran = map { $_ => 1 } $t->lines;
+        my @expected = grep { $ran{$_} || !$lost{$_} } 1 .. $n;
+        is_deeply [ $t->lines ], \@expected, 'each ran once';
 
         # A call that runs; again when its worker was being taken back just then.
         my ($gate, $want);
@@ -42,7 +48,8 @@ my $value = eval { Apache2::Spawn->call('My::Count::ran_at', [ $file, $gate, $n 
 return ($value, "$@", @wrong);
 CODE
             $n = $want = $n + 1001;
-            wait_until(sub { $t->lines == $want }, 20) or return 0;
+            push @expected, $n - 1000 .. $want;
+            wait_until(sub { $t->lines == @expected }, 20) or return 0;
             return 1 if grep { $t->is_lent($_) } $t->workers;
             $t->touch($gate);
             $t->answer($asked);
@@ -52,7 +59,7 @@ CODE
         $httpd->kill_pair('spawner');
         $t->touch($gate);
         is_deeply $t->answer($asked), [ $want, '' ], 'it has its result from its worker';
-        is_deeply [ $t->lines ], [ 1 .. $want ], 'each ran once';
+        is_deeply [ $t->lines ], \@expected, 'each ran once';
         $httpd->clean;
     }
 );
