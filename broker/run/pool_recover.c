@@ -138,6 +138,7 @@ static bool is_nobodys(const spawn_worker *w, spawn_ticket_call *ret,
         && !spawn_job_find(&ret->id))
         return true;
     free(*ret_body);
+    *ret_body = NULL;
     return false;
 }
 
