@@ -284,6 +284,8 @@ static void rest_of_table(spawn_store *store, bool unread)
         if (t->used || t->type == SPAWN_M_STARTED)
             continue;
         worker = spawn_worker_find(&t->id);
+        if (worker && worker->unknown && unread)
+            continue; /* its call ends with it, and is no job yet */
         if (!worker && !held)
             rv = spawn_store_find(store, &t->id, &known);
         if (rv == 0 && unread)

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Jobs that the spawner has, and calls that workers run, which the store does
- * not know, since it was damaged and set aside: they are taken into the new
- * one, so that callers can wait for them, look at them and kill them, and have
- * how they end. Runs in the broker, at its start. Must start none of them
- * again: what is read of a damaged store may be wrong.
+ * Jobs that the spawner has, and calls that workers run, or ran last, which the
+ * store does not know, since it was damaged and set aside: they are taken into
+ * the new one, so that callers can wait for them, look at them and kill them,
+ * and have how they end. Runs in the broker, at its start. Must start none of
+ * them again: what is read of a damaged store may be wrong.
  *
  * The damaged store's row of a job is taken when it can be believed. Else there
  * is nothing but its id: it has the queue `default` (a call: its worker's), no
@@ -134,9 +134,11 @@ static void take_in_call(spawn_batch *batch, spawn_salvage *damaged,
     spawn_job *job;
 
     if (whole || nothing_is_known(&call->id, &row)) {
-        tell(&call->id, true, whole);
         job = spawn_pool_take_in(batch, w, call, row.body,
                                  *row.template ? row.template : NULL, marked);
+        tell(&call->id,
+             job->state != SPAWN_STATE_DONE && !spawn_told_has_ended(&w->id),
+             whole);
         spawn_job_store_now(job);
         spawn_job_changed(job);
     }

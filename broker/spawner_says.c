@@ -93,6 +93,12 @@ static bool may_be_found(const spawn_broker *broker, const spawn_id *id)
            && spawn_store_find(broker->store, id, &known) == 0;
 }
 
+/* The same of its call, which ends with it, and is no job yet. */
+static bool call_may_be_found(const spawn_worker *w)
+{
+    return w->unknown && spawn_told_waits();
+}
+
 static void started(spawn_broker *broker, const spawn_id *id,
                     const spawn_message *m, spawn_packet *p)
 {
@@ -115,7 +121,7 @@ static void no_job_exited(spawn_broker *broker, const spawn_id *id,
         spawn_template_process_exited(process, m);
         return;
     }
-    if (!spawn_phase.recovered) {
+    if (!spawn_phase.recovered || (worker && call_may_be_found(worker))) {
         spawn_recover_told(id, m, p);
         return;
     }
@@ -156,7 +162,7 @@ static void orphaned(spawn_broker *broker, const spawn_id *id,
     spawn_worker *worker = spawn_worker_find(id);
     spawn_job *job = spawn_job_find(id);
 
-    if (!spawn_phase.recovered)
+    if (!spawn_phase.recovered || (worker && call_may_be_found(worker)))
         spawn_recover_told(id, m, p);
     else if (worker)
         spawn_worker_orphaned(worker, m);

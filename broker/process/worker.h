@@ -80,7 +80,7 @@ struct spawn_worker {
     bool unread;     /* it has ended, and has not read what it was sent last */
     bool call_found; /* its call was given by a broker before us, */
     bool sent_again; /* and was sent once more */
-    bool unknown;    /* it runs a call that the store has lost */
+    bool unknown;    /* it has, or had, a call that the store has lost */
 };
 
 /** The messages and the fate of a worker, for run/pool.c. */

@@ -88,8 +88,8 @@ void spawn_pool_take_up(spawn_worker *w, spawn_job *job);
 /** The open jobs of the store are known: take up the calls that only the
  * tickets know. 0, or -1: the store cannot be read. */
 int spawn_pools_recover(spawn_batch *batch);
-/** Later, when the ledger is read, too: does it run a call that was stored, and
- * that nobody knows? */
+/** Later, when the ledger is read, too: does it run, or did it run last, a call
+ * that was stored, and that nobody knows? */
 bool spawn_pool_is_unknown(spawn_worker *w, spawn_ticket_call *ret);
 /** Make a job of that call. body, which the job takes: what is known of it;
  * template: NULL: its queue's; marked: what its ticket has to say of it. */

@@ -28,6 +28,7 @@
 #include "broker/process/perl.h"
 #include "broker/process/ticket.h"
 #include "broker/process/worker.h"
+#include "broker/store/salvage.h"
 #include "broker/store/store.h"
 #include "broker/run/end.h"
 #include "broker/run/lease.h"
@@ -146,7 +147,8 @@ static bool is_nobodys(const spawn_worker *w, spawn_ticket_call *ret,
 typedef enum {
     OVER,    /* its call has ended */
     FOUND,   /* only the ticket knows it: now a job does */
-    UNKNOWN, /* it was stored, and the store does not have it */
+    UNKNOWN, /* it was stored, and the store does not have it: one that has
+                ended, since it was damaged. Else the history let go of it */
     FAILED   /* the store cannot be read */
 } finding;
 
@@ -155,10 +157,12 @@ static finding from_ticket(spawn_batch *batch, spawn_worker *w)
     spawn_ticket_call call;
     spawn_known known;
     spawn_body *body;
+    bool had_body;
     int rv;
 
     if (!is_nobodys(w, &call, &body))
         return OVER;
+    had_body = body != NULL;
     rv = spawn_store_find(batch->store, &call.id, &known);
     if (rv == 0 && body && !spawn_store_forgotten(batch->store, &call.id)) {
         read_retries(make(batch, w, &call, body, NULL));
@@ -167,7 +171,10 @@ static finding from_ticket(spawn_batch *batch, spawn_worker *w)
     free(body);
     if (rv < 0)
         return FAILED;
-    return rv == 0 && !body && !has_result(w) ? UNKNOWN : OVER;
+    return rv == 0 && !had_body
+                   && (!has_result(w) || spawn_salvage_waits(batch->store))
+               ? UNKNOWN
+               : OVER;
 }
 
 /* Has the call returned? Else send it again, since it may never have been
@@ -233,7 +240,7 @@ bool spawn_pool_is_unknown(spawn_worker *w, spawn_ticket_call *ret)
     w->unknown = false;
     if (w->job) /* the ledger had it */
         go_on(w, w->job);
-    else if (is_nobodys(w, ret, &body) && !has_result(w))
+    else if (is_nobodys(w, ret, &body)) /* it may have returned since */
         w->unknown = true;
     else
         spawn_pool_nothing_to_do(w);
@@ -242,8 +249,9 @@ bool spawn_pool_is_unknown(spawn_worker *w, spawn_ticket_call *ret)
 }
 
 /* It is not sent again, since nobody has its arguments: a worker that was never
- * sent it reads the end of its calls, and leaves. A broker after this one, if
- * the store does not have it by then, goes by the ticket. */
+ * sent it reads the end of its calls, and leaves; one that has returned serves
+ * on. A broker after this one, if the store does not have it by then, goes by
+ * the ticket. */
 spawn_job *spawn_pool_take_in(spawn_batch *batch, spawn_worker *w,
                               const spawn_ticket_call *call, spawn_body *body,
                               const char *template, const spawn_body *marked)
@@ -261,6 +269,10 @@ spawn_job *spawn_pool_take_in(spawn_batch *batch, spawn_worker *w,
         spawn_logs_whose(&m, &whose);
     }
     spawn_output_belongs(w->streams, &whose);
+    if (has_result(w)) {
+        spawn_pool_found_returned(w);
+        return job;
+    }
     spawn_end_arm(job, spawn_mono_ms() - job->mono_started);
     w->call_found = true;
     w->sent_again = false;

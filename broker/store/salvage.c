@@ -101,6 +101,13 @@ void spawn_salvage_stored(spawn_store *store)
             == SQLITE_OK;
 }
 
+bool spawn_salvage_waits(const spawn_store *store)
+{
+    char name[256];
+
+    return is_unsalvaged(store) && find_newest(store, name, sizeof(name));
+}
+
 void spawn_salvage_begin(spawn_store *store, int64_t most_ms,
                          spawn_salvage *ret)
 {

@@ -33,6 +33,9 @@ typedef struct {
     spawn_body *body; /* without data for stdin and arguments; malloc'd */
 } spawn_salvaged;
 
+/** Was one set aside, and what it had is not taken in yet? */
+bool spawn_salvage_waits(const spawn_store *store);
+
 /** Open the newest one that was set aside, if any. It is read for so long. */
 void spawn_salvage_begin(spawn_store *store, int64_t most_ms,
                          spawn_salvage *ret);

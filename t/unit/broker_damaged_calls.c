@@ -18,11 +18,16 @@ static void a_stored_call_runs(void)
     comes_to_rest();
 }
 
-static void the_store_is_damaged(const char *table)
+static void broker_is_killed_and_the_store_damaged(const char *table)
 {
     kill_broker();
     run_sql("PRAGMA wal_checkpoint(TRUNCATE)");
     damage_table(table);
+}
+
+static void the_store_is_damaged(const char *table)
+{
+    broker_is_killed_and_the_store_damaged(table);
     start_another(&the_worker, &template);
     assert_int_equal(logged("MS0866"), 1);
 }
@@ -34,6 +39,15 @@ static void look(void)
     begin(&w, SPAWN_M_GET, &job);
     ask(&w);
     expect_answer(SPAWN_M_JOB);
+}
+
+static void look_for_none(void)
+{
+    spawn_writer w;
+
+    begin(&w, SPAWN_M_GET, &job);
+    ask(&w);
+    expect_answer(SPAWN_M_REFUSED);
 }
 
 static void expect_it_runs(const char *label)
@@ -155,6 +169,75 @@ static void one_that_was_not_begun_is_lost(void **state)
                      SPAWN_OUTCOME_LOST);
 }
 
+static void expect_it_has_returned(void)
+{
+    expect_told(SPAWN_OUTCOME_EXITED); /* and does not run */
+    assert_int_equal(spawn_u64_or(&message, SPAWN_A_RESULT_KIND, 0),
+                     SPAWN_RESULT_RETURNED);
+    assert_int_equal(logged("MS0896"), 1);
+}
+
+/* Before another broker looks. */
+static void one_that_has_returned_is_taken_in(void **state)
+{
+    (void)state;
+    a_stored_call_runs();
+    broker_is_killed_and_the_store_damaged("output");
+    worker_returns(&the_worker, &job);
+    start_another(&the_worker, &template);
+    is_there();
+    expect_it_has_returned();
+    assert_string_equal(spawn_str_or(&message, SPAWN_A_LABEL, ""), "a call");
+    submit(&job, SPAWN_REPLY_ACCEPTED);
+    expect_answer(SPAWN_M_ACCEPTED);
+    expect_call(&the_worker, &job); /* it serves others */
+}
+
+static void so_is_one_whose_worker_has_ended_since(void **state)
+{
+    (void)state;
+    a_stored_call_runs();
+    broker_is_killed_and_the_store_damaged("job");
+    worker_returns(&the_worker, &job);
+    start_broker();
+    say_running_app(&template);
+    say_running_worker(&the_worker);
+    say_exited(&the_worker.id, 0, 0);
+    expect_ready();
+    say(SPAWN_M_GO);
+    call_in();
+    expect_it_has_returned();
+}
+
+/* The broker that took it in is killed before it could store that. */
+static void the_next_broker_knows_that_it_has_returned(void **state)
+{
+    (void)state;
+    a_stored_call_runs();
+    broker_is_killed_and_the_store_damaged("job");
+    worker_returns(&the_worker, &job);
+    start_another(&the_worker, &template);
+    is_there();
+    kill_broker();
+    run_sql("DELETE FROM job");
+    start_another(&the_worker, &template);
+    is_there();
+    expect_it_has_returned();
+}
+
+/* No store was damaged: the history has let go of it. */
+static void one_that_was_forgotten_is_not_taken_in(void **state)
+{
+    (void)state;
+    a_stored_call_runs();
+    worker_returns(&the_worker, &job);
+    is_there();
+    kill_broker();
+    run_sql("DELETE FROM job");
+    start_another(&the_worker, &template);
+    look_for_none();
+}
+
 int main(void)
 {
 #define ALONE(f)                                                               \
@@ -167,6 +250,10 @@ int main(void)
         ALONE(the_next_broker_knows_it_too),
         ALONE(nor_is_its_end_lost),
         ALONE(one_that_was_not_begun_is_lost),
+        ALONE(one_that_has_returned_is_taken_in),
+        ALONE(so_is_one_whose_worker_has_ended_since),
+        ALONE(the_next_broker_knows_that_it_has_returned),
+        ALONE(one_that_was_forgotten_is_not_taken_in),
     };
 
     find_broker();

@@ -8,6 +8,7 @@
 
 static worker the_worker;
 static spawn_id template;
+static bool worker_had_ended;
 
 static void a_durable_call_runs(void)
 {
@@ -37,6 +38,8 @@ static void another_broker_cannot_read_the_ledger(void)
     start_broker();
     say_running_app(&template);
     say_running_worker(&the_worker);
+    if (worker_had_ended)
+        say_exited(&the_worker.id, 0, SIGKILL);
     expect_ready_without_the_ledger();
     say(SPAWN_M_GO);
     call_in();
@@ -104,6 +107,66 @@ static void one_that_the_ledger_has_not_is_taken_in(void **state)
     expect_it_has_returned();
 }
 
+/* While the ledger is read. */
+static void nor_is_its_end_lost(void **state)
+{
+    (void)state;
+    NEEDS_A_DISK;
+    a_durable_call_runs();
+    the_store_loses_it();
+    ledger_sql("DELETE FROM job");
+    another_broker_cannot_read_the_ledger();
+    worker_returns(&the_worker, &job);
+    is_there();
+    the_lock_is_free();
+    expect_it_has_returned();
+}
+
+static void its_worker_ends(void)
+{
+    say_exited(&the_worker.id, 0, SIGKILL);
+    is_there();
+    the_lock_is_free();
+    is_there();
+    expect_outcome(SPAWN_OUTCOME_SIGNALLED);
+}
+
+static void one_whose_worker_ends_before_is_taken_in(void **state)
+{
+    (void)state;
+    NEEDS_A_DISK;
+    a_durable_call_runs();
+    the_store_loses_it();
+    ledger_sql("DELETE FROM job");
+    another_broker_cannot_read_the_ledger();
+    its_worker_ends();
+}
+
+static void so_is_one_that_the_ledger_has(void **state)
+{
+    (void)state;
+    NEEDS_A_DISK;
+    a_durable_call_runs();
+    the_store_loses_it();
+    another_broker_cannot_read_the_ledger();
+    its_worker_ends();
+}
+
+/* The spawner told that with its table. */
+static void so_is_one_whose_worker_had_ended(void **state)
+{
+    (void)state;
+    NEEDS_A_DISK;
+    a_durable_call_runs();
+    the_store_loses_it();
+    ledger_sql("DELETE FROM job");
+    worker_had_ended = true;
+    another_broker_cannot_read_the_ledger();
+    the_lock_is_free();
+    is_there();
+    expect_outcome(SPAWN_OUTCOME_SIGNALLED);
+}
+
 int main(void)
 {
 #define ALONE(f) cmocka_unit_test_setup_teardown(f, set_up_disk, tear_down_disk)
@@ -111,6 +174,10 @@ int main(void)
         ALONE(its_worker_gets_no_other_call_beside_it),
         ALONE(one_that_returns_before_is_known),
         ALONE(one_that_the_ledger_has_not_is_taken_in),
+        ALONE(nor_is_its_end_lost),
+        ALONE(one_whose_worker_ends_before_is_taken_in),
+        ALONE(so_is_one_that_the_ledger_has),
+        ALONE(so_is_one_whose_worker_had_ended),
     };
 
     find_broker();
