@@ -224,7 +224,8 @@ static void look_at_run(spawn_batch *batch, spawn_cron_entry *e)
 
     if (e->durable && spawn_durable_unread())
         return; /* only the ledger may know of it */
-    e->runs = e->row.has_run && !e->row.ended && spawn_job_find(&e->row.id);
+    e->runs = e->row.has_run && spawn_job_find(&e->row.id);
+    watching = watching || e->runs; /* also one that was revived */
     if (!e->row.has_run || e->row.ended || e->runs
         || e->retry_at > spawn_mono_ms())
         return;
@@ -448,7 +449,7 @@ void spawn_cron_refused(spawn_batch *batch, const spawn_id *id,
 
 /* The ledger has a new run before the store has the end of the last one, which
  * would wait beside it when we are killed between the two. */
-static bool comes_too_early(const spawn_cron_entry *e)
+bool spawn_cron_ends(const spawn_cron_entry *e)
 {
     const spawn_job *last = e->durable && !e->overlap && e->row.has_run
                                 ? spawn_job_find(&e->row.id)
@@ -481,7 +482,7 @@ static bool step(spawn_batch *batch, spawn_cron_entry *e)
         && !leave_out_the_oldest(batch, e, &first, now))
         return false;
     goes_on = !e->overlap && spawn_cron_active(e, &active);
-    if (comes_too_early(e))
+    if (spawn_cron_ends(e))
         return false;
     if (goes_on && e->catch_up != SPAWN_CATCH_UP_NONE)
         return false; /* it waits for the end of that one */

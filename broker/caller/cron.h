@@ -33,6 +33,10 @@ void spawn_cron_look(spawn_batch *batch, spawn_cron_entry *e);
 /** Does the last run of it go on, or wait? ret_id: which. */
 bool spawn_cron_active(const spawn_cron_entry *e, spawn_id *ret_id);
 
+/** Has its last run ended, and that is not stored? Then there can be no new one
+ * yet. */
+bool spawn_cron_ends(const spawn_cron_entry *e);
+
 /**
  * Submit a run by hand.
  * @return as spawn_submit_own.

@@ -200,6 +200,13 @@ static void run(spawn_peer *peer, const spawn_message *m, const spawn_id *id,
                spawn_id_format(&active, text));
         return;
     }
+    if (spawn_cron_ends(e) && !spawn_id_equal(&e->row.id, id)) {
+        refuse(peer, m, SPAWN_E_CONFLICT,
+               "its run before, job %s, has just ended, and that is not stored "
+               "yet",
+               spawn_id_format(&e->row.id, text));
+        return;
+    }
     if (spawn_cron_run(peer->batch, e, id, &why) == SPAWN_OWN_REFUSED) {
         spawn_peer_refuse(peer, m->header.seq, id, &why);
         return;

@@ -283,6 +283,79 @@ static void a_durable_one_comes_when_the_end_before_it_is_stored(void **state)
     expect_ledger("SELECT count(*) FROM job", "1");
 }
 
+/* The same by hand. */
+static void none_is_run_by_hand_before_the_end_is_stored(void **state)
+{
+    spawn_id first;
+
+    (void)state;
+    make_store_that_fails_a_while("BEFORE UPDATE ON job WHEN NEW.state = 4");
+    one("0 13 * * *", SPAWN_CATCH_UP_ONE, false);
+    entries[0].rules = durable;
+    starts();
+    make_id(&first);
+    ask_cron(SPAWN_CRON_RUN, &first);
+    expect_answer(SPAWN_M_ACCEPTED);
+    expect_id(SPAWN_M_LAUNCH, &first);
+    say_started(&first);
+    say_exited(&first, 0, 0);
+    has_heard();
+    make_id(&run);
+    ask_cron(SPAWN_CRON_RUN, &run);
+    expect_refusal(SPAWN_E_CONFLICT);
+    ask_cron(SPAWN_CRON_RUN, &first); /* sent again: the same one */
+    expect_answer(SPAWN_M_ACCEPTED);
+    store_takes_again();
+    expect_id(SPAWN_M_FORGET, &first);
+    ask_cron(SPAWN_CRON_RUN, &run);
+    expect_answer(SPAWN_M_ACCEPTED);
+    expect_id(SPAWN_M_LAUNCH, &run);
+    it_ends(0);
+}
+
+static void durable_and_tried_again(spawn_writer *w)
+{
+    durable(w);
+    after_10_s(w);
+}
+
+/* At once, and not when the clock is looked at anew. */
+static void the_next_one_comes_with_the_end_of_one_that_is_revived(void **state)
+{
+    spawn_writer w;
+
+    (void)state;
+    one("* * * * *", SPAWN_CATCH_UP_ONE, false);
+    entries[0].rules = durable_and_tried_again;
+    it_is("2027-01-01 12:59:30");
+    starts();
+    later_by(40);
+    expect_run("2027-01-01 13:00:00");
+    say_started(&run);
+    fails();
+    later_by(11);
+    expect_attempt(&run, 2);
+    say_started(&run);
+    fails();
+    has_heard();
+    begin(&w, SPAWN_M_REVIVE, &run);
+    ask(&w);
+    expect_answer(SPAWN_M_DONE);
+    expect_attempt(&run, 3);
+    say_started(&run);
+    has_heard();
+    later_by(60);
+    no_run();
+    time_stands();
+    say_exited(&run, 0, 0);
+    has_heard();
+    time_moves(500); /* what is stored a moment later is stored */
+    has_heard();
+    then_comes_beside_forget("2027-01-01 13:01:00");
+    time_goes_on();
+    it_ends(0);
+}
+
 /* jobs.db has lost the run and its end, as one does that was damaged; the
  * ledger has both, and refuses it. */
 static void one_that_only_the_ledger_knows_is_refused_once(unsigned catch_up)
@@ -337,6 +410,8 @@ int main(void)
         ALONE(one_that_the_ledger_refuses_is_not_tried_again),
         ALONE(nor_with_all),
         ALONE(a_durable_one_comes_when_the_end_before_it_is_stored),
+        ALONE(none_is_run_by_hand_before_the_end_is_stored),
+        ALONE(the_next_one_comes_with_the_end_of_one_that_is_revived),
     };
 
     if (no_clocks())
