@@ -27,6 +27,7 @@
 #include "broker/run/durable.h"
 #include "broker/run/end.h"
 #include "broker/run/lease.h"
+#include "broker/run/pool.h"
 #include "broker/caller/access.h"
 #include "broker/caller/admit.h"
 #include "broker/caller/ask.h"
@@ -111,6 +112,11 @@ static int check_known(const spawn_incoming *in, spawn_failure *why)
     else if ((ended = spawn_unrecorded_find(&in->id))) {
         known =
             (spawn_known){.digest = ended->digest, .state = SPAWN_STATE_DONE};
+    }
+    else if (spawn_pool_has_unknown(&in->id)) {
+        REFUSE(SPAWN_E_STORE, SPAWN_STEP_STORE,
+               "a worker has it, which the store does not know, and the "
+               "ledger is not read yet");
     }
     else if (spawn_recent_is_new(in->batch->store, &in->id)) {
         return 0;

@@ -91,6 +91,9 @@ int spawn_pools_recover(spawn_batch *batch);
 /** Later, when the ledger is read, too: does it run, or did it run last, a call
  * that was stored, and that nobody knows? */
 bool spawn_pool_is_unknown(spawn_worker *w, spawn_ticket_call *ret);
+/** Does a worker have such a call of this id? What it is, is known when the
+ * ledger is read. */
+bool spawn_pool_has_unknown(const spawn_id *id);
 /** Make a job of that call. body, which the job takes: what is known of it;
  * template: NULL: its queue's; marked: what its ticket has to say of it. */
 spawn_job *spawn_pool_take_in(spawn_batch *batch, spawn_worker *w,

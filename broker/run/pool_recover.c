@@ -248,6 +248,19 @@ bool spawn_pool_is_unknown(spawn_worker *w, spawn_ticket_call *ret)
     return w->unknown;
 }
 
+bool spawn_pool_has_unknown(const spawn_id *id)
+{
+    const spawn_worker *w = NULL;
+    spawn_ticket_call call;
+
+    while ((w = spawn_worker_next(w))) {
+        if (w->unknown && spawn_ticket_get(w->ticket, &call, NULL)
+            && spawn_id_equal(&call.id, id))
+            return true;
+    }
+    return false;
+}
+
 /* It is not sent again, since nobody has its arguments: a worker that was never
  * sent it reads the end of its calls, and leaves; one that has returned serves
  * on. A broker after this one, if the store does not have it by then, goes by

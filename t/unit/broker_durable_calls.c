@@ -107,6 +107,30 @@ static void one_that_the_ledger_has_not_is_taken_in(void **state)
     expect_it_has_returned();
 }
 
+/* Its caller comes again too early. */
+static void it_does_not_run_twice(void **state)
+{
+    spawn_writer w;
+
+    (void)state;
+    NEEDS_A_DISK;
+    a_durable_call_runs();
+    the_store_loses_it();
+    ledger_sql("DELETE FROM job");
+    another_broker_cannot_read_the_ledger();
+    begin(&w, SPAWN_M_SUBMIT, &job);
+    spawn_put_str(&w, SPAWN_A_FUNCTION, "My::f");
+    ask(&w);
+    expect_refusal(SPAWN_E_STORE);
+    the_lock_is_free();
+    expect_no_more(&the_worker);
+    look();
+    assert_int_equal(spawn_u64_or(&message, SPAWN_A_STATE, 99),
+                     SPAWN_STATE_RUNNING);
+    worker_returns(&the_worker, &job);
+    expect_it_has_returned();
+}
+
 /* While the ledger is read. */
 static void nor_is_its_end_lost(void **state)
 {
@@ -174,6 +198,7 @@ int main(void)
         ALONE(its_worker_gets_no_other_call_beside_it),
         ALONE(one_that_returns_before_is_known),
         ALONE(one_that_the_ledger_has_not_is_taken_in),
+        ALONE(it_does_not_run_twice),
         ALONE(nor_is_its_end_lost),
         ALONE(one_whose_worker_ends_before_is_taken_in),
         ALONE(so_is_one_that_the_ledger_has),
