@@ -5,8 +5,8 @@
  * the file TEST_CLOCK (without that variable: the file `clock` in the directory
  * of the program, of one that is linked with this): two numbers of eight bytes,
  * for the time of day and for the clocks that count from the boot. A third one
- * that is not 0 is the millisecond at which the latter stand still. A fourth one
- * that is not 0 counts down with each reading of the time of day by
+ * that is not 0 is the millisecond at which the latter stand still. A fourth
+ * one that is not 0 counts down with each reading of the time of day by
  * clock_gettime; where it comes to 0, the fifth is added to the first. The file
  * is mapped: a step shows at once.
  */
@@ -36,9 +36,9 @@ __attribute__((constructor)) static void find_steps(void)
         path = slash ? beside : NULL;
     }
     int fd = path ? open(path, O_RDWR | O_CLOEXEC) : -1;
-    void *map =
-        fd < 0 ? MAP_FAILED
-               : mmap(NULL, 5 * sizeof(*steps), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    void *map = fd < 0 ? MAP_FAILED
+                       : mmap(NULL, 5 * sizeof(*steps), PROT_READ | PROT_WRITE,
+                              MAP_SHARED, fd, 0);
 
     if (map != MAP_FAILED)
         steps = map;
