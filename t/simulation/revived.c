@@ -19,12 +19,15 @@ bool revived_may_be(const job *j)
 
 void revived_asked(job *j)
 {
+    /* the ledger had the order of an attempt that never came to its launch */
+    unsigned last = j->order_may_be_lost ? j->most : j->attempt;
+
     j->revives++;
     j->revives_asked++;
     j->maybe_revived = j->ever_revived = true;
     j->left_in = 0;
-    if (j->most < j->attempt + j->retry + 1)
-        j->most = j->attempt + j->retry + 1;
+    if (j->most < last + j->retry + 1)
+        j->most = last + j->retry + 1;
 }
 
 /* Without a death or a failure nobody else can have changed that. */
