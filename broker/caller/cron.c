@@ -241,8 +241,11 @@ static void look_at_run(spawn_batch *batch, spawn_cron_entry *e)
 
 void spawn_cron_look(spawn_batch *batch, spawn_cron_entry *e)
 {
-    if (e->known)
-        look_at_run(batch, e);
+    if (!e->known)
+        return;
+    if (e->pending)
+        look_at_pending(batch, e);
+    look_at_run(batch, e);
 }
 
 bool spawn_cron_active(const spawn_cron_entry *e, spawn_id *ret_id)
@@ -514,13 +517,11 @@ static void look_at(spawn_batch *batch, spawn_cron_entry *e, bool may_start)
 
     if (!e->known)
         return;
+    spawn_cron_look(batch, e);
     if (e->durable && spawn_durable_unread()) { /* it may have its run */
         watching = true;
         return;
     }
-    if (e->pending)
-        look_at_pending(batch, e);
-    look_at_run(batch, e);
     while (may_start && !e->row.paused && step(batch, e))
         ;
     watching = watching || e->pending || e->refused

@@ -192,6 +192,7 @@ static void run(spawn_peer *peer, const spawn_message *m, const spawn_id *id,
         spawn_peer_refuse(peer, m->header.seq, id, &why);
         return;
     }
+    spawn_cron_look(peer->batch, e); /* the last one may have been refused */
     if (!e->overlap && spawn_cron_active(e, &active)
         && !spawn_id_equal(&active, id)) {
         refuse(peer, m, SPAWN_E_CONFLICT,

@@ -396,6 +396,29 @@ static void nor_with_all(void **state)
     one_that_only_the_ledger_knows_is_refused_once(SPAWN_CATCH_UP_ALL);
 }
 
+/* While the ledger cannot be made, nothing is asked of it; but what it refused
+ * is over. */
+static void one_that_could_not_be_stored_is_none(void **state)
+{
+    (void)state;
+    NEEDS_A_DISK;
+    one("0 13 * * *", SPAWN_CATCH_UP_ONE, false);
+    entries[0].rules = durable;
+    it_is("2027-01-01 12:00:00");
+    starts();
+    disk[FAIL_NEXT] = -1;
+    make_id(&run);
+    ask_cron(SPAWN_CRON_RUN, &run);
+    expect_refusal(SPAWN_E_STORE);
+    ask_cron(SPAWN_CRON_LIST, NULL);
+    expect_answer(SPAWN_M_CRON_ENTRY);
+    assert_false(spawn_has(&message, SPAWN_A_ID));
+    expect_end_of_rows();
+    make_id(&run);
+    ask_cron(SPAWN_CRON_RUN, &run);
+    expect_refusal(SPAWN_E_STORE);
+}
+
 int main(void)
 {
 #define ALONE(f) cmocka_unit_test_setup_teardown(f, set_up_disk, tear_down_disk)
@@ -409,6 +432,7 @@ int main(void)
         ALONE(a_durable_one_is_not_run_twice),
         ALONE(one_that_the_ledger_refuses_is_not_tried_again),
         ALONE(nor_with_all),
+        ALONE(one_that_could_not_be_stored_is_none),
         ALONE(a_durable_one_comes_when_the_end_before_it_is_stored),
         ALONE(none_is_run_by_hand_before_the_end_is_stored),
         ALONE(the_next_one_comes_with_the_end_of_one_that_is_revived),
