@@ -221,6 +221,7 @@ bool spawn_ledger_ask(spawn_job *job, uint8_t *state, const spawn_id *life)
 /* It has ended, as the store knows. */
 static void ledger_follows(spawn_store *store, const spawn_durable_row *row)
 {
+    unsigned attempt;
     int64_t started;
     spawn_end end;
     pid_t pid;
@@ -228,9 +229,9 @@ static void ledger_follows(spawn_store *store, const spawn_durable_row *row)
 
     if ((row->record.state == SPAWN_LEDGER_IS_ENDED && !row->record.alone)
         || !spawn_store_end_of(store, &row->record.id, &end, &kind, &pid,
-                               &started))
+                               &started, &attempt))
         return;
-    spawn_durable_ended(&row->record.id, &end, kind, pid, started);
+    spawn_durable_ended(&row->record.id, attempt, &end, kind, pid, started);
     free(end.text);
 }
 

@@ -71,11 +71,10 @@ typedef struct {
 
 typedef struct {
     uint16_t type;
-    uint16_t state;      /* ROW, DROP: spawn_ledger_state */
-    uint16_t other_boot; /* ROWS_END: they are from before the machine's
-                          * start */
-    uint16_t
-        attempt; /* ORDER, WAITS, REVIVE, ROW; of an end that of its start */
+    uint16_t state;       /* ROW, DROP: spawn_ledger_state */
+    uint16_t other_boot;  /* ROWS_END: they are from before the machine's
+                           * start */
+    uint16_t attempt;     /* ORDER, WAITS, END, REVIVE, ROW */
     uint32_t length;      /* of the message behind it: PUT, REVIVE, ROW */
     uint32_t text_length; /* behind that */
     uint64_t number;

@@ -47,13 +47,12 @@ void spawn_durable_hastened(const spawn_job *job)
         write_state(job, SPAWN_LEDGER_WAITS, SPAWN_LEDGER_NOW);
 }
 
-static void write_end(const spawn_id *id, const spawn_end *end, int kind,
-                      pid_t pid, int64_t started_at, bool alone)
+static void write_end(spawn_ledger_record r, const spawn_end *end, int kind,
+                      pid_t pid, int64_t started_at)
 {
-    spawn_ledger_record r = {
-        .type = SPAWN_LEDGER_END, .id = *id, .alone = alone};
     spawn_ledger_end *e = &r.end;
 
+    r.type = SPAWN_LEDGER_END;
     e->outcome = (int32_t)end->outcome;
     e->exit_code = end->exit_code;
     e->signo = end->signo;
@@ -70,10 +69,13 @@ static void write_end(const spawn_id *id, const spawn_end *end, int kind,
     spawn_scribe_send(&r, NULL, end->text);
 }
 
-void spawn_durable_ended(const spawn_id *id, const spawn_end *end, int kind,
-                         pid_t pid, int64_t started_at)
+void spawn_durable_ended(const spawn_id *id, unsigned attempt,
+                         const spawn_end *end, int kind, pid_t pid,
+                         int64_t started_at)
 {
-    write_end(id, end, kind, pid, started_at, false);
+    const spawn_ledger_record r = {.id = *id, .attempt = (uint16_t)attempt};
+
+    write_end(r, end, kind, pid, started_at);
 }
 
 static int kind_of(spawn_job *job)
@@ -105,8 +107,10 @@ static void follow_end(spawn_job *job)
     if (job->ledger == SPAWN_IN_LEDGER_ALONE)
         alone_until = spawn_mono_ms();
     job->ledger = alone ? SPAWN_IN_LEDGER_ALONE : SPAWN_IN_LEDGER_ENDED;
-    write_end(&job->id, job->end, kind_of(job), job->pid, job->started_at,
-              alone);
+    write_end((spawn_ledger_record){.id = job->id,
+                                    .attempt = job->attempt,
+                                    .alone = alone},
+              job->end, kind_of(job), job->pid, job->started_at);
 }
 
 int64_t spawn_durable_alone_until(void)

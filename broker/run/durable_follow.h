@@ -19,10 +19,11 @@ void spawn_durable_follow(spawn_job *job);
 /** Mono ms: until then the ledger alone had an end that the store has now.
  * INT64_MIN: it never had. */
 int64_t spawn_durable_alone_until(void);
-/** How it ended, as the store knows. kind: of its result, as
- * spawn_store_end_of says it. */
-void spawn_durable_ended(const spawn_id *id, const spawn_end *end, int kind,
-                         pid_t pid, int64_t started_at);
+/** How it ended, in its last attempt, as the store knows. kind: of its result,
+ * as spawn_store_end_of says it. */
+void spawn_durable_ended(const spawn_id *id, unsigned attempt,
+                         const spawn_end *end, int kind, pid_t pid,
+                         int64_t started_at);
 /** It was refused (waiting), or is forgotten (ended). A row of this id that is
  * in another state is another job's, and stays. */
 void spawn_durable_drop(const spawn_id *id, spawn_ledger_state state);

@@ -258,7 +258,8 @@ int64_t spawn_store_oldest_end(spawn_store *store)
 }
 
 bool spawn_store_end_of(spawn_store *store, const spawn_id *id, spawn_end *ret,
-                        int *ret_kind, pid_t *ret_pid, int64_t *ret_started)
+                        int *ret_kind, pid_t *ret_pid, int64_t *ret_started,
+                        unsigned *ret_attempt)
 {
     sqlite3_stmt *s = NULL;
     bool ended = false;
@@ -268,7 +269,7 @@ bool spawn_store_end_of(spawn_store *store, const spawn_id *id, spawn_end *ret,
                            "SELECT pid, started_at, ended_at, outcome, signal,"
                            " core, step, errno, text,"
                            " ifnull(exit_code, -1), ifnull(elapsed, -1),"
-                           " ifnull(result_kind, -1)"
+                           " ifnull(result_kind, -1), attempt"
                            " FROM job WHERE id = ?1 AND state = 4",
                            -1, &s, NULL)
         != SQLITE_OK)
@@ -290,6 +291,7 @@ bool spawn_store_end_of(spawn_store *store, const spawn_id *id, spawn_end *ret,
         ret->exit_code = sqlite3_column_int(s, 9);
         ret->elapsed_us = sqlite3_column_int64(s, 10);
         *ret_kind = sqlite3_column_int(s, 11);
+        *ret_attempt = (unsigned)sqlite3_column_int(s, 12);
     }
     (void)sqlite3_finalize(s);
     return ended;

@@ -61,7 +61,8 @@ static const char *const all[SPAWN_LEDGER_STATEMENTS] = {
     [END] = "UPDATE job SET state = 4, job_pid = ?2, started_at = ?3,"
             " ended_at = ?4, elapsed = ?5, outcome = ?6, exit_code = ?7,"
             " signal = ?8, core = ?9, step = ?10, errno = ?11, text = ?12,"
-            " rusage = ?13, result_kind = ?14, alone = ?15 WHERE id = ?1",
+            " rusage = ?13, result_kind = ?14, alone = ?15, attempt = ?16"
+            " WHERE id = ?1",
     [DROP] = "DELETE FROM job WHERE id = ?1 AND state = ?2",
     [TRIM] = "DELETE FROM job WHERE state = 4 AND ended_at < ?1"
              " AND alone IS NULL",
@@ -435,6 +436,7 @@ static int put_end(spawn_ledger *l, const spawn_ledger_record *r,
         (void)sqlite3_bind_int64(s, 14, e->result_kind);
     if (r->alone)
         (void)sqlite3_bind_int(s, 15, 1);
+    (void)sqlite3_bind_int(s, 16, r->attempt);
     return step(l, END);
 }
 

@@ -321,7 +321,8 @@ int64_t spawn_store_oldest_end(spawn_store *store);
 /** How a job ended; its text is heap. False: it has not, or is not known.
  * ret_kind: SPAWN_RESULT_ of a function; -1: it is a program. */
 bool spawn_store_end_of(spawn_store *store, const spawn_id *id, spawn_end *ret,
-                        int *ret_kind, pid_t *ret_pid, int64_t *ret_started);
+                        int *ret_kind, pid_t *ret_pid, int64_t *ret_started,
+                        unsigned *ret_attempt);
 /** Count one more job that is done. */
 void spawn_store_count_done(spawn_store *store);
 /** One of them is not, any more. */

@@ -123,6 +123,7 @@ static void set_state(row *it, const spawn_ledger_record *r,
 static void put_end(row *it, const spawn_ledger_record *r, const uint8_t *data)
 {
     it->r.state = SPAWN_LEDGER_IS_ENDED;
+    it->r.attempt = r->attempt;
     it->r.end = r->end;
     it->r.alone = r->alone;
     keep_data(it, it->data, data + r->length, r->text_length);

@@ -266,6 +266,29 @@ static void what_a_lost_one_wrote_is_told_to_be_lost(void **state)
                         "there; what it wrote is lost");
 }
 
+#define WAITS_STILL                                                            \
+    "UPDATE job SET state = 1, outcome = NULL, ended_at = NULL, text = NULL,"  \
+    " cancel = 0, end_seq = 0"
+
+/* The ledger had not come to the attempt that it was to have. */
+static void one_that_was_killed_before_it_is_read_has_ended(void **state)
+{
+    (void)state;
+    reach_go_and_call_in();
+    one_waits_for_another_attempt(HOUR, NULL);
+    everything_is_killed();
+    ledger_sql("UPDATE job SET state = 2, attempt = 1, due_at = NULL");
+    hold_the_lock();
+    another_broker();
+    kill_it(0);
+    expect_answer(SPAWN_M_DONE);
+    the_lock_is_free();
+    the_power_was_cut(WAITS_STILL);
+    expect_ledger("SELECT state || ' ' || attempt FROM job", "4 2");
+    another_broker();
+    expect_outcome(SPAWN_OUTCOME_CANCELLED);
+}
+
 #define TEST(f) cmocka_unit_test_setup_teardown(f, set_up_disk, tear_down_disk)
 
 int main(void)
@@ -284,6 +307,7 @@ int main(void)
         TEST(one_that_is_lost_is_tried_again),
         TEST(so_it_is_when_the_store_loses_that),
         TEST(what_a_lost_one_wrote_is_told_to_be_lost),
+        TEST(one_that_was_killed_before_it_is_read_has_ended),
     };
 
     find_broker();
