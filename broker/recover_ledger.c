@@ -244,13 +244,20 @@ static void tell_unreadable(const spawn_durable_row *row)
                   spawn_id_format(&row->record.id, id));
 }
 
-/* The store has its end; or it was revived after that, as the ledger knows. */
+/* The store has its end; or it was revived after that, as the ledger knows, and
+ * may have ended again. */
 static int ended_row(spawn_batch *batch, const spawn_durable_row *row)
 {
-    int rv = row->record.state == SPAWN_LEDGER_IS_ENDED
-                 ? 0
-                 : spawn_revive_found(batch, row);
+    bool ended = row->record.state == SPAWN_LEDGER_IS_ENDED;
+    bool may_be_later = !ended || row->record.attempt > 1;
+    int rv = may_be_later ? spawn_revive_found(batch, row) : 0;
 
+    if (rv == 1 && ended) {
+        spawn_job *job = spawn_job_find(&row->record.id);
+
+        end_as_row(job, row);
+        spawn_job_changed(job);
+    }
     if (rv == 0)
         ledger_follows(batch->store, row);
     else if (rv == -EBADMSG)

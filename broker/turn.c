@@ -109,6 +109,8 @@ static void finish_all(spawn_job *list, bool all)
         else if (job->in_table)
             spawn_link_send_id(SPAWN_M_FORGET, &job->id, NULL, 0);
         spawn_count_end(job);
+        if (job->revived) /* and has ended since, as the ledger knew */
+            spawn_store_count_revived(job->batch->store);
         spawn_store_count_done(job->batch->store);
         spawn_recent_add(job->batch->store, &job->id);
         spawn_turn_let_go(job);

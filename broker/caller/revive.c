@@ -138,7 +138,8 @@ int spawn_revive_found(spawn_batch *batch, const spawn_durable_row *row)
 {
     static const spawn_attempt_end lost = {.outcome = SPAWN_OUTCOME_LOST};
     const spawn_ledger_record *l = &row->record;
-    bool began = l->state == SPAWN_LEDGER_IS_ORDERED;
+    bool ended = l->state == SPAWN_LEDGER_IS_ENDED;
+    bool began = ended || l->state == SPAWN_LEDGER_IS_ORDERED;
     spawn_failure ignored;
     spawn_dead_row r;
     spawn_message m;
@@ -153,7 +154,7 @@ int spawn_revive_found(spawn_batch *batch, const spawn_durable_row *row)
                             &ignored)
         || spawn_retry_check(&m, &ignored))
         return -EBADMSG;
-    if (began && !spawn_retry_applies(&m, &lost))
+    if (began && !ended && !spawn_retry_applies(&m, &lost))
         return 0;
     r.attempt = began ? l->attempt : l->attempt - 1;
     job = make_job(batch, &l->id, &r);
@@ -163,7 +164,10 @@ int spawn_revive_found(spawn_batch *batch, const spawn_durable_row *row)
     join(job, &r);
     if (!began && l->due_at)
         spawn_moment_at(&spawn_rules_get(job)->due, spawn_ledger_due(l));
-    wait_again(job);
+    if (ended)
+        job->revived = true;
+    else
+        wait_again(job);
     return 1;
 }
 

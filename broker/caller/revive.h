@@ -15,9 +15,10 @@ void spawn_revive(spawn_peer *peer, const spawn_message *m, spawn_packet *p,
                   const spawn_id *id);
 
 /** A broker begins, or reads the ledger late, which has this attempt at a job:
- * it waits or began. When the store has it dead since an attempt before that,
- * it was revived, and is again. Nothing that the ledger cannot do now keeps it
- * from that: the caller that revived it was told so.
+ * it waits, began or has ended. When the store has it dead since an attempt
+ * before that, it was revived, and is again; or is in no state, so that its
+ * caller ends it as the ledger says. Nothing that the ledger cannot do now
+ * keeps it from that: the caller that revived it was told so.
  * @return 1: it is. 0: it was not; or its attempt has begun, and none is to
  * follow. -EIO: the store cannot say. -EBADMSG: the row's message is not
  * understood. */

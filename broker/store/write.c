@@ -447,8 +447,10 @@ int spawn_store_update(spawn_store *store, spawn_job *job)
 {
     sqlite3_stmt *s = store->write.state;
 
-    if (job->revived)
-        return spawn_store_revive(store, job);
+    if (job->revived && spawn_store_revive(store, job))
+        return -1;
+    if (job->revived && job->again)
+        return 0;
     if (job->again)
         return update_again(store, job);
     if (job->state == SPAWN_STATE_DONE)

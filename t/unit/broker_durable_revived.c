@@ -265,8 +265,37 @@ static void one_that_ended_once_revived_does_not_run_again(void **state)
     another_broker();
     quiet_for(50);
     expect_outcome(SPAWN_OUTCOME_EXITED);
+    assert_int_equal(spawn_u64_or(&message, SPAWN_A_EXIT_CODE, 0), 9);
+    assert_int_equal(spawn_u64_or(&message, SPAWN_A_ATTEMPT, 0), 4);
     everything_is_killed();
     expect_ledger("SELECT state || ' ' || exit_code FROM job", "4 9");
+    expect_sql("SELECT state || ' ' || dead || ' ' || exit_code FROM job",
+               "4 1 9");
+    expect_sql("SELECT exit_code FROM attempt WHERE number = 2", "1");
+}
+
+/* It ended well, so that it could not be revived once more. */
+static void nor_is_it_dead_when_it_ended_well(void **state)
+{
+    spawn_writer w;
+
+    (void)state;
+    one_is_dead();
+    ask_to_revive();
+    expect_answer(SPAWN_M_DONE);
+    it_starts(3);
+    begin(&w, SPAWN_M_EXITED, &job);
+    spawn_put_u64(&w, SPAWN_A_ATTEMPT, 3);
+    spawn_put_u64(&w, SPAWN_A_WAIT_STATUS, 0);
+    send_fds(&w, NULL, 0);
+    expect_id(SPAWN_M_FORGET, &job);
+    has_heard();
+    the_power_was_cut(DEAD_STILL);
+    the_ledger_is_read_late();
+    expect_outcome(SPAWN_OUTCOME_EXITED);
+    assert_int_equal(spawn_u64_or(&message, SPAWN_A_EXIT_CODE, 99), 0);
+    ask_to_revive();
+    expect_refusal(SPAWN_E_NOT_DEAD);
 }
 
 /* The ledger had not come to its end. */
@@ -479,6 +508,7 @@ int main(void)
         TEST(so_it_is_when_the_ledger_says_so_late),
         TEST(one_that_is_not_to_be_tried_again_stays_dead),
         TEST(one_that_ended_once_revived_does_not_run_again),
+        TEST(nor_is_it_dead_when_it_ended_well),
         TEST(one_that_died_stays_dead),
         TEST(the_ledger_may_have_forgotten_it),
         TEST(the_ledger_may_have_been_removed),
