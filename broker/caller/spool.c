@@ -31,6 +31,7 @@
 #include "broker/base/notify.h"
 #include "broker/base/timer.h"
 #include "broker/job/queue.h"
+#include "broker/run/order.h"
 
 #define BATCH      64        /* files of a turn */
 #define SKIP       2000      /* the same of those that are known to stay */
@@ -219,6 +220,7 @@ static size_t take_file(const char *name, const spawn_id *id)
         break;
     case SPAWN_SPOOLED_BAD:
         put_aside(name, why.text);
+        spawn_order_forgotten(id);
         break;
     }
     return length;

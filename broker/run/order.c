@@ -28,7 +28,8 @@ typedef enum {
     REPLACED, /* by another one, which is stored */
     ENDED,    /* so does the store say */
     UNDONE,   /* it never was */
-    DOUBTFUL  /* it is to be so when the ledger has forgotten it */
+    DOUBTFUL  /* it is to be so when the ledger has forgotten it; or it comes
+               * from the spool again */
 } order_event;
 
 typedef struct {
@@ -97,9 +98,9 @@ void spawn_order_gone(spawn_job *job)
     bool never_was = job->state != SPAWN_STATE_DONE && !job->in_store;
 
     if (spawn_need_of(&job->id, NULL))
-        (void)note(job, !never_was           ? ENDED
-                        : job->forgets_first ? DOUBTFUL
-                                             : UNDONE);
+        (void)note(job, !never_was                           ? ENDED
+                        : job->forgets_first || job->spooled ? DOUBTFUL
+                                                             : UNDONE);
     spawn_needs_drop(job);
     spawn_claim_drop(job);
 }
@@ -303,7 +304,10 @@ void spawn_order_follow(void)
         int rv;
 
         if (h.event == DOUBTFUL) {
-            news[kept++] = h;
+            if (spawn_job_find(&h.id)) /* it has come again */
+                doubts--;
+            else
+                news[kept++] = h;
             continue;
         }
         rv = follow(&h);

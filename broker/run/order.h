@@ -16,7 +16,8 @@ void spawn_order_stored(const spawn_job *job);
 
 /** It is let go: the store has its end, or it never was. */
 void spawn_order_gone(spawn_job *job);
-/** The ledger does not have the job with this id any more, which is gone. */
+/** Neither ledger nor spool has the job with this id any more, which is gone.
+ */
 void spawn_order_forgotten(const spawn_id *id);
 
 /** Once a turn, before jobs are started: what follows from those of the turn

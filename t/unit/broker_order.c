@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * What follows from one job for others, when the store cannot be read just
- * then: it is looked at again until it can. Links the rooms base and job of the
+ * then: it is looked at again until it can; or when the store does not take a
+ * job of the spool, which comes again. Links the rooms base and job of the
  * broker and run/order.c; the store and the ends of jobs are played.
  */
 #include <setjmp.h>
@@ -69,19 +70,24 @@ bool spawn_durable_unread(void)
 static spawn_batch batch;
 static spawn_job *first, *second;
 
-static spawn_job *make(const spawn_job *after)
+static spawn_job *make_as(const spawn_id *id, const spawn_job *after)
 {
-    spawn_job *job;
-    spawn_id id;
+    spawn_job *job = spawn_job_new(&batch, id);
 
-    (void)spawn_id_make(&id);
-    job = spawn_job_new(&batch, &id);
     spawn_queue_join(job, "q");
     if (after)
         spawn_needs_make(job, after->id.bytes, 1, SPAWN_AFTER_FAILED_CANCEL);
     spawn_job_on(job, SPAWN_JOB_SUBMITTED);
     job->in_store = true;
     return job;
+}
+
+static spawn_job *make(const spawn_job *after)
+{
+    spawn_id id;
+
+    (void)spawn_id_make(&id);
+    return make_as(&id, after);
 }
 
 static void drop(spawn_job *job)
@@ -274,6 +280,56 @@ static void the_store_is_asked_once(void **state)
     drop(third);
 }
 
+/* ---- a job of the spool that the store does not take ---- */
+
+static void the_first_is_not_taken(spawn_id *ret)
+{
+    *ret = first->id;
+    unreadable = false;
+    first->in_store = false;
+    first->spooled = true;
+    spawn_job_on(first, SPAWN_JOB_UNDONE);
+    drop(first);
+    spawn_order_follow();
+    spawn_order_stored(second);
+    spawn_order_follow();
+}
+
+/* Its file is tried again. */
+static void one_whose_file_stays_is_waited_for(void **state)
+{
+    spawn_id id;
+    int i;
+
+    (void)state;
+    known.good = false;
+    for (i = 0; i < 2; i++) {
+        the_first_is_not_taken(&id);
+        assert_int_equal(second->state, SPAWN_STATE_QUEUED);
+        assert_int_equal(second->blocked, SPAWN_BLOCKED_BY_JOBS);
+        first = make_as(&id, NULL);
+        spawn_order_follow();
+    }
+    known.good = true;
+    the_first_ends();
+    assert_int_equal(second->blocked, 0);
+}
+
+static void one_whose_file_is_put_aside_never_was(void **state)
+{
+    spawn_id id;
+
+    (void)state;
+    the_first_is_not_taken(&id);
+    assert_int_equal(second->state, SPAWN_STATE_QUEUED);
+    spawn_order_forgotten(&id);
+    spawn_order_follow();
+    assert_int_equal(second->state, SPAWN_STATE_DONE);
+    assert_int_equal(second->end->outcome, SPAWN_OUTCOME_CANCELLED);
+    free(second->end->text);
+    second->end->text = NULL;
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
@@ -285,6 +341,8 @@ int main(void)
         TEST(so_does_one_before_the_broker),
         TEST(the_store_is_asked_once),
         TEST(so_many_end_in_a_turn),
+        TEST(one_whose_file_stays_is_waited_for),
+        TEST(one_whose_file_is_put_aside_never_was),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
