@@ -77,6 +77,7 @@ static void clock_is_set(void)
     say("the clock is set, %lld ms from where it was at most",
         (long long)(board->wall_ms - board->wall_most));
     pass(0);
+    jobs_clock_is_set();
     crons_clock_is_set();
 }
 

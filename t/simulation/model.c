@@ -59,6 +59,7 @@ static job *blank(way_in way, unsigned queue)
     j->made_ms = board->mono_ms;
     j->made_wall = board->wall_ms;
     j->made_boot = board->boot;
+    j->least_ahead = board->wall_ms - board->mono_ms;
     return j;
 }
 
@@ -153,13 +154,25 @@ bool job_has_rules(const job *j)
            || j->expires_at;
 }
 
+/* What is to be in a while is at an earlier time of day then. */
+void jobs_clock_is_set(void)
+{
+    int64_t ahead = board->wall_ms - board->mono_ms;
+    unsigned i;
+
+    for (i = 0; i < jobs_used; i++) {
+        if (jobs[i].made_boot == board->boot && jobs[i].least_ahead > ahead)
+            jobs[i].least_ahead = ahead;
+    }
+}
+
 /* When the machine is started anew, a moment is one of the time of day, as that
- * is when it is read; and the clock may be set later. */
+ * is when it is read; and the clock may be set later, or was before. */
 static int64_t passed_since_boot(const job *j)
 {
-    return j->made_boot == board->boot
-               ? 0
-               : board->mono_ms + board->ahead_most - j->made_wall;
+    if (j->made_boot == board->boot)
+        return 0;
+    return board->mono_ms + board->ahead_most - (j->made_ms + j->least_ahead);
 }
 
 /* A post counts from the time in its id, and the clock may have been set since.

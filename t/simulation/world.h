@@ -126,12 +126,13 @@ typedef struct {
     int64_t expires_at;   /* of the time of day; 0: none */
     int64_t made_ms, made_wall, sent_ms; /* sent_ms: 0: never */
     unsigned made_boot;
-    unsigned sent_turn; /* after this turn, first */
-    bool spooled;       /* by whatever way it came first */
-    unsigned posted_in; /* when this broker was the last; 0: never */
-    unsigned retry;     /* attempts after the first */
-    unsigned good_at;   /* the first attempt that ends well */
-    bool retry_starts;  /* also when it could not be started, or timed out */
+    int64_t least_ahead; /* of mono_ms: the time of day, in that boot */
+    unsigned sent_turn;  /* after this turn, first */
+    bool spooled;        /* by whatever way it came first */
+    unsigned posted_in;  /* when this broker was the last; 0: never */
+    unsigned retry;      /* attempts after the first */
+    unsigned good_at;    /* the first attempt that ends well */
+    bool retry_starts;   /* also when it could not be started, or timed out */
     uint64_t pause_ms;
     unsigned cron, cron_life; /* of a recurring job's run: which, */
     int64_t planned;          /* for when (s), */
@@ -221,6 +222,7 @@ unsigned job_number(const job *j);
 /* It may wait for its time, or expire. */
 bool job_has_rules(const job *j);
 bool job_may_have_expired(const job *j);
+void jobs_clock_is_set(void);
 /* What its program is called, which tells it from all others. */
 const char *job_program(const job *j);
 void job_write(const job *j, spawn_writer *w, bool other_contents);
