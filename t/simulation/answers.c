@@ -553,7 +553,7 @@ static bool was_run_directly(const request *r)
  * is taken when that is read. */
 static bool only_ledger_may_tell(const job *j)
 {
-    return j->durable || (j->after_count && j->posted_in);
+    return ledger_unread && (j->durable || (j->after_count && j->posted_in));
 }
 
 static void judge_refused_question(const request *r, unsigned code)
@@ -567,15 +567,15 @@ static void judge_refused_question(const request *r, unsigned code)
             j->unsure = true;
             break;
         }
-        if (r->was_known && !may_be_left_out(j)
-            && !(ledger_unread && only_ledger_may_tell(j)))
+        if (r->was_known && !may_be_left_out(j) && !only_ledger_may_tell(j))
             promise_broken("job %u was known, and is not any more",
                            job_number(j));
         if (was_run_directly(r))
             promise_broken("job %u was run by a worker that was lent, and is "
                            "not known",
                            job_number(j));
-        if (job_is_run(j) && j->launches > 0 && j->launched_in <= r->asked_in)
+        if (job_is_run(j) && j->launches > 0 && j->launched_in <= r->asked_in
+            && !only_ledger_may_tell(j))
             promise_broken("job %u, of recurring job %s, was launched, and is "
                            "not known",
                            job_number(j), cron_name(j->cron));
