@@ -207,8 +207,8 @@ static void run(void)
     }
 }
 
-/* Who has no answer yet has waited so long at least; who was not even sent,
- * too. */
+/* A request without an answer has waited so long at least, also one that was
+ * not even sent. */
 static long unfinished(void)
 {
     int64_t now = now_ns();

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The other end of a bare message: takes packets from an AF_UNIX SEQPACKET
- * socket and answers those that ask for it. What a broker could cost at the
- * least, so it does nothing else; one blocking process a connection.
+ * socket and answers those that ask for it. That is the least that a broker
+ * could cost, so it does nothing else; one blocking process a connection.
  *
  *   peer PATH            until it is ended by a signal
  *   peer PATH NEXT       passes each message on to the peer at NEXT, and its

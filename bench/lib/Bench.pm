@@ -48,7 +48,7 @@ sub either { my ($self, $full, $quick) = @_; return $self->{quick} ? $quick : $f
 # Since it began.
 sub seconds { return now() - $_[0]{began} }
 
-# What is being done, for people who wait.
+# The step that is being done, for people who wait.
 sub tell {    ## no critic (ProhibitBuiltinHomonyms)
     my ($self, $text) = @_;
     printf {*STDERR} "%6.1f s  %s\n", $self->seconds, $text;
@@ -133,7 +133,7 @@ sub skip {
     return;
 }
 
-# What the report says beside the figures.
+# A note, which the report has beside the figures.
 sub note {
     my ($self, $name, $value) = @_;
     $self->{notes}{$name} = $value;
@@ -165,7 +165,7 @@ sub write {    ## no critic (ProhibitBuiltinHomonyms)
     return;
 }
 
-# What was measured: the commit, and whether files differ from it.
+# The measured state of the tree: its commit, and whether files differ from it.
 sub _commit {
     my $root = SpawnTest::root_dir();
     my ($commit, $changed) = map { my $out = `git -C '$root' $_ 2>/dev/null`; $? ? undef : $out } 'rev-parse --short HEAD',

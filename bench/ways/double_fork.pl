@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 #
-# What the mod_perl guide shows: fork, in the child setsid, fork again and exec,
+# The way of the mod_perl guide: fork, in the child setsid, fork again and exec,
 # so that the program is nobody's child. Runs in httpd's children.
 
 use strict;

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 #
-# Apache2::SubProcess. What it starts is ended with the request, which takes
-# another 40 ms that are not in the time of the call. Runs in httpd's children.
+# Apache2::SubProcess. The program that it starts is ended with the request,
+# which takes another 40 ms that are not in the time of the call. Runs in
+# httpd's children.
 
 use strict;
 use warnings;

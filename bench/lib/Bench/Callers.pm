@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 #
-# The ways in which a handler calls a Perl function in another process and waits
-# for its value: ours and those of others. Each is a name, the modules that it needs
-# and code that is given the request's arguments once and returns the code of a call.
-# What it starts stays with httpd's child. Loaded in the suite to know what can be
-# measured, and in httpd's children, where they run.
+# The ways in which a handler calls a Perl function in another process and waits for
+# its value: ours and those of others. Each is a name, the modules that it needs and
+# code that is given the request's arguments once and returns the code of a call.
+# Processes that it starts stay with httpd's child. Loaded in the suite to know what
+# can be measured, and in httpd's children, where they run.
 
 package Bench::Callers;
 

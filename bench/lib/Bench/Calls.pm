@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 #
-# What the programs of bench/calls/ share: their arguments, and how they tell what
-# they measured. Runs in those programs, beside httpd.
+# The common part of the programs of bench/calls/: their arguments, and how they
+# tell their figures. Runs in those programs, beside httpd.
 
 package Bench::Calls;
 

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 #
-# What the suite has a handler do: GET /bench/ACTION?name=value&... Handlers
-# measure inside of themselves, on the clock that never jumps; the answer is
-# text that the suite (JSON) or its load program (a number) reads. Runs in
-# httpd's children, loaded in the parent.
+# The acts that the suite has a handler do: GET /bench/ACTION?name=value&...
+# Handlers measure inside of themselves, on the clock that never jumps; the
+# answer is text that the suite (JSON) or its load program (a number) reads.
+# Runs in httpd's children, loaded in the parent.
 
 package Bench::Handler;
 

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 #
-# What must be reached: each line is a ratio of two figures of one run (or a
-# figure) and its bound. Says whether it is held; asserts nothing. Runs in
-# bench/report.
+# The bounds that must be reached: each line is a ratio of two figures of one
+# run (or a figure) and its bound. Says whether it is held; asserts nothing.
+# Runs in bench/report.
 
 package Bench::Reach;
 

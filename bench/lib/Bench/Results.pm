@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 #
-# What the suite wrote: figures by section and name, ratios of two of them, and
-# how numbers are shown. Read-only. Runs in bench/report.
+# The results that the suite wrote: figures by section and name, ratios of two
+# of them, and how numbers are shown. Read-only. Runs in bench/report.
 
 package Bench::Results;
 

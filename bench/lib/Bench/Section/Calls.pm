@@ -153,8 +153,8 @@ sub _program {
 
 # ---- the memory of one more ----
 
-# What all processes of the pair have with some calls that stay, and with more: by
-# how much a call makes it grow. Page tables are not in a PSS.
+# The memory of all processes of the pair with some calls that stay, and with
+# more: by how much a call makes it grow. Page tables are not in a PSS.
 sub _memory {
     my ($bench, $httpd, $size, $round) = @_;
     my $gate = $httpd->work . "/gate$size-$round";
