@@ -2,9 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0
 #
 # SpawnAccess: accounts, named by their own name, a number or a group, come to the socket
-# and do there what they may, in the queues where they may: submit, see, kill, control.
-# What they may not is refused, in their error and in the log, and nothing comes of it: no
-# job runs, ends or is shown. A graceful restart changes who may what.
+# and do there what they may, in the queues where they may: submit, see, kill, control. A
+# request beyond that is refused, in their error and in the log, and nothing comes of it:
+# no job runs, ends or is shown. A graceful restart changes who may what.
 
 use strict;
 use warnings;
@@ -29,7 +29,7 @@ sub rights {
     return sprintf '%04o %d', $mode & 07777, $gid;
 }
 
-# What spawnctl says as an account: its exit code and what it printed.
+# spawnctl as an account: exit code, output and errors.
 sub as {
     my ($ctl, $uid, @words) = @_;
     my $ran = $ctl->run({ uid => $uid }, @words);

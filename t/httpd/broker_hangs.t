@@ -45,7 +45,7 @@ each_mpm(
             'the log says why';
 
         is $httpd->run([qw(/bin/echo b)])->{stdout}, "b\n", 'jobs run again';
-        # What was on its way may have gone with the broker's connection.
+        # A job on its way may have gone with the broker's connection.
         my $status = $httpd->status($id);
         if ($status->{error}) {
             is $status->{error}{code}, 'no_such_job', 'what nobody accepted is not there';

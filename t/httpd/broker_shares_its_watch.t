@@ -18,7 +18,7 @@ use SpawnTest qw(one_mpm wait_until);
 
 use constant AT_ONCE => 9;     # seconds; by itself it looks every 30 s
 
-# What an inotify of this process watches, for each of those that it has.
+# The files that each inotify of this process watches.
 sub watches {
     my ($pid) = @_;
     my @found;

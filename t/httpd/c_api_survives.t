@@ -1,11 +1,11 @@
 #!/usr/bin/perl
 # SPDX-License-Identifier: Apache-2.0
 #
-# What happens around a module in C that uses the API: many threads at once, a
-# process that its handler forks, an httpd child that is killed after a submit, a
-# client that goes away during a wait, restarts that load mod_spawn anew, one
-# process that is all of httpd. No descriptor is left over; in the parent nothing
-# is submitted.
+# Events around a module in C that uses the API: many threads at once, a process
+# that its handler forks, an httpd child that is killed after a submit, a client
+# that goes away during a wait, restarts that load mod_spawn anew, one process
+# that is all of httpd. No descriptor is left over; in the parent nothing is
+# submitted.
 
 use strict;
 use warnings;

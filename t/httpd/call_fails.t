@@ -1,9 +1,9 @@
 #!/usr/bin/perl
 # SPDX-License-Identifier: Apache-2.0
 #
-# What a Perl function throws, the caller gets: the same text, the same data, or
-# an error with the object's class, text and data. What has no result is told
-# with its reason.
+# An error that a Perl function throws comes to the caller: the same text, the
+# same data, or an error with the object's class, text and data. A call without
+# a result is told with its reason.
 
 use strict;
 use warnings;

@@ -33,7 +33,7 @@ if ($unknown) {
     @scopes = ();
 }
 
-# What a request does: a call, every tenth time; a subrequest; a job after it.
+# A request's steps: a call, every tenth time; a subrequest; a job after it.
 my $module = <<'END';
 package My::Scope;
 use strict;

@@ -1,7 +1,7 @@
 #!/usr/bin/perl
 # SPDX-License-Identifier: Apache-2.0
 #
-# What a function says of its progress is seen by other requests while it runs,
+# The progress that a function tells is seen by other requests while it runs,
 # and stays when it is done.
 
 use strict;

@@ -25,7 +25,7 @@ sub ran {
     return map { $json->decode($_) } <$in>;
 }
 
-# What a GET leaves: so many lines, and none of an earlier one.
+# The lines that a GET leaves: so many, and none of an earlier one.
 sub left {
     my ($httpd, $path, $count, %headers) = @_;
     unlink $httpd->work . '/ran';

@@ -1,8 +1,8 @@
 #!/usr/bin/perl
 # SPDX-License-Identifier: Apache-2.0
 #
-# What is wrong with a job for after the answer is told in the handler, where
-# somebody sees it.
+# A fault of a job for after the answer is told in the handler, where somebody
+# sees it.
 
 use strict;
 use warnings;

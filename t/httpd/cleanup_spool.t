@@ -1,9 +1,9 @@
 #!/usr/bin/perl
 # SPDX-License-Identifier: Apache-2.0
 #
-# What cannot be posted (it is too big for that, or the post socket is full) waits
-# as a file for the broker, and runs once: when the broker goes on, when it was
-# killed, when its queue was full; a file that is there again runs no second
+# A job that cannot be posted (it is too big for that, or the post socket is full)
+# waits as a file for the broker, and runs once: when the broker goes on, when it
+# was killed, when its queue was full; a file that is there again runs no second
 # time, and one that makes no sense is put aside.
 
 use strict;

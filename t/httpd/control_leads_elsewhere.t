@@ -1,9 +1,9 @@
 #!/usr/bin/perl
 # SPDX-License-Identifier: Apache-2.0
 #
-# Who has httpd's User can put a symbolic link in the place of `control`, or a second
-# name of another socket. httpd, which is root, does not follow it to another httpd's pair that lingers: it would take over
-# that one's jobs, in the account of its own User.
+# A process of httpd's User can put a symbolic link in the place of `control`, or a second name of
+# another socket. httpd, which is root, does not follow it to another httpd's pair that lingers: it
+# would take over that one's jobs, in the account of its own User.
 
 use strict;
 use warnings;

@@ -32,7 +32,7 @@ sub packet_sockets {
     return \%found;
 }
 
-# What of ours a process holds: sockets, and files called so.
+# Our sockets, and files called so, that a process holds.
 sub ours {
     my ($pid) = @_;
     my $sockets = packet_sockets();

@@ -25,7 +25,7 @@ my $called = $t->at_gate($gate, 'value');
 ok $t->all_at_gate($called), 'a program and a call run';
 my $broker = $httpd->broker_pid;
 
-# What came of this code: an outcome, or code, step and errno of the error.
+# The result of this code: an outcome, or code, step and errno of the error.
 sub came {
     my ($sub) = @_;
     my $value = eval { $sub->() };

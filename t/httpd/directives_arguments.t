@@ -23,7 +23,7 @@ my $httpd = SpawnTest::Directives->new;
 my @names = $httpd->names;
 cmp_ok scalar @names, '>=', 30, 'httpd lists them';
 
-# What one does about it.
+# The words that say what to do about it.
 my $wanted = qr/
     wanted | takes?\b | need | allowed | is\ not | choose | must | cannot | there\ is\ no | too\ much | neither | belongs | give
 /ix;
@@ -43,7 +43,8 @@ my %bad = (
     'forty'          => join(' ', ('1') x 40),
     'forty names'    => join(' ', map {"n$_=v"} 1 .. 40),
 );
-# What is no fault: a name of a file or of a variable is any text. All else is refused.
+# Arguments that are no fault: a name of a file or of a variable is any text. All else
+# is refused.
 my @texts = ('a sign', 'a dash', 'a number below', 'a control character', 'no UTF-8', 'a huge number', 'an open quote');
 my %may = (
     '<SpawnQueue' => [ 'a huge number', 'an open quote' ],

@@ -1,10 +1,11 @@
 #!/usr/bin/perl
 # SPDX-License-Identifier: Apache-2.0
 #
-# A job that is timed out or killed ends with all that it has started, also what has
-# made a session of its own and has no parent of the job's any more; each is ended by
-# KILL when it does not obey TERM within the grace. What other jobs have left lives on.
-# Programs, functions of both kinds of templates, and calls of workers.
+# A job that is timed out or killed ends with all that it has started, also a process
+# that has made a session of its own and has no parent of the job's any more; each is
+# ended by KILL when it does not obey TERM within the grace. Processes that other jobs
+# have left live on. Programs, functions of both kinds of templates, and calls of
+# workers.
 
 use strict;
 use warnings;

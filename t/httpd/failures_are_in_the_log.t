@@ -1,9 +1,9 @@
 #!/usr/bin/perl
 # SPDX-License-Identifier: Apache-2.0
 #
-# A job that fails with nobody waiting for its end leaves one line in the error
-# log, with all that is needed to find out what it was; so does one after the answer.
-# What somebody waited for leaves none.
+# A job that fails with nobody waiting for its end leaves one line in the error log,
+# with all that is needed to find out what it was; so does one after the answer. A
+# job that somebody waited for leaves none.
 
 use strict;
 use warnings;

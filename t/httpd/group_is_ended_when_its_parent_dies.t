@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 #
 # A job's time is over, its leader obeys TERM, others of its group are deaf to it
-# and have their grace. Who would end them then, the spawner or the template that
-# httpd forked, is killed meanwhile: they are ended all the same.
+# and have their grace. The process that would end them then, the spawner or the
+# template that httpd forked, is killed meanwhile: they are ended all the same.
 
 use strict;
 use warnings;

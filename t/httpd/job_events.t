@@ -1,9 +1,9 @@
 #!/usr/bin/perl
 # SPDX-License-Identifier: Apache-2.0
 #
-# Who accepts text/event-stream is sent an event for each change of his job, as it comes, with
-# an id; who comes again and says which one he had last is not told it twice, and after the end
-# there is nothing more. In between there are comments.
+# A client that accepts text/event-stream is sent an event for each change of its job, as it
+# comes, with an id; one that comes again and says which event it had last is not told it
+# twice, and after the end there is nothing more. In between there are comments.
 
 use strict;
 use warnings;

@@ -1,8 +1,8 @@
 #!/usr/bin/perl
 # SPDX-License-Identifier: Apache-2.0
 #
-# What a job asks for is what it gets: directory, mask, environment, nice,
-# limits, streams, further descriptors, no new privileges.
+# A job gets the surroundings that it asks for: directory, mask, environment,
+# nice, limits, streams, further descriptors, no new privileges.
 
 use strict;
 use warnings;

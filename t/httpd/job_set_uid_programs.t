@@ -51,7 +51,7 @@ sub probes {
     return %probe;
 }
 
-# What the probe at that path sees in a job of that kind.
+# The report of the probe at that path, in a job of that kind.
 sub seen_by {
     my ($httpd, $kind, $path) = @_;
     my $report = $httpd->work . "/$kind-" . ($path =~ /(\w+)\z/)[0] . '.json';

@@ -1,10 +1,9 @@
 #!/usr/bin/perl
 # SPDX-License-Identifier: Apache-2.0
 #
-# What a job finds around it, seen from inside: nothing that nobody asked
-# for. Own session and group, the spawner as parent, /dev/null, no other
-# descriptor, a small environment, default signals, httpd's User without any
-# right.
+# A job's surroundings, seen from inside: nothing that nobody asked for. Own
+# session and group, the spawner as parent, /dev/null, no other descriptor, a
+# small environment, default signals, httpd's User without any right.
 
 use strict;
 use warnings;

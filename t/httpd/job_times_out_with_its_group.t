@@ -1,11 +1,11 @@
 #!/usr/bin/perl
 # SPDX-License-Identifier: Apache-2.0
 #
-# A time-out is for the whole group of a job: who ignores TERM gets KILL after
-# the grace, also when the job's own process has obeyed TERM. Until then the job
-# has not ended. Who obeys within the grace is not killed, and nobody waits for
-# the grace when none is left. Programs and Perl functions of both kinds of
-# template, and of a worker.
+# A time-out is for the whole group of a job: a process that ignores TERM gets
+# KILL after the grace, also when the job's own process has obeyed TERM. Until
+# then the job has not ended. A process that obeys within the grace is not
+# killed, and nobody waits for the grace when none is left. Programs and Perl
+# functions of both kinds of template, and of a worker.
 
 use strict;
 use warnings;

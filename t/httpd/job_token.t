@@ -1,10 +1,10 @@
 #!/usr/bin/perl
 # SPDX-License-Identifier: Apache-2.0
 #
-# SetHandler spawn-job tells a visitor of the job that he has a token for, and of no other:
-# a token that is missing, wrong, of another job, of another purpose or too old is refused,
-# and so is one for a job that never was, all alike. The token is as good in other children,
-# and after a graceful restart and a restart. What is told has no command line, user or output.
+# SetHandler spawn-job tells a visitor of the job that he has a token for, and of no other: a
+# token that is missing, wrong, of another job, of another purpose or too old is refused, and
+# so is one for a job that never was, all alike. The token is as good in other children, and
+# after a graceful restart and a restart. The answer has no command line, user or output.
 
 use strict;
 use warnings;

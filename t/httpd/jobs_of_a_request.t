@@ -1,9 +1,9 @@
 #!/usr/bin/perl
 # SPDX-License-Identifier: Apache-2.0
 #
-# What belongs to a request can be found: spawnctl lists its jobs, and those that its
-# jobs submitted, by its id, its user and its virtual host; lines of the error log have
-# that id; and a client cannot make its words so long that a job is refused.
+# The jobs of a request can be found: spawnctl lists its jobs, and those that its jobs
+# submitted, by its id, its user and its virtual host; lines of the error log have that
+# id; and a client cannot make its words so long that a job is refused.
 
 use strict;
 use warnings;
