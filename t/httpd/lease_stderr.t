@@ -1,8 +1,8 @@
 #!/usr/bin/perl
 # SPDX-License-Identifier: Apache-2.0
 #
-# What a call of a worker that is lent writes to standard error stands in the error
-# log with the id of that call.
+# Standard error of a call of a lent worker stands in the error log with the id of
+# that call.
 
 use strict;
 use warnings;

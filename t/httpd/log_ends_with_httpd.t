@@ -1,8 +1,8 @@
 #!/usr/bin/perl
 # SPDX-License-Identifier: Apache-2.0
 #
-# A program that is httpd's error log ends with httpd, and jobs run on. What they
-# say then is kept in the store, and stands in the log of the next httpd.
+# A program that is httpd's error log ends with httpd, and jobs run on. Their
+# lines after that are kept in the store, and stand in the log of the next httpd.
 
 use strict;
 use warnings;
@@ -70,7 +70,8 @@ each_mpm(
     }
 );
 
-# What lies there under the file's name is not written through.
+# Neither a symbolic link in the file's place nor a second name of it is written
+# to.
 subtest 'a link in the place of the file' => sub {
     my $httpd = SpawnTest::Httpd->new->start;
     my $dir = $httpd->dir;

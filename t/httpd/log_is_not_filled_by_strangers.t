@@ -1,8 +1,9 @@
 #!/usr/bin/perl
 # SPDX-License-Identifier: Apache-2.0
 #
-# Who may connect to the socket and nothing more cannot fill the error log: some
-# lines a minute are about each account, and the rest is counted.
+# A process that may connect to the socket and nothing more cannot fill the
+# error log: some lines a minute are about each account, and the rest is
+# counted.
 
 use strict;
 use warnings;
@@ -56,7 +57,8 @@ each_mpm(
         my @lines = $httpd->error_log =~ /^.*MS0542:.*$/mg;
         cmp_ok scalar @lines, '<=', 5, 'in few lines';
 
-        # What was left out is told at the end of the minute, or of the broker.
+        # The count of lines left out is told at the end of the minute, or of
+        # the broker.
         my $uid = $< == 0 ? 65532 : $<;
         $httpd->stop;
         ok $httpd->pair_gone, 'the pair has gone';

@@ -1,8 +1,8 @@
 #!/usr/bin/perl
 # SPDX-License-Identifier: Apache-2.0
 #
-# What docs/security.md says of httpd's memory: a template that is forked from httpd has what
-# httpd's parent had in it, and code of httpd's User that has no secret can call functions
+# httpd's memory, as docs/security.md has it: a template that is forked from httpd has the
+# memory of httpd's parent, and code of httpd's User that has no secret can call functions
 # there; an `exec` template has nothing of it; and a queue whose SpawnAllow names functions
 # evaluates no code of callers.
 
@@ -23,7 +23,7 @@ not_sanitized('what they write down of memory is bigger than can be searched');
 # In two halves, so that a search does not find itself.
 my @secret = ('key-of-httpd', "-$$-" . 'do-not-tell');
 
-# What a program of httpd's User finds out: it has no secret.
+# The answer to a process of httpd's User, which has no secret.
 sub asks {
     my ($httpd, $code) = @_;
     my ($read, $write);

@@ -1,9 +1,9 @@
 #!/usr/bin/perl
 # SPDX-License-Identifier: Apache-2.0
 #
-# What a job writes to a captured stream goes to broker and spawner. When both are killed
-# while it runs, it is told that this is lost, also of a job that ends with exit code 0:
-# to who waits, in the history, and by spawnctl.
+# Captured output of a job goes to broker and spawner. When both are killed while it
+# runs, it is told that the output is lost, also of a job that ends with exit code 0: to
+# the caller that waits, in the history, and by spawnctl.
 
 use strict;
 use warnings;

@@ -1,8 +1,8 @@
 #!/usr/bin/perl
 # SPDX-License-Identifier: Apache-2.0
 #
-# What a job writes to 'log' stands in the error log, each line with the
-# job's id, and cannot pretend to be another line or command a terminal.
+# Output of a job to 'log' stands in the error log, each line with the job's id,
+# and cannot pretend to be another line or command a terminal.
 
 use strict;
 use warnings;

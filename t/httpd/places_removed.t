@@ -78,7 +78,7 @@ my ($status, $log) = $second->start_refused;
 ok $status, 'another httpd on this store is refused';
 like $log, qr/MS0162/, 'by the pair that has it';
 
-# What the database that was put back has is what the next broker finds.
+# The next broker finds the jobs of the database that was put back.
 my $old = $httpd->kill_pair('broker');
 ok $httpd->new_pid('broker', $old), 'another broker';
 $gate->let(1);

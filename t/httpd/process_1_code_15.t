@@ -23,7 +23,7 @@ plan skip_all => 'a process namespace of its own needs root' if $> != 0;
 plan skip_all => 'no process namespace can be made here'
     if system("@own true >/dev/null 2>&1") != 0;
 
-# What tini does: passes TERM on, reaps whatever there is, ends as its child does.
+# As tini does: passes TERM on, reaps whatever there is, ends as its child does.
 my $init = <<'END';
 my $pid = fork;
 defined $pid or die "fork: $!\n";

@@ -1,8 +1,8 @@
 #!/usr/bin/perl
 # SPDX-License-Identifier: Apache-2.0
 #
-# new returns when the job is sent: a broker that is stopped does not hold it. Whatever
-# becomes of the broker then, the process runs.
+# new returns when the job is sent: a broker that is stopped does not hold it. The
+# process runs, also when the broker ends then.
 
 use strict;
 use warnings;

@@ -1,8 +1,8 @@
 #!/usr/bin/perl
 # SPDX-License-Identifier: Apache-2.0
 #
-# What goes wrong in the process reaches the caller with its text: at the next
-# call that waits, at run at the latest; and the error log has it too.
+# An error in the process reaches the caller with its text: at the next call
+# that waits, at run at the latest; and the error log has it too.
 
 use strict;
 use warnings;

@@ -1,8 +1,8 @@
 #!/usr/bin/perl
 # SPDX-License-Identifier: Apache-2.0
 #
-# What builds upon AnyEvent::Fork can build upon our processes: remote calls
-# and a pool of workers, in an event loop. AnyEvent::Fork::RPC and
+# Modules that build upon AnyEvent::Fork can build upon our processes: remote
+# calls and a pool of workers, in an event loop. AnyEvent::Fork::RPC and
 # AnyEvent::Fork::Pool themselves when they are installed; and always a small
 # stand-in that makes the same calls of the object: require, send_arg with an
 # undefined argument, run with a callback, as a function called as a method.

@@ -41,8 +41,8 @@ sub within {
     return $cv->recv;
 }
 
-# What the code starts calls the callback that it is given; and how often the loop
-# came by until then.
+# The loop's turns until the code called the callback that it is given, and what
+# that got.
 sub ticks {
     my ($start) = @_;
     my ($ticks, $cv) = (0, AE::cv());

@@ -25,7 +25,7 @@ my $running = $httpd->spawn($gate->job('exit 7'), reply => 'started');
 my $called = $t->at_gate($gate, 'value');
 ok $t->all_at_gate($called), 'a program and a call run';
 
-# What the error of this code was.
+# The error of this code, or 'none'.
 sub error_of {
     my ($sub) = @_;
     return eval { $sub->(); 1 } ? 'none' : ref $@ ? join ' ', $@->code, $@->step, 0 + ($@->errno || 0) : $@;

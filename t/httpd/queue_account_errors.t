@@ -1,10 +1,10 @@
 #!/usr/bin/perl
 # SPDX-License-Identifier: Apache-2.0
 #
-# What is wrong with SpawnUser, SpawnGroup and SpawnBrokerUser is found by `httpd -t`, with
-# the place and what to do: accounts that are not there, root, an account that two have that
-# must not, Perl calls of a template with another account. An httpd that is not started as
-# root says so at its start.
+# A fault of SpawnUser, SpawnGroup or SpawnBrokerUser is found by `httpd -t`, with the place
+# and what to do: accounts that are not there, root, an account that two have that must not,
+# Perl calls of a template with another account. An httpd that is not started as root says
+# so at its start.
 
 use strict;
 use warnings;

@@ -2,9 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0
 #
 # SpawnAllow: a queue runs the programs and functions that it names, whichever way a
-# job comes, and by whichever name or link a program is called. What it does not run
-# is refused, with queue, rule and who asked, in the caller's error and in the log;
-# one that waits while the list changes never runs, and its record says why.
+# job comes, and by whichever name or link a program is called. A job that it does
+# not run is refused, with queue, rule and caller, in the caller's error and in the
+# log; one that waits while the list changes never runs, and its record says why.
 
 use strict;
 use warnings;

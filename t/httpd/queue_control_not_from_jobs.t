@@ -1,7 +1,7 @@
 #!/usr/bin/perl
 # SPDX-License-Identifier: Apache-2.0
 #
-# What stays changed until somebody undoes it is not changed by jobs: a program, a
+# A setting that stays until somebody undoes it is not changed by jobs: a program, a
 # function and a call of a worker cannot pause a queue, nor a recurring job. They may look.
 # That is no wall: one that has left its session can, and the log names the process.
 

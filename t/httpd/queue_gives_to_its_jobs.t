@@ -1,10 +1,10 @@
 #!/usr/bin/perl
 # SPDX-License-Identifier: Apache-2.0
 #
-# What a queue gives to a job that does not say it: directory, variables, nice,
-# ionice, limits, outputs. Seen from inside of a program, of functions of both kinds
-# of templates and of a worker. What a job says itself counts; a queue takes what
-# stands outside of the sections, or says better; a graceful restart changes it for
+# The settings that a queue gives to a job without its own: directory, variables,
+# nice, ionice, limits, outputs. Seen from inside of a program, of functions of both
+# kinds of templates and of a worker. A job's own setting counts; a queue takes
+# those outside of the sections, or has its own; a graceful restart changes it for
 # jobs that start then.
 
 use strict;

@@ -50,7 +50,7 @@ each_mpm(
             return readline($in) || '';
         };
         my $asked = 0;
-        # What the code gives in a request to the virtual host, and the id of that request.
+        # The code's value in a request to the virtual host, and the id of that request.
         my $ask = sub {
             my ($code) = @_;
             my $query = '?' . ++$asked;

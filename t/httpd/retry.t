@@ -2,8 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0
 #
 # Jobs that are tried again when they ended badly: programs, functions in processes
-# of their own, and calls of workers; each attempt has its record, and who waits
-# has the last one. What has failed for good is listed, and can be tried again.
+# of their own, and calls of workers; each attempt has its record, and a caller
+# that waits has the last one. A job that has failed for good is listed, and can be
+# tried again.
 
 use strict;
 use warnings;

@@ -3,7 +3,8 @@
 #
 # Completion of spawnctl in bash and zsh: each verb and each option that there is, and no other;
 # the values that an option takes; names of queues and of recurring jobs, and ids of jobs. Without
-# a broker, nothing, and no word about it. What is typed, or stands in a job, is not executed.
+# a broker, nothing, and no word about it. Text that is typed, or stands in a job, is not
+# executed.
 
 use strict;
 use warnings;

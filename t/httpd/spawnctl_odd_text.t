@@ -1,7 +1,7 @@
 #!/usr/bin/perl
 # SPDX-License-Identifier: Apache-2.0
 #
-# What spawnctl prints of others' texts turns no direction of writing and obeys no control
+# Texts of others, as spawnctl prints them, turn no direction of writing and hold no control
 # character: in tables, of one job, in JSON, and in output at a terminal. JSON says the same all
 # the same, and letters of other languages stay.
 

@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 #
 # httpd's User owns the directory of the socket, and can pose as the broker to root's
-# spawnctl. Whatever such a broker says, in whatever field, no control character of it
-# comes to the terminal. Starts no httpd.
+# spawnctl. No control character of such a broker's texts, in any field, comes to the
+# terminal. Starts no httpd.
 
 use strict;
 use warnings;
@@ -59,7 +59,7 @@ sub terminal {
     return -c $name ? ($master, $name) : ();
 }
 
-# What comes there. The line is ended by the terminal itself with CR LF.
+# The output at the terminal, which ends lines with CR LF itself.
 sub at_terminal {
     my ($master, $name, $by, @words) = @_;
     my $pid = fork;

@@ -1,7 +1,8 @@
 #!/usr/bin/perl
 # SPDX-License-Identifier: Apache-2.0
 #
-# Who may not, and where nobody is: spawnctl says what is wrong and what to do.
+# An account without the right, and a socket without a broker: spawnctl says
+# what is wrong and what to do.
 
 use strict;
 use warnings;

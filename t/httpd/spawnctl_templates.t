@@ -73,7 +73,7 @@ sub rows {
     return (\%rows, $ran, $list);
 }
 
-# What /proc says of a process, in bytes.
+# Memory of a process by /proc, in bytes.
 sub memory_of {
     my ($pid) = @_;
     open my $in, '<', "/proc/$pid/smaps_rollup" or die "$pid: $!\n";
