@@ -46,7 +46,7 @@ sub terminal {
     return -c $name ? ($master, $name) : ();
 }
 
-# What the terminal does with lines: the same before and after.
+# The terminal's modes, which are the same before and after.
 sub modes {
     my ($name) = @_;
     sysopen my $fh, $name, O_RDWR | O_NOCTTY or die "$name: $!\n";

@@ -1,9 +1,9 @@
 #!/usr/bin/perl
 # SPDX-License-Identifier: Apache-2.0
 #
-# What is wrong with what was typed is told by spawnctl under the name that it was
-# typed with, with what is wanted and where to read on, and with no control character
-# of it; nothing is asked of a broker. Starts nothing.
+# A fault in a command line is told by spawnctl under the name that it was typed
+# with, with what is wanted and where to read on, and without its control characters;
+# nothing is asked of a broker. Starts nothing.
 
 use strict;
 use warnings;

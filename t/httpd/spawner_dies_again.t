@@ -20,7 +20,7 @@ use SpawnTest::Wait qw(now);
 
 use constant YOUNG => 10;    # seconds
 
-# What the log says of the death of this spawner: 'at once', or [ from, to ] seconds.
+# The pause before the next spawner, by the log: 'at once', or [ from, to ] seconds.
 sub pause_after {
     my ($httpd, $pid) = @_;
     ok $httpd->wait_for_log(qr/MS0191: the spawner \(pid $pid\) .*; a new one is started /, 60), 'httpd notices';

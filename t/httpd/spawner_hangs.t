@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 #
 # A spawner that hangs (it is stopped): callers get the error of their deadline,
-# httpd replaces it by itself, running jobs go on. What its broker had accepted
-# runs once, or is told to be lost.
+# httpd replaces it by itself, running jobs go on. A job that its broker had
+# accepted runs once, or is told to be lost.
 
 use strict;
 use warnings;

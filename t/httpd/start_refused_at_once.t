@@ -1,8 +1,8 @@
 #!/usr/bin/perl
 # SPDX-License-Identifier: Apache-2.0
 #
-# What can be known before httpd leaves the terminal is told there, and by the
-# exit code of the program that was typed.
+# A fault that can be known before httpd leaves the terminal is told there, and
+# by the exit code of the program that was typed.
 
 use strict;
 use warnings;

@@ -4,7 +4,7 @@
 # The list of the status page, and spawnctl ps, choose jobs by how they ended, by program
 # or function, label, context, time and any text of theirs, together with queue and state;
 # both tell the same. A list has the beginning of long arguments only, and says how much is
-# left out. What makes no sense is refused.
+# left out. A filter that makes no sense is refused.
 
 use strict;
 use warnings;

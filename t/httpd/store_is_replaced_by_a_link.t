@@ -1,9 +1,10 @@
 #!/usr/bin/perl
 # SPDX-License-Identifier: Apache-2.0
 #
-# Who has httpd's User can put a symbolic link in the place of the store. httpd,
-# which is root, then makes and empties nothing where the link leads, neither at
-# a graceful restart nor at a start, and takes nobody else's file for its own.
+# A process of httpd's User can put a symbolic link in the place of the store.
+# httpd, which is root, then makes and empties nothing where the link leads,
+# neither at a graceful restart nor at a start, and takes nobody else's file for
+# its own.
 
 use strict;
 use warnings;

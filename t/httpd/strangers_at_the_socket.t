@@ -1,9 +1,9 @@
 #!/usr/bin/perl
 # SPDX-License-Identifier: Apache-2.0
 #
-# Who is not let in: an account of its own cannot reach the socket, unless
-# SpawnSocketMode says so; and then it cannot hold up the broker with what it
-# sends before HELLO, connections that do not close among it.
+# Strangers are not let in: an account of its own cannot reach the socket,
+# unless SpawnSocketMode says so; and then it cannot hold up the broker with
+# packets before HELLO, connections that do not close among it.
 
 use strict;
 use warnings;

@@ -3,8 +3,8 @@
 #
 # A startup file that opens a database, with and without AutoInactiveDestroy, and
 # a session with a server that ends by a word of the client's, as those of
-# databases do. What a job does with its copies, and that it lets go of them,
-# touches neither the files nor the sessions of who has opened them.
+# databases do. A job's use of its copies, and their end, touch neither the files
+# nor the sessions of the process that has opened them.
 
 use strict;
 use warnings;

@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 #
 # While a template loads, its Perl jobs wait in their queue, in their order, and
-# keep nobody else waiting: programs and jobs of other templates pass them. Who
-# waits for one of them does so for as long as was said, and is told.
+# keep nobody else waiting: programs and jobs of other templates pass them. A
+# caller of one of them waits for as long as was said, and is told.
 
 use strict;
 use warnings;

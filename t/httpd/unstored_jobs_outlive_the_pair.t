@@ -1,9 +1,9 @@
 #!/usr/bin/perl
 # SPDX-License-Identifier: Apache-2.0
 #
-# kill -9 of the broker, the spawner or both in the moment in which a job runs and
-# the store does not have it yet: it goes on, runs once, and its end is told and
-# recorded, whoever submitted it and however. Who waits for its end has it. So it is of
+# kill -9 of the broker, the spawner or both in the moment in which a job runs and the
+# store does not have it yet: it goes on, runs once, and its end is told and recorded,
+# whoever submitted it and however. A caller that waits for its end has it. So it is of
 # a Perl job whose template httpd has forked.
 
 use strict;

@@ -40,7 +40,7 @@ sub stream {
     POSIX::_exit(0);
 }
 
-# What its next round came to; false when there is none.
+# The count of its rounds after the next one; false when there is none.
 sub round {
     my ($stream) = @_;
     my $line = readline $stream->{out};

@@ -1,9 +1,9 @@
 #!/usr/bin/perl
 # SPDX-License-Identifier: Apache-2.0
 #
-# What a worker's call learns of itself is of this call alone, whether the one before it
+# A worker's call learns of itself only what is of this call, whether the one before it
 # has asked, has kept the object, has forked, has died or had big arguments; in its hooks
-# it is no job. What a call that was refused had is gone, too.
+# it is no job. The values of a call that was refused are gone, too.
 
 use strict;
 use warnings;

@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 #
 # A worker that calls a function of its own queue would wait for itself: it is
-# refused at once. What it only submits there, and calls of other queues, are taken.
+# refused at once. Jobs that it only submits there, and calls of other queues, are
+# taken.
 
 use strict;
 use warnings;

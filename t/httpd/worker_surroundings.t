@@ -1,10 +1,10 @@
 #!/usr/bin/perl
 # SPDX-License-Identifier: Apache-2.0
 #
-# What a worker is like: its own session and clean surroundings as any job, the
-# hooks of after_fork once, not for each call. What a call does to its
-# environment is gone for the next one; its warnings have its own id in the log.
-# A call that wants surroundings of its own gets a process of its own.
+# The surroundings of a worker: its own session and clean ones as any job, the
+# hooks of after_fork once, not for each call. A call's changes of its
+# environment are gone for the next one; its warnings have its own id in the
+# log. A call that wants surroundings of its own gets a process of its own.
 
 use strict;
 use warnings;
