@@ -165,7 +165,7 @@ sub pid  { return $_[0]{pid} }
 sub text { return $_[0]{text} }
 sub code { return $_[0]{code} }
 
-# What comes over the link; undef at its end.
+# The next message of the link; undef at its end.
 sub next_message {
     my ($self) = @_;
     IO::Select->new($self->{link})->can_read(30) or die 'nothing came within 30 s';
@@ -189,7 +189,7 @@ sub wait_for_template {
     return $self->{status} = $?;
 }
 
-# What the template printed until its end.
+# The template's output until its end.
 sub said {
     my ($self) = @_;
     local $/ = undef;
@@ -197,7 +197,7 @@ sub said {
     return $said;
 }
 
-# What it printed until now.
+# Its output until now.
 sub said_now {
     my ($self) = @_;
     my $said = '';
@@ -318,7 +318,7 @@ sub finish {
     return $self;
 }
 
-# What it prints while it runs: it may wait for that to be read.
+# Its output while it runs: it may wait for that to be read.
 sub _read_until_end {
     my ($self) = @_;
     my $fd = syscall FakeSpawner->syscall_number('pidfd_open'), $self->{pid}, 0;
@@ -334,7 +334,7 @@ sub _read_until_end {
     return $said;
 }
 
-# What it printed, to the end of file or until nothing more comes.
+# Its output, to the end of file or until nothing more comes.
 sub read_out {
     my ($self) = @_;
     my $said = '';

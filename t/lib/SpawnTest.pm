@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 #
-# What all httpd tests share: where the build is, which MPMs to try, and the
-# words that make a test file short. Runs in test scripts only.
+# The common part of all httpd tests: where the build is, which MPMs to try, and
+# the words that make a test file short. Runs in test scripts only.
 
 package SpawnTest;
 

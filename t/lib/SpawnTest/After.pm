@@ -54,13 +54,13 @@ sub handler {
     return _answer($r, $in, $json->encode(\%out));
 }
 
-# What a redirect leads to.
+# The target of a redirect.
 sub target {
     my ($r) = @_;
     return _answer($r, {}, $r->prev->pnotes('ids'));
 }
 
-# What a subrequest asks for: the one job of its arguments.
+# A subrequest's handler: submits the one job of its arguments.
 sub part {
     my ($r) = @_;
     my ($path) = ($r->args || '') =~ /^(.+)/;

@@ -85,7 +85,7 @@ sub errors {
     return;
 }
 
-# What a fork in the child would have changed.
+# State of the child that a fork in it would have changed.
 sub surroundings {
     my $alarms = 0;
     local $SIG{CHLD} = sub { $alarms++ };

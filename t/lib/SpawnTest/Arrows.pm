@@ -40,8 +40,8 @@ sub _with_macros {
     return _no_directives($bare);
 }
 
-# What of a header is code: bodies of macros and of inline functions. The rest
-# declares, which other files define.
+# The code in a header: bodies of macros and of inline functions. The rest are
+# declarations of what other files define.
 sub _code_of_header {
     my ($bare) = @_;
     my @code = $bare =~ /^[ \t]*\#[ \t]*define[ \t]+\w+(?:\([^)]*\))?((?:[^\n\\]|\\.)*)/mgs;

@@ -37,7 +37,7 @@ sub _where {
     return;
 }
 
-# What keeps this machine from it, or nothing.
+# Why this machine cannot run one, or nothing.
 sub missing {
     return 'no chromedriver (make test-browser installs it)' if !_where('chromedriver');
     my $browser = _where(qw(chromium chromium-browser google-chrome));
@@ -161,7 +161,7 @@ sub go { my ($self, $url) = @_; $self->_do(POST => '/url', { url => $url }); ret
 sub at { my ($self) = @_; return $self->_do(GET => '/url') }
 sub title { my ($self) = @_; return $self->_do(GET => '/title') }
 
-# What an expression or a function's body with `return` gives.
+# The value of an expression, or of a function's body with `return`.
 sub script {
     my ($self, $script, @arguments) = @_;
     return $self->_do(POST => '/execute/sync', { script => $script, args => \@arguments });

@@ -50,7 +50,7 @@ sub jobs {
     return map { /\Aspawn-[0-9a-f]{8}-([0-9a-f-]{36})/ ? $1 : () } readdir $dir;
 }
 
-# What the name of this job's directory begins with: a number of its httpd.
+# The beginning of the name of this job's directory: a number of its httpd.
 sub prefix {
     my ($self, $id) = @_;
     opendir my $dir, $self->path or die $self->path . ": $!\n";

@@ -52,7 +52,7 @@ sub has_begun {
     return -e $path;
 }
 
-# What comes to such a file: the process, its parent.
+# The pids that come to such a file: of the process, of its parent.
 sub pids_in {
     my ($path) = @_;
     wait_until(sub { -e $path }, 20) or die "nothing came to $path\n";

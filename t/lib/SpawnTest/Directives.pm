@@ -46,7 +46,7 @@ sub names {
     return $said =~ /^(\S+) \(mod_spawn\.c\)$/mg;
 }
 
-# What -t says: { taken, said, line }; line counts from 1, in these lines.
+# The answer of -t: { taken, said, line }; line counts from 1, in these lines.
 sub check {
     my ($self, @lines) = @_;
     my ($code, $said) = $self->_run('-t', @lines);

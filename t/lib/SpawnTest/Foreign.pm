@@ -60,7 +60,7 @@ sub _have {
 # The same from an httpd child.
 sub attack_from_a_child { return $_[0]->httpd->get('/foreign')->{content} }
 
-# What the attacks had executed: lines "how as uid".
+# Marks of the programs that the attacks had executed: lines "how as uid".
 sub marks {
     my ($self) = @_;
     my @lines = sort split /\n/, _slurp($self->httpd->work . '/marks');

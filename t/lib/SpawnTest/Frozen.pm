@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 #
-# What of a process's memory is frozen, for tests of frozen templates: read from
-# /proc/PID/smaps, in the test or, as text, in a job.
+# The frozen part of a process's memory, for tests of frozen templates: read
+# from /proc/PID/smaps, in the test or, as text, in a job.
 
 package SpawnTest::Frozen;
 

@@ -38,7 +38,7 @@ sub status_of {
 # A shell in our group whose end is waited for.
 sub starts { return system '/bin/sh', '-c', @_ }
 
-# What a file begins with.
+# The first bytes of a file.
 sub reads {
     my ($path) = @_;
     open my $in, '<', $path or die "$path: $!\n";
@@ -161,7 +161,8 @@ sub closes_all {
     return 'still here';
 }
 
-# What each way to become this user and group came to, and who it is then.
+# Whether each way to become this user and group had an effect, and the user and
+# group then.
 sub changes_user {
     my ($uid, $gid) = @_;
     my %took;
@@ -291,7 +292,7 @@ sub runs_program {
     return { outcome => $result->outcome, exit_code => $result->exit_code, stdout => $result->stdout };
 }
 
-# What each class method gives in a job: { method => what it gave or threw }.
+# The result of each class method in a job: { method => value or error }.
 sub submits {
     my ($f, %got) = __PACKAGE__;
     my %try = (
@@ -317,7 +318,7 @@ sub submits_after {
 
 sub environment { return %ENV }
 
-# What a program that the function starts has.
+# The environment of a program that the function starts.
 sub environment_of_a_program { return map { /\A([^=]*)=(.*)/s ? ($1, $2) : () } split /\n/, `/usr/bin/env` }
 
 sub random { return rand }

@@ -87,7 +87,7 @@ sub _more {
     };
 }
 
-# What a test that has ended left behind may hold its output, which prove waits for.
+# Processes that a test has left behind may hold its output, which prove waits for.
 sub _holders {
     my ($pipe) = @_;
     return if !$pipe;
@@ -155,7 +155,8 @@ use parent 'TAP::Parser';
 open my $stderr, '>&', \*STDERR or die "standard error: $!\n";
 $stderr->autoflush(1);
 
-# What prove passes on to its standard error meanwhile comes from this file.
+# Text that prove passes on to its standard error meanwhile comes from this
+# file.
 sub next {    ## no critic (ProhibitBuiltinHomonyms)
     my ($self) = @_;
     local *STDERR;

@@ -151,7 +151,7 @@ sub probe {
     return $to;
 }
 
-# What the probe wrote, or undef when it is not there within the seconds.
+# The probe's report, or undef when it is not there within the seconds.
 sub report {
     my ($self, $path, $seconds) = @_;
     wait_until(sub { -e $path }, defined $seconds ? $seconds : 20) or return;
@@ -527,7 +527,8 @@ sub _reaped {
     return wait_until(sub { $self->ended }, $seconds);
 }
 
-# What sanitizers have said of our processes: t/run shows it, and fails.
+# Keeps the reports of sanitizers about our processes: t/run shows them, and
+# fails.
 sub _keep_reports {
     my ($self) = @_;
     my $reports = SpawnTest::build_dir() . '/reports';

@@ -17,7 +17,7 @@ my @auth = qw(authn_core authn_file auth_basic authz_user);
 
 sub _path { my ($module) = @_; chomp(my $dir = `apxs -q LIBEXECDIR`); return "$dir/mod_$module.so" }
 
-# What keeps this httpd from it, or nothing.
+# Why this httpd has no login, or nothing.
 sub login_missing { return (grep { !-e _path($_) } @auth) ? 'httpd has no mod_auth_basic' : undef }
 
 # Directives for the server, and for a <Location>. The second takes the httpd and its

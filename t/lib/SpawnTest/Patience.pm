@@ -21,7 +21,8 @@ sub _is_away {
     return ref $error && $error->code =~ /\A(?:unconfirmed|unreachable|deadline)\z/;
 }
 
-# What the code returns, in its list. It must be safe to run again.
+# The code's values, in the context of the call. The code must be safe to run
+# again.
 sub patiently {
     my ($ask) = @_;
     my $until = time + $most;

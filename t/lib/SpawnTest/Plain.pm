@@ -1,7 +1,7 @@
 package SpawnTest::Plain;
 # SPDX-License-Identifier: Apache-2.0
 #
-# What handlers answer with, as data that JSON takes. In httpd children.
+# Answers of handlers, as data that JSON takes. In httpd children.
 
 use strict;
 use warnings;

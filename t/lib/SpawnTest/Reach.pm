@@ -36,7 +36,7 @@ for my $path (@paths) {
 }
 END
 
-# What it says of a process that it may look into, on this machine.
+# Its words for a process that it may look into, on this machine.
 sub of_its_own {
     my ($self) = @_;
     my @may = sort qw(environ maps io fd cwd root exe), $self->_traces;
@@ -48,7 +48,8 @@ sub new {
     return bless { httpd => $httpd, path => $httpd->script('reach', "#!$^X\n$program") }, $class;
 }
 
-# What a job of this queue can do to the process and the files: a list of words.
+# The rights of a job of this queue over the process and the files: a list of
+# words.
 #   signals  which to try, after all else
 sub can {
     my ($self, $queue, $pid, %options) = @_;
@@ -58,8 +59,8 @@ sub can {
     return [ sort split /\n/, $is->{stdout} ];
 }
 
-# What is the right to trace: yama and filters of system calls take it also from those who have
-# the same account.
+# Its words for the right to trace: yama and filters of system calls take it also from
+# processes of the same account.
 sub _traces {
     my ($self) = @_;
     if (open my $yama, '<', '/proc/sys/kernel/yama/ptrace_scope') {

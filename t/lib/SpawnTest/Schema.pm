@@ -37,7 +37,7 @@ sub new {
     return $self;
 }
 
-# What is wrong with a decoded value; an empty list: nothing.
+# The faults of a decoded value.
 sub faults {
     my ($self, $value) = @_;
     return $self->_faults($self->{schema}, $value, '');

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 #
-# A caller of the soak does with a job (Mix.pm) what it says, and writes into the journal
-# what it was told. What an answer promises is decided here and nowhere else. Runs in
-# plain clients and in httpd's children.
+# A caller of the soak does with a job (Mix.pm) what it says, and writes the answers into
+# the journal. The promise of an answer is decided here and nowhere else. Runs in plain
+# clients and in httpd's children.
 
 package SpawnTest::Soak::Act;
 
@@ -26,7 +26,7 @@ my $function = 'SpawnTest::Soak::Functions::run';
 my %nothing_taken = map { $_ => 1 } qw(unreachable queue_full unknown_queue invalid unknown_option too_big
     not_permitted not_unique too_old store version protocol not_sendable);
 
-# What the auditor has to know of a job before anything is sent.
+# A job, for the audit, before anything is sent.
 sub submits {
     my ($job, $who) = @_;
     my $options = $job->{options};

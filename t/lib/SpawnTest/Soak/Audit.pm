@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 #
-# What a soak proves, from what its callers and its jobs wrote down (Journal.pm) and from
-# what the store says: each promise is a check below. A violation is a line of text; the
-# figures say how much there was to look at. Runs in the soak, when all is calm.
+# The proof of a soak, from the records of its callers and its jobs (Journal.pm) and from
+# the store: each promise is a check below. A violation is a line of text; the figures
+# say how much there was to look at. Runs in the soak, when all is calm.
 
 package SpawnTest::Soak::Audit;
 
@@ -95,8 +95,8 @@ sub audit {
 
 # ---- deeds ----
 
-# How many of this name were done between two moments? What one did may be felt a moment
-# longer.
+# How many of this name were done between two moments? The effect of one may be felt a
+# moment longer.
 sub between {
     my ($self, $from, $to, $name) = @_;
     return scalar grep { $_->[0] =~ $name && $_->[1] <= $to && $_->[2] + 500 >= $from } @{ $self->{deeds} };
@@ -339,7 +339,7 @@ sub _check_begin {
 # The durations of a post count by the time of day until the broker has read it: docs/protocol.md.
 sub _of_a_post { my ($self, $job, $to) = @_; return $job->{posted} && $self->between($job->{sent} - 50, $to, qr/\Aset_clock\z/) }
 
-# What was told is what happened.
+# The told end is the true one.
 sub _check_end {
     my ($self, $about, $job, $began, $ended) = @_;
     my ($outcome, $code, $signal, $kind, $step, $elapsed, $wrong) = @{ $job->{told} };

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 #
-# What is there when a soak is calm: processes, their descriptors and memory, files. It
-# has a PID namespace of its own (t/soak/run), so each process in it comes from it. Runs
-# in the soak.
+# The processes of a calm soak, their descriptors and memory, and its files. A soak has
+# a PID namespace of its own (t/soak/run), so each process in it comes from it. Runs in
+# the soak.
 
 package SpawnTest::Soak::Census;
 
@@ -49,7 +49,7 @@ sub take {
     return \%census;
 }
 
-# What has grown between two of them.
+# The growth between two of them that is too much.
 sub grown {
     my ($first, $last) = @_;
     my @wrong;

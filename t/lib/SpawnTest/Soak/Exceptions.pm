@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 #
-# What may be lost in a soak, or end otherwise than it would by itself: all of it, and the
-# document that says so. The audit (Audit.pm) asks here before it calls something a broken
-# promise, and counts what it was told. Nothing else is let pass. Runs in the audit.
+# The jobs that may be lost in a soak, or end otherwise than by themselves: all of them,
+# and the document that says so. The audit (Audit.pm) asks here before it calls something
+# a broken promise, and counts the exceptions. Nothing else is let pass. Runs in the
+# audit.
 
 package SpawnTest::Soak::Exceptions;
 

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 #
-# What is written down in a soak, and read by Audit.pm: three files of lines, each
-# line one write at the file's end, so that those of several processes do not mix and
-# a killed process has written whole ones. The time is the monotonic clock's, in ms,
-# which the soak does not step. Runs in the soak's processes, in httpd children and in
-# Perl jobs; must load nothing of mod_spawn.
+# The records of a soak, which Audit.pm reads: three files of lines, each line one
+# write at the file's end, so that those of several processes do not mix and a killed
+# process has written whole ones. The time is the monotonic clock's, in ms, which the
+# soak does not step. Runs in the soak's processes, in httpd children and in Perl
+# jobs; must load nothing of mod_spawn.
 #
 #   ledger   by jobs:     B|E token id pid ms code        they begin, end
 #   journal  by callers:  what token ms id more...
