@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 #
-# What systemd is to an external spawner, without systemd: listens at a control socket,
+# The part of systemd for an external spawner, without systemd: listens at a control socket,
 # starts the spawner when somebody connects, starts it again when it has died, and hears what
 # it says of itself. Runs in test scripts, in a process of its own, which ends with the
 # test's end of a pipe.

@@ -245,7 +245,7 @@ sub _loopback_up {
     return;
 }
 
-# What is done before systemd is executed. Not even systemd may write to the machine's
+# The steps before systemd is executed. Not even systemd may write to the machine's
 # /proc/sys, or see its units.
 sub _script {
     return <<'END';

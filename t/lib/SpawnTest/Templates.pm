@@ -18,8 +18,8 @@ use File::Path qw(make_path);
 use SpawnTest qw(one_mpm wait_until);
 use SpawnTest::Process qw(alive all_pids cmdline parent_of session_of);
 
-# What most tests call. A gate is read byte by byte: a buffer would take what
-# is meant for others.
+# The functions that most tests call. A gate is read byte by byte: a buffer
+# would take what is meant for others.
 my $work = <<'END';
 package My::Work;
 use strict;

@@ -79,7 +79,7 @@ sub get {
     return $answer;
 }
 
-# What answers had that is not as their schema in docs/ says.
+# The faults of answers, by their schema in docs/.
 sub faults { return @{ $_[0]{faults} || [] } }
 
 # Asks, and does not wait for the answer: a socket.
@@ -93,7 +93,8 @@ sub begin {
     return $sock;
 }
 
-# What comes over it until the pattern matches, or it ends; undef: the time is over.
+# The text that comes over it until the pattern matches, or it ends; undef: the time
+# is over.
 sub until_it_says {
     my ($self, $sock, $pattern, $seconds) = @_;
     my $until = now() + $seconds;

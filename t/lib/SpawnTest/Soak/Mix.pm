@@ -117,8 +117,8 @@ my @functions = (
 );
 
 # Options that any job may have: percent of the jobs, name, code: random, job -> value
-# (undef: not this one), and whether a call that workers serve may have it, too. What the
-# audit has to know of it is a field of the job.
+# (undef: not this one), and whether a call that workers serve may have it, too. A value
+# that the audit has to know is a field of the job.
 my @more = (
     [ 20, label => sub { return 'soak' } ],
     [ 5, nice => sub { my $nice = $_[0]->below(20); return $nice > $own_nice ? $nice : $own_nice } ],
@@ -177,7 +177,8 @@ my @more = (
     ],
 );
 
-# Few keys, so that they meet. Who is answered with another job (keep) leaves it at that.
+# Few keys, so that they meet. A caller that is answered with another job (keep) leaves
+# it at that.
 sub _unique {
     my ($random, $job) = @_;
     return if $job->{has_handle};

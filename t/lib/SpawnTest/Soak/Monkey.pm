@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 #
-# Who makes trouble in a soak: kills, stops, restarts, a full disk, a clock that is set.
-# The deeds are a table; which one comes next follows from the seed. Each is written down
-# with the time that it took (Journal.pm), since the audit needs to know what may have come
-# of it. Runs in the soak's main process, whose child httpd is.
+# The trouble of a soak: kills, stops, restarts, a full disk, a clock that is set. The
+# deeds are a table; which one comes next follows from the seed. Each is written down with
+# the time that it took (Journal.pm), since the audit needs to know what may have come of
+# it. Runs in the soak's main process, whose child httpd is.
 
 package SpawnTest::Soak::Monkey;
 

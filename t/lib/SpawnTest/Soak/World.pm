@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 #
-# What a soak happens in: an httpd with queues, templates and workers of all kinds, its
-# runtime directory on a small disk of its own, and a clock that can be stepped for all
-# but the spawner, which does not look at the time of day, and jobs. Runs in the soak.
+# The surroundings of a soak: an httpd with queues, templates and workers of all kinds,
+# its runtime directory on a small disk of its own, and a clock that can be stepped for
+# all but the spawner, which does not look at the time of day, and jobs. Runs in the
+# soak.
 
 package SpawnTest::Soak::World;
 
