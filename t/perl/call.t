@@ -1,7 +1,7 @@
 #!/usr/bin/perl
 # SPDX-License-Identifier: Apache-2.0
-# What spawn_call and call send: function, arguments, context, options, and
-# their defaults.
+# The requests of spawn_call and call: function, arguments, context, options,
+# and their defaults.
 
 use strict;
 use warnings;
@@ -27,7 +27,7 @@ my $broker = FakeBroker->start(
 );
 my $spawn = $broker->connection;
 
-# What was sent, its arguments decoded.
+# The attributes of the request, its arguments decoded.
 sub sent {
     my $request = $broker->next_request;
     is $request->{type}, 'submit', 'a submit';

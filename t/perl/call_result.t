@@ -1,7 +1,7 @@
 #!/usr/bin/perl
 # SPDX-License-Identifier: Apache-2.0
-# What call and $job->result make of the end of a Perl function: its values in
-# the caller's context, what it threw, or why there is neither.
+# The end of a Perl function by call and $job->result: its values in the
+# caller's context, its error, or why there is neither.
 
 use strict;
 use warnings;

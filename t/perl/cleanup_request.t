@@ -1,6 +1,7 @@
 #!/usr/bin/perl
 # SPDX-License-Identifier: Apache-2.0
-# What cleanup handlers get, and how they are found: without an httpd.
+# The arguments of cleanup handlers, and how the handlers are found: without an
+# httpd.
 
 use strict;
 use warnings;

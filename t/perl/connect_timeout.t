@@ -48,8 +48,8 @@ is sockets() - $before, 2, 'over that, too';
         'with two times there is still one broker, which is asked of the copy of a job';
 }
 
-# What asks at a broker that is stopped, until it says so: a handle that can be read when it
-# is about to ask, and code that waits for the pid that it was told.
+# Asks at a stopped broker, in a child or (below) in a thread. Returns a handle that can be
+# read when it is about to ask, and code that waits for the pid that it was told.
 sub in_a_child {
     my ($spawn) = @_;
     pipe my $begun, my $begins or die "pipe: $!";

@@ -1,6 +1,6 @@
 #!/usr/bin/perl
 # SPDX-License-Identifier: Apache-2.0
-# What a handle on a job asks, and what it makes of the answers.
+# The requests of a handle on a job, and its use of the answers.
 
 use strict;
 use warnings;

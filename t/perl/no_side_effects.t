@@ -1,7 +1,7 @@
 #!/usr/bin/perl
 # SPDX-License-Identifier: Apache-2.0
-# What belongs to the handler stays as it is: STDIN, STDOUT, signals, $?, $!,
-# $@ and the environment; no child, no descriptor is left.
+# The handler's own things stay as they are: STDIN, STDOUT, signals, $?, $!, $@
+# and the environment; no child, no descriptor is left.
 
 use strict;
 use warnings;

@@ -1,9 +1,9 @@
 #!/usr/bin/perl
 # SPDX-License-Identifier: Apache-2.0
 #
-# What every process of new_exec loads at its start loads nothing else. This and what
-# it loads with the first handle have no fault that warnings would tell; and its waiter
-# refuses to be started by hand.
+# The module that every process of new_exec loads at its start loads nothing else. This
+# one and those of the first handle have no fault that warnings would tell; and the
+# waiter refuses to be started by hand.
 
 use strict;
 use warnings;

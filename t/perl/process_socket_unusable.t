@@ -24,7 +24,7 @@ my %close = (
     'as a handle'   => sub { close $_[0] },
 );
 
-# What is at number 0 would be a socket that takes what is sent.
+# Number 0 is a socket that would take a message.
 socketpair my $zero, my $peer, Socket::AF_UNIX(), Socket::SOCK_STREAM(), 0 or die "socketpair: $!\n";
 POSIX::dup2(fileno $zero, 0) or die "dup2: $!\n";
 $peer->blocking(0);
@@ -45,7 +45,7 @@ for my $how (sort keys %close) {
     ok !defined sysread($peer, my $bytes, 1), "closed $how: nothing was written elsewhere";
 }
 
-# What waits alone does not wait either.
+# Nor does readable() wait for a closed socket alone.
 socketpair my $one, my $two, Socket::AF_UNIX(), Socket::SOCK_STREAM(), 0 or die "socketpair: $!\n";
 POSIX::close(fileno $one);
 local $SIG{ALRM} = sub { die "it did not return\n" };

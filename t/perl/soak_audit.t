@@ -20,7 +20,7 @@ use SpawnTest::Soak::Journal ();
 my $dir = File::Temp::tempdir(CLEANUP => 1);
 my $job = '01a22533-2508-7282-9b22-31cc6634d867';
 
-# What the audit says of these lines: a first word of ledger (B, E), journal or deeds.
+# The audit's faults in these lines: a first word of ledger (B, E), journal or deeds.
 sub audited {
     my ($spec, @lines) = @_;
     SpawnTest::Soak::Journal::make($dir);
@@ -171,7 +171,7 @@ wrong('a caller that stopped', qr/caller stopped/, {}, [ X => 300, undef, 'why' 
 
 # ---- several jobs ----
 
-# What the audit says of these jobs, [name, spec], which are all accepted and told as exited
+# The audit's faults in these jobs, [name, spec], which are all accepted and told as exited
 # or as the spec's `told` says, and of these lines of the ledger, "B name".
 sub audited_together {
     my ($jobs, @ledger) = @_;

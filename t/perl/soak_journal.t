@@ -1,7 +1,7 @@
 #!/usr/bin/perl
 # SPDX-License-Identifier: Apache-2.0
 #
-# Who reads the journal of a soak while others write it has whole lines, each once, also
+# A reader of a soak's journal has whole lines while others write it, each once, also
 # when a line is seen in two parts.
 
 use strict;

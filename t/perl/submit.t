@@ -1,6 +1,6 @@
 #!/usr/bin/perl
 # SPDX-License-Identifier: Apache-2.0
-# What spawn and run send: each option as the broker expects it, and their
+# The requests of spawn and run: each option as the broker expects it, and the
 # defaults.
 
 use strict;

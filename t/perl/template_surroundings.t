@@ -1,6 +1,7 @@
 #!/usr/bin/perl
 # SPDX-License-Identifier: Apache-2.0
-# What a Perl job finds around it, and what of the template it does not find.
+# The surroundings of a Perl job, and those of the template that it does not
+# have.
 
 use strict;
 use warnings;

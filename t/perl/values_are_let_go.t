@@ -33,7 +33,7 @@ use FakeBroker ();
     sub FETCH { $_[0]{code}->(); return '42424242-4242-7242-8242-424242424242' }
 }
 
-# What was freed is used again.
+# Memory that was freed is used again.
 my $memory;
 sub others { return $memory = [ map { [ 'other values', "other $_" ] } 1 .. 2000 ] }
 
