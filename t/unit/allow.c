@@ -89,8 +89,8 @@ static const char *by_chance(char *room, const char *signs, size_t most)
     return room;
 }
 
-/* What the C library does with a set that has a '/' or no end differs between
- * releases; and two stars are one to it. */
+/* Releases of the C library differ in a set that has a '/' or no end; and two
+ * stars are one to it. */
 static void the_rest_is_fnmatch(void **state)
 {
     char pattern[16], name[16];
@@ -536,7 +536,8 @@ static void so_may_be_that_of_an_exclusion(void **state)
     assert_int_equal(file_judged("other", &rule), SPAWN_ALLOW_YES);
 }
 
-/* Who may not wait lets pass what would have to be waited for. */
+/* A caller that may not wait lets a file pass that it would have to wait for.
+ */
 static void what_cannot_be_told_at_once_is_left_to_others(void **state)
 {
     char path[40];

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What other modules are told, in structs of the size that they know: of an
+ * The answers to other modules, in structs of the size that they know: of an
  * older header, of a newer one, of none.
  */
 #include "t/unit/corner.h"

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What a submit of another module returns, and what it leaves behind. */
+/* Values that a submit of another module returns, and things that it leaves
+ * behind. */
 #include <fcntl.h>
 #include <sys/wait.h>
 
@@ -165,7 +166,7 @@ static bool keeps_for_long(fake_broker *f, int sock, const spawn_message *m)
     return true;
 }
 
-/* What told of the other one has been freed then. */
+/* The answer about the other job has been freed then. */
 static void nothing_is_known_of_one_that_does_not_end(void **state)
 {
     static const spawn_until modes[] = {SPAWN_UNTIL_STARTED,
@@ -271,7 +272,7 @@ static void a_wait_that_is_over_is_no_end(void **state)
     assert_int_equal(info.state, SPAWN_JOB_RUNNING);
 }
 
-/* What nobody can read. */
+/* Answers with bytes that nobody can read. */
 static bool babbles(fake_broker *f, int sock, const spawn_message *m)
 {
     (void)f;

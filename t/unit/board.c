@@ -176,7 +176,7 @@ static void write_anew(void)
         spawn_board_put_progress(board, "c", "c", "c");
 }
 
-/* What is old by the second look may be half old. */
+/* A text that is old by the second look may be half old. */
 static void progress_that_changes_is_read_again(void **state)
 {
     spawn_progress p;

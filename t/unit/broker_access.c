@@ -2,8 +2,8 @@
 /*
  * SpawnAccess in the broker: an account comes in, by its number or a group of
  * its own, when it is given any right; each request needs its right, in its
- * queue; what one may not see is in no answer. Who may not is told which right
- * it has not, and where, and so is the log.
+ * queue; a job that it may not see is in no answer. A refused account is told
+ * which right it lacks, and where, and so is the log.
  */
 #include "t/unit/broker_listed.h"
 #include "t/unit/corner.h"
@@ -593,7 +593,7 @@ static void one_that_comes_in_the_same_turn_is_not_told(void **state)
     (void)close(roots);
 }
 
-/* Who knows the id and all that it was submitted with. */
+/* The account knows the id and all that the job was submitted with. */
 static void a_job_of_another_account_is_not_told_to_who_submits_it(void **state)
 {
     spawn_id theirs, mine;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What a refusal names: an account that SpawnAccess lets in reads of no queue
- * and of no template in it that it has nothing to do with. The log names them.
+ * Names in a refusal: an account that SpawnAccess lets in reads there of no
+ * queue and of no template that it has nothing to do with. The log names them.
  */
 #include "t/unit/broker_listed.h"
 #include "t/unit/corner.h"

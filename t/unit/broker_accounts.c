@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What the broker knows of the accounts of jobs: jobs and templates have the
- * HOME, USER and LOGNAME of theirs, a job may name no other, and a function
- * needs a template of its queue's account, which is replaced when the account
- * changes. A new CONFIGURE counts alone.
+ * The accounts of jobs in the broker: jobs and templates have the HOME, USER
+ * and LOGNAME of theirs, a job may name no other, and a function needs a
+ * template of its queue's account, which is replaced when the account changes.
+ * A new CONFIGURE counts alone.
  */
 #include "t/unit/broker_jobs.h"
 

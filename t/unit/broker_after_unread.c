@@ -45,7 +45,7 @@ static void it_waits_for_all(void **state)
     is_launched(&second);
 }
 
-/* What it was submitted to do when one of them fails is known. */
+/* The job's own rule for a failed one is known. */
 static void it_runs_also_after_one_that_failed(void **state)
 {
     spawn_id first, second;

@@ -10,7 +10,7 @@
 
 static const char *list; /* of queue default, words between blanks; or NULL */
 
-/* What is asked for. */
+/* Attributes of the request. */
 static const char *cwd, *context, *env;
 
 static void put_words(spawn_writer *w, uint16_t attr, const char *words)
@@ -331,7 +331,7 @@ static void so_is_each_attempt(void **state)
     accepted("/usr/bin/id"); /* nothing was ordered before it */
 }
 
-/* What its process found is told with queue, rule and who asked. */
+/* The refusal of its process is told with queue, rule and caller. */
 static void what_its_process_refuses_is_told(void **state)
 {
     spawn_writer w;

@@ -61,7 +61,7 @@ static void who_waits_for_the_start_is_told_then(void **state)
     expect_job(SPAWN_STATE_DONE);
 }
 
-/* What is stored a moment later is told now. */
+/* A start that is stored a moment later is told now. */
 static void
 who_asks_for_the_start_of_what_has_just_started_is_told(void **state)
 {

@@ -202,7 +202,7 @@ static void so_does_it_of_one_caller(void **state)
     assert_true(got[0] < CALLERS);
 }
 
-/* What is answered beside (a job ends, a caller can take more) counts, too. */
+/* Answers beside (a job ends, a caller can take more) count, too. */
 static void others_are_asked_to_wait(void **state)
 {
     spawn_id id;

@@ -413,7 +413,7 @@ static void a_record_has_what_was_thrown(void **state)
     }
 }
 
-/* What a dying worker left half done is no result. */
+/* The half of a result that a dying worker left is no result. */
 static void of_a_worker_that_dies_there_is_none(void **state)
 {
     spawn_id died;

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What a broker that was killed has left of calls, and of other jobs, that the
- * store did not have yet: whoever comes after broker and spawner, when both
- * were killed and a call's ticket with them, does not run it a second time, and
- * what was never sent waits again.
+ * Calls, and other jobs, of a killed broker that the store did not have yet:
+ * the next pair, when broker and spawner were killed and a call's ticket with
+ * them, does not run one a second time, and a call that was never sent waits
+ * again.
  */
 #include "broker/caller/inbox.h"
 #include "t/unit/broker_called.h"

@@ -85,7 +85,8 @@ static void one_that_is_stored_has_none(void **state)
     the_store_has("1");
 }
 
-/* Who asks for accepted is not let down when the first caller has its end. */
+/* A caller that asks for accepted is not let down when the first caller has its
+ * end. */
 static void what_was_accepted_is_stored(void **state)
 {
     (void)state;
@@ -96,7 +97,7 @@ static void what_was_accepted_is_stored(void **state)
     the_store_has("1");
 }
 
-/* Nor is who asks for it of a call that waits, and has no slot. */
+/* Nor is one that asks for it of a call that waits, and has no slot. */
 static void so_is_one_that_waits(void **state)
 {
     (void)state;

@@ -200,8 +200,9 @@ static void it_is_to_be_cancelled(void)
     ask(&w);
 }
 
-/* Who waits for it may not get its end, and send the call again to a broker
- * after this one, which would run it. So both are refused, and it is gone. */
+/* A caller that waits for it may not get its end, and send the call again to a
+ * broker after this one, which would run it. So both are refused, and it is
+ * gone. */
 static void a_kill_that_is_not_stored_is_refused(void **state)
 {
     (void)state;
@@ -380,7 +381,7 @@ static void its_worker_is_kept_until_an_attempt_is_stored(void **state)
 
 /* ---- the next broker ---- */
 
-/* What is sent to a worker is a post, too. */
+/* The call that is sent to a worker is a post, too. */
 static void its_post_is_kept_when_it_waits_again(void **state)
 {
     static uint8_t slot[SLOT_SIZE];

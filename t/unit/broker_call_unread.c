@@ -95,7 +95,7 @@ static void one_that_was_read_is_not_called_again(void **state)
     expect_no_call(&next_one);
 }
 
-/* What was not read may be the repetition. */
+/* The message that was not read may be the repetition. */
 static void nor_is_one_that_was_sent_twice(void **state)
 {
     (void)state;

@@ -131,7 +131,7 @@ static inline void begin_function(spawn_writer *w, spawn_id *ret)
     spawn_put_str(w, SPAWN_A_FUNCTION, "My::f");
 }
 
-/* What has begun so is accepted, and its template has the order. */
+/* A function that has begun so is accepted, and its template has the order. */
 static inline void function_is_ordered(spawn_writer *w, const spawn_id *id,
                                        const spawn_id *template)
 {
@@ -177,7 +177,7 @@ static inline void comes_to_rest(void)
     }
 }
 
-/* What was said before this has been heard: it knows no such job. */
+/* The messages before this have been heard: it knows no such job. */
 static inline void has_heard(void)
 {
     spawn_writer w;

@@ -185,7 +185,8 @@ static inline void is_there(void)
     comes_to_rest();
 }
 
-/* What it stores a moment later is stored: at rest it has set the timer. */
+/* Jobs that it stores a moment later are stored: at rest it has set the timer.
+ */
 static inline void a_moment_passes(void)
 {
     comes_to_rest();

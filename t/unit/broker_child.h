@@ -84,7 +84,7 @@ static inline void child_was_killed(int signo)
         (void)close(gate);
 }
 
-/* Who is left has not ended, nor does it but by KILL. */
+/* The process that is left has not ended, nor does it but by KILL. */
 static inline void who_is_left_lives(void)
 {
     struct pollfd p = {left, POLLIN, 0};

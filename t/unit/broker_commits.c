@@ -153,7 +153,7 @@ static void what_cannot_be_ordered_has_failed(void **state)
     expect_sql("SELECT state || ' ' || outcome FROM job", "4 5");
 }
 
-/* What could not start waits in its place. */
+/* A job that could not start waits in its place. */
 static void those_that_wait_start_in_their_order(void **state)
 {
     spawn_id ids[3], got;

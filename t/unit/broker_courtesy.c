@@ -183,7 +183,7 @@ static void nobody_else_is_kept_waiting(void **state)
     assert_int_equal(told->naps, 0);
 }
 
-/* Who does not wait for its answers waits for no CPU. */
+/* A caller that does not wait for its answers waits for no CPU. */
 static void many_of_one_turn_have_one_nap(void **state)
 {
     spawn_id ids[3];

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Recurring jobs in a broker whose clock the test steps: each run comes when it
- * is due, once, also when brokers are killed; never two of one at once. What
- * was missed: broker_cron_missed.c.
+ * is due, once, also when brokers are killed; never two of one at once. Missed
+ * runs: broker_cron_missed.c.
  */
 #include "t/unit/broker_crons.h"
 

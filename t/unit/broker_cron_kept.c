@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What the store keeps of recurring jobs: each row whole, how its last run has
- * ended, none of a name that is not configured; and nothing of a write that
- * failed. Links the broker's rooms up to the store. */
+/* Recurring jobs in the store: each row whole, how its last run has ended, none
+ * of a name that is not configured; and nothing of a write that failed. Links
+ * the broker's rooms up to the store. */
 #include "t/unit/broker_world.h"
 
 #include "broker/store/sql.h"
@@ -295,7 +295,7 @@ static void what_cannot_be_written_is_as_it_was(void **state)
     assert_false(is_there("that"));
 }
 
-/* What was to be written of one is not written of the next. */
+/* Values of a write that failed are not in the next write. */
 static void what_failed_to_begin_is_forgotten(void **state)
 {
     static const char *const names[] = {"it"};

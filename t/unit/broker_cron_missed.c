@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Recurring jobs that could not run when they were due: httpd was stopped, or
- * the clock was set. What was missed is made up as the configuration has it.
- * The rest is in broker_cron.c.
+ * the clock was set. Missed runs are made up as the configuration has it. The
+ * rest is in broker_cron.c.
  */
 #include "t/unit/broker_crons.h"
 
