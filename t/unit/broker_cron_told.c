@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What is told of recurring jobs: each entry with its plan and its last run,
- * and why a request is refused. The rest is in broker_cron.c.
+ * Answers about recurring jobs: each entry with its plan and its last run, and
+ * why a request is refused. The rest is in broker_cron.c.
  */
 #include "t/unit/broker_crons.h"
 

@@ -255,7 +255,7 @@ static void so_is_one_that_is_too_long_to_be_read(void **state)
     the_next_one_sets_it_aside();
 }
 
-/* What is no damage, a whole look tells. */
+/* A whole look tells that there is no damage. */
 static void a_good_one_stays(void **state)
 {
     char path[300];

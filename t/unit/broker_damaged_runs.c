@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * A damaged store is set aside while a job of it runs: the job is taken into
- * the new one, is looked at, killed and waited for, and has its end there. What
- * cannot be believed of the damaged store is not. The protocol of
+ * the new one, is looked at, killed and waited for, and has its end there.
+ * Values of the damaged store that cannot be believed are not. The protocol of
  * broker_jobs.h.
  */
 #include "t/unit/broker_jobs.h"
@@ -380,7 +380,7 @@ static void nor_is_one_that_can_be_read_there(void **state)
     is_not_taken_in_again();
 }
 
-/* What an administrator's look leaves behind is no store. */
+/* Files that an administrator's look leaves behind are no store. */
 static void the_newest_is_no_log_of_another_one(void **state)
 {
     static const char *const tails[] = {"-wal", "-shm", "-journal", ".old"};

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What a queue gives to its jobs, as it stands in the orders of programs and
- * workers: what a job says itself counts, of limits the lower one, of variables
+ * The settings that a queue gives to its jobs, in the orders of programs and
+ * workers: a job's own setting counts, of limits the lower one, of variables
  * the last one. A queue without rules gives nothing.
  */
 #include "t/unit/broker_jobs.h"

@@ -31,7 +31,7 @@ static uint64_t in_an_hour(void)
     return (uint64_t)(spawn_wall_ms() + (steps[0] + HOUR) * 1000);
 }
 
-/* What is told of it. */
+/* Asks for it. */
 static void look(void)
 {
     spawn_writer w;
@@ -212,7 +212,7 @@ static void after_a_reboot_the_time_of_day_counts(void **state)
     it_starts();
 }
 
-/* What the clock said when it came is not what the time of day is by now. */
+/* The time of day is another one by now than when the job came. */
 static void a_clock_that_was_set_is_not_forgotten_by_a_reboot(void **state)
 {
     (void)state;
@@ -294,7 +294,7 @@ static long memory_of_the_broker(void)
     return resident * (sysconf(_SC_PAGESIZE) / 1024);
 }
 
-/* 433 bytes with a million. What they are to run is in the store. */
+/* 433 bytes with a million. Their bodies are in the store. */
 static void one_takes_little_memory(void **state)
 {
     enum {

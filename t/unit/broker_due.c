@@ -242,7 +242,7 @@ static void run_sql(const char *sql)
                      SQLITE_OK);
 }
 
-/* What has been written or not is due no more. */
+/* A job that has been written, or has failed, is due no more. */
 static void settle(const spawn_committed *c, unsigned written, unsigned failed)
 {
     unsigned counts[] = {written, failed}, i, n;
@@ -363,7 +363,7 @@ static void test_a_store_is_trusted_again_after_a_while(void **s)
     assert_true(spawn_commit_failing(w.store));
 }
 
-/* What the history has makes some room, and that is not enough. */
+/* The history makes some room, and that is not enough. */
 static void test_a_full_disk_is_not_tried_for_ever(void **s)
 {
     spawn_committed c;

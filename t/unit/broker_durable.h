@@ -185,7 +185,7 @@ static inline void everything_is_killed(void)
     (void)spawn_id_make(&life); /* of another spawner */
 }
 
-/* What a boot changes, when the store has lost these. */
+/* Another boot, when the store has lost these. */
 static inline void the_power_was_cut(const char *lost)
 {
     everything_is_killed();

@@ -88,7 +88,7 @@ static void one_that_returned_has_returned(void **state)
                      SPAWN_RESULT_RETURNED);
 }
 
-/* What it returned was in the store alone: nothing is told as if it were it. */
+/* Its result was in the store alone: no other is told in its place. */
 static void what_it_returned_is_not_kept(void **state)
 {
     spawn_writer w;
@@ -253,7 +253,7 @@ static void a_ledger_in_which_it_waits_follows(void **state)
     expect_ledger(ATTEMPT_AND_PAUSE, "1 2 1");
 }
 
-/* What the store has is the moment of its first attempt. */
+/* The store has the moment of its first attempt. */
 static void one_without_a_pause_starts_at_once(void **state)
 {
     (void)state;

@@ -287,8 +287,8 @@ static void what_the_history_forgot_is_not_back(void **state)
 }
 
 /* An older release forgot its history up to now, and does not know the ledger.
- * What waits there was never started, so that it is not among what was
- * forgotten. */
+ * A job that waits there was never started, so that it is not among those that
+ * were forgotten. */
 static void one_that_waits_is_older_than_the_history(void **state)
 {
     int64_t then = spawn_wall_ms() - 3600000;

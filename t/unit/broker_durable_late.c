@@ -323,7 +323,7 @@ static void the_next_broker_of_the_boot_waits_too(void **state)
     assert_int_equal(spawn_u64_or(&message, SPAWN_A_EXIT_CODE, 0), 3);
 }
 
-/* Whatever jobs.db says of it: the ledger may have its end. */
+/* The row in jobs.db does not count yet: the ledger may have its end. */
 static void none_ends_before_that_is_known(void **state)
 {
     (void)state;
@@ -612,7 +612,7 @@ static void one_that_is_replaced_ends_then(void **state)
     expect_outcome(SPAWN_OUTCOME_CANCELLED);
 }
 
-/* What it comes after was lost with the power. */
+/* The job that it comes after was lost with the power. */
 static void one_that_comes_after_a_failed_one_ends_then(void **state)
 {
     spawn_writer w;

@@ -294,7 +294,7 @@ static void begin_with_key(spawn_writer *w)
     spawn_put_u64(w, SPAWN_A_ON_CONFLICT, SPAWN_CONFLICT_REPLACE);
 }
 
-/* Who submitted `first` has an answer of it. */
+/* The type of the answer to the submitter of `first`. */
 static unsigned answer_of_first(void)
 {
     spawn_id id;
@@ -306,8 +306,8 @@ static unsigned answer_of_first(void)
     return message.header.type;
 }
 
-/* What is said of one that is replaced while the ledger refuses it, in the same
- * turn, is what the store has of it. */
+/* The answer about a job that is replaced while the ledger refuses it, in the
+ * same turn, is as the store has it. */
 static void the_answer_is_what_the_store_says_to(spawn_reply reply,
                                                  unsigned good)
 {

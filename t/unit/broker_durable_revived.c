@@ -219,7 +219,7 @@ static void it_is_revived_also_when_the_store_is_full(void **state)
     it_starts(3);
 }
 
-/* What it is to run nobody can read. */
+/* Its row in the ledger cannot be read. */
 static void one_whose_row_is_damaged_is_told(void **state)
 {
     (void)state;
@@ -404,7 +404,7 @@ static void expect_dead_again(void)
     assert_int_equal(spawn_u64_or(&message, SPAWN_A_DEAD, 0), 1);
 }
 
-/* What it is to run was lost while the store was told that it waits. */
+/* Its body was lost while the store was told that it waits. */
 static void one_that_cannot_be_read_then_is_refused(void **state)
 {
     (void)state;

@@ -3,9 +3,8 @@
  * The rows of the ledger: none is used before all are there, and each is used
  * once, also when the scribe sends them twice, or late. And an answer is of the
  * job whose record it was. Links the rooms base and job of the broker and
- * run/durable.c; the scribe and the store are played.
- * What is known of the ledger lasts for a broker's life: so each test is a
- * process.
+ * run/durable.c; the scribe and the store are played. The state of the ledger
+ * lasts for a broker's life: so each test is a process.
  */
 #include <errno.h>
 #include <setjmp.h>

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What the spawner told of jobs before a broker could read the store: it counts
- * once, also when the ledger is read much later. The
- * protocol of broker_durable.h.
+ * Reports of the spawner on jobs before a broker could read the store: each
+ * counts once, also when the ledger is read much later. The protocol of
+ * broker_durable.h.
  */
 #include "t/unit/broker_durable.h"
 

@@ -6,7 +6,7 @@
  */
 #include "t/unit/broker_durable.h"
 
-/* What is told of a job's end; and nothing of these is told of another one. */
+/* The attributes of a job's end; none of these is told of another one. */
 static const uint16_t parts[] = {
     SPAWN_A_STATE,      SPAWN_A_OUTCOME,  SPAWN_A_EXIT_CODE, SPAWN_A_SIGNAL,
     SPAWN_A_CORE,       SPAWN_A_STEP,     SPAWN_A_ERRNO,     SPAWN_A_PID,

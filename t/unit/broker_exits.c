@@ -213,7 +213,8 @@ static void who_fails_with_nobody_waiting_leaves_a_line(void **state)
     assert_int_equal(logged("exited with code 3"), 1);
 }
 
-/* What spawnctl tells of memory that jobs of a template need. */
+/* The numbers by which spawnctl tells the memory that jobs of a template need.
+ */
 static void faults_of_functions_are_counted_for_their_template(void **state)
 {
     static const uint64_t usage[] = {1, 2, 3, 44}, few[] = {1, 2, 3};

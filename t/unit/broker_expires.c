@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Jobs that must start by a time, or not at all: they run or they expire, and
- * never both. Who waits for one is told, and the log has those that nobody
- * waits for.
+ * never both. A caller that waits for one is told, and the log has those that
+ * nobody waits for.
  */
 #include "t/unit/broker_jobs.h"
 #include "t/unit/broker_post.h"
@@ -144,7 +144,7 @@ static void none_of_many_starts_that_has_expired(void **state)
     assert_int_equal(logged("MS0684") > 0, 1);
 }
 
-/* What became of it is told by the next one, before it starts anything. */
+/* The next broker tells its end, before it starts anything. */
 static void it_expires_also_without_a_broker(void **state)
 {
     spawn_id first, second;
@@ -283,8 +283,8 @@ static void so_does_its_delay(void **state)
     expect_id(SPAWN_M_LAUNCH, &job);
 }
 
-/* What was refused is stored with its reason, and not with values that were
- * refused: they would be reckoned with. */
+/* A refused job is stored with its reason, and not with the refused values:
+ * they would be reckoned with. */
 static void values_that_are_refused_are_not_taken(void **state)
 {
     spawn_writer w;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What a broker finds at its start: a job in the store, and what the spawner
- * tells of it. The protocol of broker_caller.h.
+ * A broker's start: a job in the store, and the spawner's reports on it. The
+ * protocol of broker_caller.h.
  */
 #ifndef BROKER_FOUND_H
 #define BROKER_FOUND_H

@@ -49,7 +49,7 @@ static void fill_disk(void)
     (void)close(fd);
 }
 
-/* What is kept for such a day is gone, too. */
+/* The reserve for such a day is gone, too. */
 static void leave_no_room(void)
 {
     char reserve[80];

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Who was sent TERM when its broker is killed, or the spawner too: the next
- * broker ends what is left of its group when the grace that was begun is over.
- * The protocol of broker_found.h, with a clock that can be stepped.
+ * A job that was sent TERM when its broker is killed, or the spawner too: the
+ * next broker ends what is left of its group when the grace that was begun is
+ * over. The protocol of broker_found.h, with a clock that can be stepped.
  */
 #include "t/unit/broker_stepped.h"
 
@@ -65,7 +65,8 @@ static void grace_is_kept(void)
     who_is_left_was_killed();
 }
 
-/* Who is left of a group, which is not looked at any more. */
+/* Lets the process end that is left of a group, which is not looked at any
+ * more. */
 static void let_it_end(void)
 {
     (void)close(left);

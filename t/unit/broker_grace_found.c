@@ -36,7 +36,7 @@ static void expect_no_note(void)
 
 /* ---- jobs ---- */
 
-/* Who sent KILL after that has cancelled it by KILL. */
+/* A KILL after that is the signal that has cancelled it. */
 static void a_later_kill_is_why_it_ended(void **state)
 {
     (void)state;

@@ -114,7 +114,7 @@ static void so_is_one_whose_end_is_waited_for(void **state)
     expect_sql("SELECT count(*) FROM job", "0");
 }
 
-/* Whoever finds the slot needs them. */
+/* A broker that finds the slot needs them. */
 static void its_handles_are_held_before_it_is_accepted(void **state)
 {
     struct pollfd held = {.events = POLLIN};

@@ -269,8 +269,8 @@ static void a_template_of_httpds_is_given_up(void **state)
     it_hangs_no_more();
 }
 
-/* Who reads there does not end, not even by KILL, until the server of that file
- * system has gone. NULL: there is no such file system here. */
+/* A process that reads there does not end, not even by KILL, until the server
+ * of that file system has gone. NULL: there is no such file system here. */
 static pid_t start_hangfs(const char *where, int *ret_stdin)
 {
     const char *build = getenv("SPAWN_BUILD");

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The post socket and the inbox as a broker gets them: once or again with new
- * rules, whole or of no use. What is of no use is told, and callers are served
- * all the same. The protocol of broker_post.h.
+ * rules, whole or of no use. One that is of no use is told, and callers are
+ * served all the same. The protocol of broker_post.h.
  */
 #include "t/unit/broker_post.h"
 
@@ -114,7 +114,7 @@ static void an_inbox_of_no_use_is_told(void **state)
     }
 }
 
-/* What a release before this one made is longer, or shorter. */
+/* The inbox of a release before this one is longer, or shorter. */
 static void an_inbox_of_another_size_is_used(void **state)
 {
     static const off_t sizes[] = {0, 1, SIZE / 2, SIZE - 1, SIZE, SIZE + 1};
