@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Who cancels a job gets what was asked for: the signal that was named, to the
- * job as it is by then.
+ * A cancelled job gets the signal that was named, as the job is by then.
  */
 #include "t/unit/broker_jobs.h"
 
@@ -92,7 +91,7 @@ static void a_function_that_was_not_forked_is_cancelled(void **state)
     expect_end("4 - -");
 }
 
-/* Who sends another signal does not want it to end. */
+/* The sender of another signal does not want it to end. */
 static void one_that_is_told_something_is_forked_again(void **state)
 {
     static const int signals[] = {SIGUSR1, SIGHUP, SIGCONT};

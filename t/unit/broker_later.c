@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What is stored a moment later than it happened: calls whose callers wait for
- * their end, that a job runs, that it has ended. Who waits is told at once, all
- * of it is stored soon, and no more than so many jobs and bytes wait for it. In
+ * Events that are stored a moment later: calls whose callers wait for their
+ * end, the start of a job, its end. A caller that waits is told at once, all of
+ * them are stored soon, and no more than so many jobs and bytes wait for it. In
  * these tests time stands still until it goes on, so that the moment is long.
  */
 #include "t/unit/broker_calls.h"
@@ -70,7 +70,7 @@ static void about(uint16_t type, const spawn_id *id)
     ask(&w);
 }
 
-/* What the store has, after all that waits was put there. */
+/* The count of jobs in the store, after all that wait were put there. */
 static unsigned listed(void)
 {
     unsigned count = 0;
@@ -374,7 +374,7 @@ static void bytes_of_what_waits_are_counted(void **state)
     expect_stored(1, 1);
 }
 
-/* Whoever asks for one has it stored, wherever it stands among those that
+/* A call that a caller asks for is stored, wherever it stands among those that
  * wait; the others are not forgotten. */
 static void one_of_many_is_stored_before_the_others(void **state)
 {
@@ -553,7 +553,7 @@ static void submit_again(const spawn_id *id)
     ask(&w);
 }
 
-/* Who waits for it is not told that it is starting. */
+/* A caller that waits for it is not told that it is starting. */
 static void a_start_that_is_not_stored_is_waited_for(void **state)
 {
     static void (*const ways[])(const spawn_id *id) = {wait_for_start,

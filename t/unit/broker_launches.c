@@ -285,7 +285,7 @@ static void when_all_have_gone_it_is_lost(void **state)
     expect_jobs(wanted);
 }
 
-/* What is noted of one is nothing of another. */
+/* The note of one job does not count for another. */
 static void another_that_waits_is_launched(void **state)
 {
     (void)state;

@@ -214,8 +214,9 @@ static void of_one_that_has_gone_it_is_run(void **state)
     expect_call(&next, &id);
 }
 
-/* Who is not lent yet ends with its template (perl/xs/template/worker.c), also
- * when LEND is on its way to it, and its caller has sent a call. */
+/* A worker that is not lent yet ends with its template
+ * (perl/xs/template/worker.c), also when LEND is on its way to it, and its
+ * caller has sent a call. */
 static void so_it_is_when_its_template_has_taken_it_along(void **state)
 {
     worker w, next;
@@ -627,7 +628,8 @@ static void rules_without_workers_have_it_taken_back(void **state)
     expect_no_more(&w);
 }
 
-/* Who comes is served by the other one. Time stands: it is not unused. */
+/* A call that comes is served by the other one. Time stands: it is not unused.
+ */
 static void where_nobody_waits_it_stays_lent(void **state)
 {
     worker w, other;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What is dropped of the ledger: one that was refused, and one that is
- * forgotten; but no other job that has the same id. Links the broker's store.
+ * Jobs that are dropped from the ledger: one that was refused, and one that is
+ * forgotten; but no other one of the same id. Links the broker's store.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -62,7 +62,7 @@ static void one_that_waits_is_dropped_when_it_is_refused(void **state)
     assert_false(is_there());
 }
 
-/* Who is refused has the id of one that only the ledger knows. */
+/* The refused job has the id of one that only the ledger knows. */
 static void one_that_has_started_is_not(void **state)
 {
     (void)state;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What is trimmed of the ledger: old ends, but none that the store does not
- * have. Links the broker's store.
+ * The ledger is trimmed of old ends, but of none that the store does not have.
+ * Links the broker's store.
  */
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Who is lent no worker: a caller that has not proved to be a child of httpd,
- * and one of another release, which may not know what a lease is. Workers of
+ * Callers that are lent no worker: one that has not proved to be a child of
+ * httpd, and one of another release, which may not know leases. Workers of
  * another release are lent to nobody, also by the next broker.
  */
 #include "t/unit/broker_leased.h"

@@ -110,8 +110,8 @@ static void the_leader_of_a_group_is_closed(void **state)
     child_ends();
 }
 
-/* Who adopted it is the spawner, after all: it tells the end before the
- * broker sees it. */
+/* The spawner has adopted it, after all: it tells the end before the broker
+ * sees it. */
 static void an_orphan_is_closed(void **state)
 {
     (void)state;
@@ -170,7 +170,7 @@ static void what_could_not_be_ordered_has_no_output(void **state)
     expect_sql("SELECT count(out) FROM output", "0");
 }
 
-/* Who asks is not to blame: it is answered, and keeps its connection. */
+/* The caller is not to blame: it is answered, and keeps its connection. */
 static void what_comes_without_its_descriptors_is_refused(void **state)
 {
     const spawn_stdio stdin_ = {SPAWN_STDIO_FD, 0, 0, ""};
@@ -236,7 +236,7 @@ static void orders_that_were_not_given_are_not_waited_for(void **state)
     expect_order(&job, &template);
 }
 
-/* Who is refused has it from the answer: nothing is kept, nor said to be. */
+/* A refused caller has the answer: nothing is kept, nor said to be. */
 static void what_was_refused_is_not_said_to_be_kept(void **state)
 {
     (void)state;
@@ -253,7 +253,7 @@ static void what_was_refused_is_not_said_to_be_kept(void **state)
     expect(SPAWN_M_BYE); /* without a wait for it */
 }
 
-/* What the next turns know of it. */
+/* The next turns know it as one that waits. */
 static void it_still_waits(void)
 {
     spawn_writer w;

@@ -107,8 +107,8 @@ static int64_t used(void)
     return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
 }
 
-/* What is none, and one of another account, which httpd's children cannot
- * have. */
+/* Packets that are no posts, and a post of another account, which httpd's
+ * children cannot have. */
 static void strange_posts(void)
 {
     static const uint8_t big[SPAWN_WIRE_HEADER + SPAWN_INLINE_MAX + 1];

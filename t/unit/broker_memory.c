@@ -112,7 +112,7 @@ static bool names_it(void)
     return false;
 }
 
-/* What the spawner hears: it starts a job, which ends at once. */
+/* The spawner's part: it starts a job, which ends at once. */
 static void obey(void)
 {
     spawn_id id;
@@ -164,8 +164,8 @@ static bool has_gone(void)
     return (p.revents & POLLHUP) != 0;
 }
 
-/* What is tried again each second may go on for as long as nothing is given:
- * then it is given again, and the answer has to come. */
+/* Tries each second may go on for as long as no memory is given: then it is
+ * given again, and the answer has to come. */
 static void wait_for_any(struct pollfd p[2])
 {
     if (poll(p, 2, 1500) > 0)
@@ -388,7 +388,7 @@ static bool hears_of_it(void)
     return true;
 }
 
-/* What was promised holds. */
+/* The broker's promise holds. */
 static void is_kept(void)
 {
     spawn_writer w;

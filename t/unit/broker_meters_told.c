@@ -155,7 +155,7 @@ static void waits_for_its_end(unsigned type)
     ask(&w);
 }
 
-/* Who asks for it at the same time submits nothing. */
+/* A caller that only waits for it at the same time submits nothing. */
 static void so_is_a_submit_that_waits_for_the_end(void **state)
 {
     (void)state;

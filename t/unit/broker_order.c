@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What follows from one job for others, when the store cannot be read just
- * then: it is looked at again until it can; or when the store does not take a
- * job of the spool, which comes again. Links the rooms base and job of the
- * broker and run/order.c; the store and the ends of jobs are played.
+ * Jobs that come after another one, when the store cannot be read just then: it
+ * is looked at again until it can; or when the store does not take a job of the
+ * spool, which comes again. Links the rooms base and job of the broker and
+ * run/order.c; the store and the ends of jobs are played.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -174,7 +174,7 @@ static void many_cannot_be_read(void)
     }
 }
 
-/* Whoever submits them. */
+/* The limit of lines is one for all of them. */
 static void of_many_some_are_told(void **state)
 {
     (void)state;

@@ -10,7 +10,7 @@
 #include "t/unit/broker_post.h"
 #include "t/unit/broker_stepped.h"
 
-/* What is submitted next. */
+/* Attributes of the next submit. */
 static struct {
     const char *key;
     uint64_t conflict, unique_for; /* UINT64_MAX: not said */

@@ -249,7 +249,7 @@ static void not_when_its_template_went(void **state)
     has_said(SPAWN_OUTCOME_EXITED, "");
 }
 
-/* Whoever killed it: its time was over, and nothing else is known of it. */
+/* The sender of KILL is not known, only that its time was over. */
 static void who_is_killed_after_its_time_has_timed_out(void **state)
 {
     (void)state;

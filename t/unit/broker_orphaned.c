@@ -69,7 +69,7 @@ static void told_twice_it_is_followed_once(void **state)
     assert_int_equal(has_open("pidfd"), 0);
 }
 
-/* What its template is said to have forked. */
+/* The count of jobs that its template is said to have forked. */
 static void expect_forked(unsigned count)
 {
     spawn_writer w;

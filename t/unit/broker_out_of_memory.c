@@ -253,7 +253,7 @@ static void of_one_that_has_no_call_that_is_not_known(void **state)
     nobody_knows_for_sure();
 }
 
-/* What it did under the last broker is not known. */
+/* Its calls under the last broker are not known. */
 static void of_a_worker_that_was_found_that_is_not_known(void **state)
 {
     spawn_id template, id;

@@ -176,7 +176,7 @@ static void an_order_that_nobody_was_forked_for_is_given_again(void **state)
     expect_sql("SELECT outcome FROM job", "1");
 }
 
-/* What was freed is noticed when it is used. */
+/* A use of freed memory is noticed. */
 static void freed_memory_is_spoiled(void)
 {
     (void)setenv("MALLOC_PERTURB_", "165", 1);

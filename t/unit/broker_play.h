@@ -82,7 +82,7 @@ static inline void make_inbox(void)
     assert_true(inbox_fd >= 0);
 }
 
-/* What was in it is lost. */
+/* Its jobs are lost. */
 static inline void empty_inbox(void)
 {
     assert_int_equal(ftruncate(inbox_fd, 0), 0);
@@ -145,7 +145,7 @@ static inline void expect(unsigned type)
                         spawn_message_name(type));
 }
 
-/* What has come is said of this one. */
+/* The message that has come is about this job. */
 static inline void is_of(const spawn_id *id)
 {
     spawn_id got;
@@ -458,7 +458,7 @@ static inline void end_broker(void)
     broker = 0;
 }
 
-/* What is sent until it goes on is found in one turn. */
+/* Messages that are sent until it goes on are found in one turn. */
 static inline void broker_sleeps(void)
 {
     int status;

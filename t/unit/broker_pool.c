@@ -333,7 +333,7 @@ static void put_nice(spawn_writer *w)
     spawn_close(w, mark);
 }
 
-/* What a queue gives to its jobs counts from the next call on. */
+/* The settings that a queue gives to its jobs count from the next call on. */
 static void other_rules_replace_them(void **state)
 {
     spawn_id id[3];

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What workers say of themselves and of their calls: that they cannot get
- * ready, that a call was their last one, what it used, and nothing at all. The
+ * Reports of workers on themselves and on their calls: that they cannot get
+ * ready, that a call was their last one, its usage, and nothing at all. The
  * protocol of broker_calls.h.
  */
 #include "t/unit/broker_calls.h"
@@ -86,7 +86,7 @@ static void one_that_cannot_says_why(void **state)
     assert_int_equal(logged("MS0613"), 0);
 }
 
-/* What one said is nothing of those that come when it has got better. */
+/* The trouble of one is not told of those that come when it has got better. */
 static void what_was_wrong_is_forgotten_with_the_next(void **state)
 {
     spawn_id id;
@@ -195,7 +195,8 @@ static void after_its_last_call_another_one_comes(void **state)
     expect_call(&next, &id);
 }
 
-/* Who says that it has returned, and has not, is trusted with no other. */
+/* A worker that says that it has returned, and has not, is trusted with no
+ * other call. */
 static void one_without_a_result_is_replaced(void **state)
 {
     worker w, next;

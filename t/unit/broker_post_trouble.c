@@ -172,7 +172,7 @@ static void it_is_theirs_also_where_descriptors_are_short(void **state)
     assert_int_equal(full_slots(), 0);
 }
 
-/* What httpd's own send is theirs. */
+/* Packets of httpd's own processes are told as theirs. */
 static void what_is_cut_is_told_and_leaves_nothing(void **state)
 {
     (void)state;

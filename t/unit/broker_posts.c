@@ -427,7 +427,8 @@ static void submit_so(spawn_reply reply, bool handles, bool big)
     (void)close(fd);
 }
 
-/* What a slot cannot keep is accepted when the store has it, and not before. */
+/* A job that a slot cannot keep is accepted when the store has it, and not
+ * before. */
 static void what_a_slot_cannot_keep_waits_for_the_store(void **state)
 {
     static const struct {

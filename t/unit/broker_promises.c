@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What the broker promises to callers: who is let in, that "accepted" is true,
- * that an id means one job. The protocol of broker_caller.h.
+ * The broker's promises to callers: strangers are not let in, "accepted" is
+ * true, an id means one job. The protocol of broker_caller.h.
  */
 #include "t/unit/broker_caller.h"
 
@@ -11,7 +11,7 @@ static const uint8_t secret_of_httpd[SPAWN_SECRET_SIZE] = {7};
 
 /* ---- who is let in ---- */
 
-/* What a process of another account is told: the type of the answer to its
+/* The answers to a process of another account: the type of the answer to its
  * HELLO, and of the one to a SUBMIT that it sends along; 0: end of file. */
 static int stranger(const uint8_t *secret, size_t length)
 {

@@ -84,7 +84,7 @@ static void so_does_a_drain(void **state)
     expect_take_back(&w);
 }
 
-/* What it runs runs on, and is a job that counts. */
+/* The call that its worker has runs on, and is a job that counts. */
 static void a_call_that_runs_runs_on(void **state)
 {
     spawn_id id;
