@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What a broker makes of what it finds: each state of the store with what the
- * spawner tells.
+ * A broker's conclusions at its start: each state of the store with the
+ * spawner's reports.
  */
 #include "t/unit/broker_clock.h"
 #include "t/unit/broker_found.h"
@@ -383,7 +383,7 @@ static void what_no_store_knows_is_told_of(void **state)
     assert_int_equal(logged("MS0522"), 1);
 }
 
-/* What a caller says again is the same job as before. */
+/* A request that a caller sends again is the same job as before. */
 static void its_content_is_known_to_the_next_broker(void **state)
 {
     spawn_writer w;
@@ -588,7 +588,7 @@ static void who_waits_in_a_queue_that_has_gone_is_told_of(void **state)
     assert_int_equal(logged("MS0510"), 1);
 }
 
-/* What the spawner has told is not told again. */
+/* The spawner does not tell again. */
 static void a_store_that_works_again_runs_nothing_twice(void **state)
 {
     spawn_id other;

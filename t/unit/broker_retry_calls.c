@@ -93,7 +93,7 @@ static void not_after_it_has_returned(void **state)
     expect_no_call(&the_worker);
 }
 
-/* Its worker's death is no fault of its own: it need not wait. What it throws
+/* Its worker's death is no fault of its own: it need not wait. Its own error
  * is. */
 static void it_waits_when_it_threw_and_not_when_its_worker_died(void **state)
 {
@@ -208,7 +208,7 @@ static void a_function_is_told_its_attempt(void **state)
     assert_int_equal(spawn_u64_or(&message, SPAWN_A_ATTEMPT, 0), 2);
 }
 
-/* What it returned is there, whatever its process made of its end. */
+/* Its result is there, however its process ended. */
 static void one_that_returned_and_crashed_is_not_tried_again(void **state)
 {
     spawn_board *board;

@@ -221,7 +221,7 @@ static void two_have_ended(unsigned history)
     fails_twice_from(1);
 }
 
-/* What is over the count goes when it has ended long ago. */
+/* A job over the count goes when it has ended long ago. */
 static void history_has(const char *count)
 {
     has_heard();

@@ -117,7 +117,7 @@ static void nothing_follows(void)
     quiet_for(1);
 }
 
-/* Whatever it makes of the signal. */
+/* Its own exit after the signal does not count. */
 static void one_that_was_killed_is_not_tried_again(void **state)
 {
     (void)state;

@@ -35,7 +35,7 @@ static void killed_before_it_was_stored_the_next_one_decides(void **state)
     store_says("4 2 0 1 1:1:3");
 }
 
-/* Whoever may write the inbox may have changed it. */
+/* A process that may write the inbox may have changed it. */
 static void what_a_slot_was_made_to_say_is_not_believed(void **state)
 {
     static const uint64_t first = 123456, huge = INT64_MAX, none = 0;

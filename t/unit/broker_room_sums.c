@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What open jobs have in the store is summed up for a while, and those that
- * come meanwhile are added: so no turn is spent on them again and again, and
- * no history goes for their sake. In one process (broker_world.h).
+ * The bytes of open jobs in the store are summed up for a while, and those of
+ * jobs that come meanwhile are added: so no turn is spent on them again and
+ * again, and no history goes for their sake. In one process (broker_world.h).
  */
 #include "t/unit/broker_world.h"
 

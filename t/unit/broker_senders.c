@@ -100,7 +100,7 @@ static void any_account_posts_when_children_have_any(void **state)
     expect_id(SPAWN_M_LAUNCH, &other);
 }
 
-/* What a broker does that is killed before it looks. */
+/* Receives a post as a broker that is killed before it looks. */
 static void receive_into(unsigned slot)
 {
     uint8_t *at;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What a slot of the inbox says of the job that has it: something that only the
- * next broker or the next pair would notice.
+ * The content of a slot of the inbox, of the job that has it: only the next
+ * broker or the next pair would notice a fault there.
  */
 #include "t/unit/broker_slotted.h"
 

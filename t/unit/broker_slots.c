@@ -283,7 +283,8 @@ static void who_asks_for_the_start_is_told_what_is_stored(void **state)
     the_store_has("1");
 }
 
-/* Who waits for the end may be refused, and the post is no less a promise. */
+/* The caller that waits for the end may be refused, and the post is no less a
+ * promise. */
 static void a_post_of_one_that_is_refused_stays(void **state)
 {
     spawn_writer w;

@@ -353,7 +353,7 @@ static void who_has_left_is_answered_by_nobody(void **state)
     has_heard();
 }
 
-/* What ends is stored, whatever the file has yet to grow by. */
+/* Each end is stored, however much the file has yet to grow. */
 static void a_log_that_finds_no_room_is_emptied(void **state)
 {
     unsigned i, forgotten = 0;

@@ -287,7 +287,7 @@ static void one_with_a_delay_waits_for_room_among_these(void **state)
     expect_sql("SELECT count(*) || ' ' || sum(state = 1) FROM job", "4 2");
 }
 
-/* What is taken in a turn is in memory until its end. */
+/* The jobs that a turn takes are in memory until its end. */
 static void big_files_are_not_taken_all_at_once(void **state)
 {
     static uint8_t data[2 << 20];

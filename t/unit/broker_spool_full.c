@@ -41,7 +41,7 @@ static void spool(void)
     spawn_writer_free(&w);
 }
 
-/* What the broker has done to the spool, for a look at least. */
+/* Counts the broker's looks at the spool, after one at least. */
 static void see(void)
 {
     char events[4096] __attribute__((aligned(8)));

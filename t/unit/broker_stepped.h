@@ -9,7 +9,7 @@
 #include "t/unit/broker_calls.h"
 #include "t/unit/broker_clock.h"
 
-/* What is due by then has been done. */
+/* Acts that are due by then have been done. */
 static inline void time_passes(int seconds)
 {
     is_there(); /* what was said before is not said after it */

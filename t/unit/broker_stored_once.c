@@ -61,8 +61,8 @@ static void post_and_start(spawn_id *ret)
     expect_id(SPAWN_M_LAUNCH, ret);
 }
 
-/* What has just started may end soon, and is stored then, while there is room
- * for others; what has ended, and what has had the time, is stored. */
+/* A job that has just started may end soon, and is stored then, while there is
+ * room for others; one that has ended, or has had the time, is stored. */
 static void
 a_crowd_that_has_started_is_stored_when_there_is_no_room(void **state)
 {

@@ -448,7 +448,7 @@ static void test_notes_come_back_with_a_store_that_was_removed(void **s)
     is_noted(&one, &id, 1);
 }
 
-/* What was noted of an attempt says nothing of the next one. */
+/* The note of an attempt says nothing of the next one. */
 static void test_notes_are_of_an_attempt(void **s)
 {
     spawn_id id, life;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What is taken of what is submitted, and what is refused. The protocol of
+ * Submits that are taken, and those that are refused. The protocol of
  * broker_caller.h.
  */
 #include <sched.h>
@@ -227,7 +227,7 @@ static void an_id_of_the_future_is_refused(void **state)
     expect_refusal(SPAWN_E_TOO_OLD);
 }
 
-/* What a worker waits for in its own queue waits for that worker. */
+/* A call that a worker waits for in its own queue waits for that worker. */
 static void a_worker_does_not_wait_for_itself(void **state)
 {
     static const char *const more[] = {"b", NULL};

@@ -111,7 +111,7 @@ static void let_the_job_end(void)
     gate = -1;
 }
 
-/* What is left of both. */
+/* Ends the processes that are left. */
 static int tear_down_processes(void **state)
 {
     let_the_job_end();

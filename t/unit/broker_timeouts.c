@@ -98,7 +98,7 @@ static void a_clock_that_is_set_moves_no_time_out(void **state)
     expect_end("3 - 9");
 }
 
-/* What it stored of the job's beginning is of the clocks that are not set. */
+/* The job's beginning is stored by the clocks that are not set. */
 static void nor_those_that_the_next_broker_finds(void **state)
 {
     spawn_writer w;
@@ -253,7 +253,7 @@ static void its_pid_is_asked_for_within_its_time_out(void **state)
     expect_id(SPAWN_M_TELL_PID, &first);
 }
 
-/* Who has told that it runs, and has no time-out, is asked for nothing. */
+/* A job that has told that it runs, and has no time-out, is not asked for. */
 static void who_has_started_is_not_asked_for(void **state)
 {
     (void)state;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What the spawner told while the jobs were not known yet: it is found by id,
- * whenever it was told, and what is of an attempt before is forgotten. Links
- * the rooms base and job of the broker and recover_told.c; the link is played.
+ * Reports of the spawner on jobs that were not known yet: each is found by id,
+ * whenever it was told, and those on an attempt before are forgotten. Links the
+ * rooms base and job of the broker and recover_told.c; the link is played.
  */
 #include <setjmp.h>
 #include <stdarg.h>

@@ -128,7 +128,7 @@ static void one_that_runs_is_not_replaced(void **state)
     nothing_is_launched();
 }
 
-/* What would have replaced it is refused, so it runs. */
+/* The job that would have replaced it is refused, so it runs. */
 static void one_is_replaced_by_none(void **state)
 {
     (void)state;

@@ -86,7 +86,7 @@ static void small_ones_are_sent(const connection *c, int count)
     }
 }
 
-/* Whatever its caller has not read of what came after it. */
+/* Also when its caller has not read them. */
 static void small_ones_behind_it_do_not_count(void **state)
 {
     connection c;

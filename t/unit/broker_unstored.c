@@ -152,7 +152,7 @@ static void a_kill_is_answered_when_it_is_stored(void **state)
     the_store_has("1");
 }
 
-/* What it wrote is told as the store would tell it. */
+/* Its output is told as the store would tell it. */
 static void who_waits_has_what_it_wrote(void **state)
 {
     const spawn_stdio capture = {SPAWN_STDIO_CAPTURE, 0, 0, ""};

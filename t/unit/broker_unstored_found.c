@@ -223,7 +223,7 @@ static void the_end_that_was_told_is_kept(void **state)
                "1 5 4000000 1 1 -");
 }
 
-/* Who was told has it; the history says that it has not. */
+/* The caller that was told has the output; the history says that it has not. */
 static void what_it_wrote_is_told_to_be_lost(void **state)
 {
     const spawn_stdio capture = {SPAWN_STDIO_CAPTURE, 0, 0, ""};

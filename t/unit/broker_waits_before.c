@@ -9,8 +9,8 @@
 #define WAITS 1000
 
 /* The broker takes what has come in one turn in an order of its own. So one
- * waits in front of what happens, by `caller`, and one behind it. What comes
- * first wakes the broker, and may have a turn of its own. */
+ * caller waits in front of the event, by `caller`, and one behind it. The first
+ * message wakes the broker, and may have a turn of its own. */
 enum {
     DOES,
     BEHIND,
@@ -120,7 +120,7 @@ static void both_expect(unsigned state)
     by(BEHIND);
 }
 
-/* What was told of a job is stored, a moment later. */
+/* The reports on a job are stored, a moment later. */
 static void moment_passes(void)
 {
     by(DOES);
