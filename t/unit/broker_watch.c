@@ -166,7 +166,7 @@ static void so_many_may_watch(void **state)
     }
 }
 
-/* Who watches a job that says something all the time waits, too, and counts. */
+/* A caller that watches a job with news all the time waits, too, and counts. */
 static void who_watches_what_has_changed_is_counted(void **state)
 {
     (void)state;

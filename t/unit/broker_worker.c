@@ -7,7 +7,7 @@
 #include "t/unit/broker_calls.h"
 #include "t/unit/broker_clock.h"
 
-/* What was to be stored later, or again, is due by now. */
+/* Jobs that were to be stored later, or again, are due by now. */
 static void broker_wakes(void)
 {
     if (clocks_are_real())

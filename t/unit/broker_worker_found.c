@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What a broker makes of the workers that the one before it has left: of what
- * the spawner keeps for each of them, some may be missing or damaged. The
- * protocol of broker_calls.h.
+ * Workers that the broker before has left: of the descriptors that the spawner
+ * keeps for each of them, some may be missing or damaged. The protocol of
+ * broker_calls.h.
  */
 #include "t/unit/broker_stepped.h"
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What comes over the link of a worker, whose other end code of users has: it
- * may say what is not understood, too much at once, or close it at any moment.
- * The protocol of broker_calls.h.
+ * Messages over the link of a worker, whose other end code of users has: it may
+ * send some that are not understood, too much at once, or close the link at any
+ * moment. The protocol of broker_calls.h.
  */
 #include "t/unit/broker_stepped.h"
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What workers are given: the order that one is forked by, the calls that come
- * over its link, and what is said when no descriptor is left for another one.
- * The protocol of broker_calls.h.
+ * Orders for workers: the one that a worker is forked by, the calls over its
+ * link, and the message when no descriptor is left for another one. The
+ * protocol of broker_calls.h.
  */
 #include "t/unit/broker_stepped.h"
 
@@ -223,7 +223,8 @@ static void who_takes_no_calls_any_more_gets_none(void **state)
                      SPAWN_STATE_RUNNING);
 }
 
-/* What it was not given it does not have: neither for a broker after this. */
+/* The worker was not given the call: the next broker does not take it for the
+ * worker's either. */
 static void nor_does_the_next_broker_think_so(void **state)
 {
     spawn_id id;

@@ -331,8 +331,8 @@ static void one_without_a_link_is_gone(void **state)
     child_ends();
 }
 
-/* What it has left may have its link: that does not end then, but has been
- * read. */
+/* A process that it has left may have its link: that does not end then, but has
+ * been read. */
 static void what_it_returned_before_its_end_counts(void **state)
 {
     spawn_id id;

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Directories of cgroup v2: which one is ours, what is written there and read.
- * What /proc says and who has marked a directory is played, and files of a
- * plain directory stand for the kernel's; at last it is tried on the real one.
+ * The text of /proc and the mark's owner of a directory are played, and files
+ * of a plain directory stand for the kernel's; at last it is tried on the real
+ * one.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -154,7 +155,7 @@ static int start(void **state)
 static char real[320]; /* a directory of cgroup v2; "": none */
 static pid_t there;    /* our child, not yet reaped; 0: none */
 
-/* What a test has left that failed, or was left out. */
+/* Removes the leftovers of a test that failed, or was left out. */
 static void remove_real(void)
 {
     int64_t deadline = spawn_mono_ms() + DEADLINE_MS;

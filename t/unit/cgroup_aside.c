@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Who leaves a cgroup that nobody has marked, on the real one: a process with
- * its descendants, which have sessions of their own, as a spawner has; and not
- * who is in its process group, as a script is that runs it.
+ * The processes that leave a cgroup that nobody has marked, on the real one:
+ * one with its descendants, which have sessions of their own, as a spawner has;
+ * and not the others of its process group, as a script that runs it.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -71,7 +71,7 @@ static bool goes_there(void)
 }
 
 /* As httpd: it has started one with a session, which has started another one.
- * What it says: its number of who is left, and their pids. */
+ * It writes the count of processes that it left there, and the pids of both. */
 static void leaves(int out)
 {
     int own[2], fd, said[3] = {-1};

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What a directory of cgroup v2 tells of the processes that were in it. Files
+ * The usage that a directory of cgroup v2 tells of the processes in it. Files
  * of a plain directory stand for the kernel's.
  */
 #include <fcntl.h>

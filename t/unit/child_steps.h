@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * A job's process up to what it runs: an order is written, a child takes the
- * steps, writes to errno in none of them, and looks at itself afterwards. What
- * it sees, or which step it says has failed, it tells in memory of both. For
- * unit tests.
+ * steps, writes to errno in none of them, and looks at itself afterwards. It
+ * tells its findings, or the step that has failed, in memory of both. For unit
+ * tests.
  */
 #ifndef CHILD_STEPS_H
 #define CHILD_STEPS_H
@@ -24,7 +24,7 @@
 #include "common/spawn_field.h"
 #include "common/spawn_proto.h"
 
-/* What the child tells: in memory of both. */
+/* The child's findings, in memory of both. */
 static struct {
     const char *file; /* and line of what was not so; 0: all was */
     int line;

@@ -178,7 +178,7 @@ static void reads_input(void)
     IS(read(0, text, sizeof(text)) == 6 && strcmp(text, "input\n") == 0);
 }
 
-/* A file server's. Who opens without waiting is told to come again. */
+/* A file server's lease: an open that does not wait is told to come again. */
 static void a_file_with_a_lease_is_waited_for(void **state)
 {
     (void)state;

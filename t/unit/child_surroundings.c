@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What a job's process is when it runs: session, signals, umask, directory,
- * limits, priorities, account and privileges; and which step it says has
- * failed. */
+/* The surroundings of a job's process when it runs: session, signals, umask,
+ * directory, limits, priorities, account and privileges; and which step it says
+ * has failed. */
 #include <errno.h>
 #include <sched.h>
 #include <linux/capability.h>

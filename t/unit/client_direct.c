@@ -147,8 +147,8 @@ static void what_was_not_taken_is_for_the_broker(void **state)
     assert_true(spawn_fd_kept(&c.direct) >= 0);
 }
 
-/* Whoever answers what was not asked is asked nothing more, and the broker
- * finds out what has become of the call. */
+/* A worker that answers another question is asked nothing more, and the broker
+ * finds out the end of the call. */
 static void another_calls_answer_ends_the_lease(void **state)
 {
     (void)state;
@@ -211,7 +211,7 @@ static void who_had_gone_has_not(void **state)
     assert_int_equal(spawn_fd_kept(&c.direct), -1);
 }
 
-/* What the worker has left may hold its socket. */
+/* A process that the worker has left may hold its socket. */
 static void without_a_broker_it_is_waited_for_a_while(void **state)
 {
     int64_t began = spawn_mono_ms();

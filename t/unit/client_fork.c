@@ -149,7 +149,7 @@ static int spoiled(int first, int last)
     return bad;
 }
 
-/* Who daemonizes closes all there is, and opens files of its own. */
+/* A daemon closes all there is, and opens files of its own. */
 static void daemon_keeps_its_files(void **state)
 {
     char path[128];

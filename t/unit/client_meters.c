@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What is reckoned from the broker's numbers: how long so many of a hundred
- * lasted, within a bucket, at its bound, over the last one, of nothing; and the
- * sums of an hour. Bounds and counts of a broken broker reckon nothing wild.
+ * Figures that are reckoned from the broker's numbers: how long so many of a
+ * hundred lasted, within a bucket, at its bound, over the last one, of nothing;
+ * and the sums of an hour. Bounds and counts of a broken broker reckon nothing
+ * wild.
  */
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What a submit returns, by what the broker answers. */
+/* The return of a submit, by the broker's answer. */
 #include <sched.h>
 
 #include "t/unit/fake_broker.h"

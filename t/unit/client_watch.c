@@ -195,7 +195,7 @@ static void a_crowd_is_told(void **state)
     end();
 }
 
-/* What differs is seen to differ. */
+/* Jobs that differ are seen to differ. */
 static void each_part_counts(void **state)
 {
     static const char *const words[][3] = {{"1", "2", "a"},

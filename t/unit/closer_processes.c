@@ -359,7 +359,7 @@ static int what_was_open_is_given_again(void)
     return 0;
 }
 
-/* Who gives has other children, which somebody else waits for. */
+/* The process that gives has other children, which somebody else waits for. */
 static int others_are_left_alone(void)
 {
     siginfo_t info;

@@ -40,8 +40,8 @@
 #define SANITIZED 0
 #endif
 
-/* What cannot be tested here. cmocka's own skip() would be a failure to prove:
- * it says "not ok". */
+/* Leaves out a test that is impossible here. cmocka's own skip() would be a
+ * failure to prove: it says "not ok". */
 #define LEAVE_OUT_IF(condition, why)                                           \
     do {                                                                       \
         if (condition) {                                                       \
@@ -94,7 +94,8 @@ static __attribute__((unused)) unsigned open_count(void)
     return n;
 }
 
-/* What malloc has given. Pieces up to a kilobyte it may count for longer. */
+/* The bytes that malloc has given. Pieces up to a kilobyte it may count for
+ * longer. */
 static __attribute__((unused)) size_t heap_bytes(void)
 {
     struct mallinfo2 now = mallinfo2();
@@ -116,8 +117,8 @@ static __attribute__((unused)) int *line_in_child(void)
     return line;
 }
 
-/* What it returns (0 to 255) when it is called in a process of its own; -1 when
- * that was killed. */
+/* The function's return (0 to 255) in a process of its own; -1 when that was
+ * killed. */
 static __attribute__((unused)) int in_a_child(int (*what)(void))
 {
     pid_t pid;
@@ -133,8 +134,8 @@ static __attribute__((unused)) int in_a_child(int (*what)(void))
     return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
 }
 
-/* What a check in a child says: IS() in there, and HOLDS_IN_A_CHILD() outside,
- * which fails with the line of the check that did not hold. */
+/* Checks in a child: IS() in there, and HOLDS_IN_A_CHILD() outside, which fails
+ * with the line of the check that did not hold. */
 #define IS(what)                                                               \
     do {                                                                       \
         if (!(what))                                                           \

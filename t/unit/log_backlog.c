@@ -32,8 +32,7 @@ static char path[] = "/tmp/spawn-backlog-XXXXXX";
 static bool read_meanwhile;
 static char came[8192];
 
-/* Who reads the log may do so at any moment, also between two tries to write.
- */
+/* The log may be read at any moment, also between two tries to write. */
 ssize_t splice(int from, off64_t *from_at, int to, off64_t *to_at,
                size_t length, unsigned flags)
 {

@@ -42,7 +42,7 @@ static int end(void **state)
     return 0;
 }
 
-/* What came since the last time. */
+/* The lines since the last time. */
 static const char *lines(void)
 {
     ssize_t n = pread(sink.fd, text, sizeof(text) - 1, 0);

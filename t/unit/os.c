@@ -62,7 +62,7 @@ static void clocks_are_those_of_their_names(void **state)
     assert_in_range(now, before, ms_of(CLOCK_REALTIME));
 }
 
-/* What we start later would have our slack. */
+/* A process that we start later would have our slack. */
 static int naps(void)
 {
     const int64_t before = spawn_mono_us();

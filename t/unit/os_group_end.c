@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What is left of the group of a leader that has ended, found in /proc and
- * ended: who of it, in which order, by pidfds, and who is left alone. Each
+ * The rest of the group of a leader that has ended, found in /proc and ended:
+ * which processes, in which order, by pidfds, and which are left alone. Each
  * pidfd that is opened and each signal that is sent goes through this program,
  * which notes them, and does in between what others do in such a moment.
  */
@@ -103,8 +103,8 @@ long syscall(long number, ...)
 
 /* ---- a session ---- */
 
-/* What a member is, as its leader is ordered to fork it. What it does: what it
- * is told to, until nobody can tell it more. */
+/* The kinds of members, as the leader is ordered to fork them. A member obeys
+ * until nobody can tell it more. */
 #define PLAIN       'p'
 #define ELSEWHERE   'e' /* in a group of its own */
 #define BY_A_THREAD 't' /* its first thread has ended */
@@ -207,7 +207,7 @@ static void order(char name, char what)
     expect_bytes(fd, &byte, 1);
 }
 
-/* Who is left is our child, since this program is a subreaper. */
+/* A process that is left is our child, since this program is a subreaper. */
 static void end_session(void)
 {
     unsigned i;

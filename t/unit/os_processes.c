@@ -336,7 +336,7 @@ static void a_number_in_use_is_not_signalled(void **state)
     assert_int_equal(WEXITSTATUS(wait_for(pid)), 5);
 }
 
-/* Who knows the pidfd alone can tell that from a group without members. */
+/* A caller with the pidfd alone can tell that from a group without members. */
 static int by_pidfd_alone(void)
 {
     deny(SYS_pidfd_send_signal, ENOSYS);
