@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What a process sets on itself: rights, signals, priorities. Each does what it
- * is named for and gives the errno when it is denied. */
+/* Settings of a process on itself: rights, signals, priorities. Each call does
+ * its work, and gives the errno when it is denied. */
 #include <errno.h>
 #include <sched.h>
 #include <setjmp.h>

@@ -149,8 +149,8 @@ static void note_given(int fd)
     given[given_count++] = fd;
 }
 
-/* What may wait when it is closed is another process's, or thread's, to close.
- */
+/* A descriptor that may wait when it is closed is left to another process, or
+ * thread. */
 static void what_closes_quickly_is_closed_here(void **state)
 {
     int fds[6], pipe_ends[2], plain = open("/dev/null", O_RDWR | O_CLOEXEC);
@@ -270,8 +270,8 @@ static void nothing_there_and_the_end_are_told_apart(void **state)
         spawn_packet_send(ends[1], buffer, SPAWN_WIRE_HEADER, NULL, 0), -EPIPE);
 }
 
-/* Who ends with something unread resets the connection; what it said before is
- * not lost by that. */
+/* An end with something unread resets the connection; messages that were sent
+ * before are not lost by that. */
 static void what_was_sent_before_the_end_arrives(void **state)
 {
     spawn_writer w;

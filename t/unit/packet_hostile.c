@@ -365,7 +365,7 @@ static void who_sent_it_is_told_and_is_no_descriptor(void **state)
     assert_int_equal(p.sender.pid, getpid());
 }
 
-/* Whatever is there from the packet before. */
+/* The sender of the packet before does not count. */
 static void a_packet_without_a_sender_has_none(void **state)
 {
     spawn_packet_control control;
@@ -416,7 +416,7 @@ static void only_credentials_tell_a_sender(void **state)
     assert_false(spawn_packet_sender(&control, &sender));
 }
 
-/* Whatever errno was before. */
+/* The errno of before does not count. */
 static void an_end_is_told_at_once(void **state)
 {
     spawn_packet p;

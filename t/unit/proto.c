@@ -263,7 +263,7 @@ static int parse_newer(const char *release, bool release_first)
     return parse(SPAWN_FROM_PARENT, 2);
 }
 
-/* Who is older has to understand what it needs for its upgrade. */
+/* An older spawner has to understand all that it needs for its upgrade. */
 static void what_another_release_says_more_is_passed_over(void **state)
 {
     (void)state;
@@ -428,7 +428,7 @@ static void put_launch(uint64_t boxed, uint16_t in, uint64_t fd, uint64_t keep)
     spawn_put_u64v(&w, SPAWN_A_KEEP, keeps, 2);
 }
 
-/* What is kept came by itself; the last one that came is the box. */
+/* A kept descriptor came by itself; the last one that came is the box. */
 static void a_launch_names_what_came_and_what_is_in_its_box(void **state)
 {
     (void)state;

@@ -37,7 +37,7 @@ enum {
         SPAWN_M_POST, SPAWN_A_##NAME, REFUSED                                  \
     }
 
-/* What is new in messages; attribute 0: the message. */
+/* New attributes of messages, or (0) new messages. */
 static const struct {
     uint16_t type;
     uint8_t attr;

@@ -165,7 +165,7 @@ static void a_line_that_cannot_go_as_a_whole_comes_later(void **state)
     HOLDS_IN_A_CHILD(has_no_way);
 }
 
-/* Who may not open it, and where splice is denied. */
+/* A process that may not open it, and one that splice is denied to. */
 static int of_another_account(void)
 {
     spawn_sink sink = {-1, 0, ""};

@@ -149,7 +149,7 @@ static void worker_never_rests(void)
     slate->ended ^= 1;
 }
 
-/* What has changed by the second look may be half changed. */
+/* Values that have changed by the second look may be half changed. */
 static void a_slate_that_changes_is_looked_at_again(void **state)
 {
     static const struct {

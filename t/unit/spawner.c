@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What the spawner promises: exits kept, orders obeyed once, handles held,
+/* The spawner's promises: exits kept, orders obeyed once, handles held,
  * adoption, the upgrade in place. */
 #include "t/unit/spawner_play.h"
 
@@ -146,7 +146,7 @@ static void only_a_pair_without_a_parent_is_adopted(void **state)
     expect_control(SPAWN_M_READY);
 }
 
-/* Who asks has no pair by it, and may ask again. */
+/* The asker has no pair by it, and may ask again. */
 static uint64_t asked_for_the_httpd(void)
 {
     int sock = connect_control();

@@ -16,7 +16,7 @@
 
 /* ---- the list ---- */
 
-/* What is said; the test changes what it is about. */
+/* The values of CONFIGURE; a test changes its own. */
 static struct {
     uint64_t media, reports; /* uids */
     unsigned groups;         /* of media */

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Who may adopt a pair that lingers, what it is given, and who asks: of all
- * that connect to the socket in the store, one at a time, for a while, and only
- * a process of our account that can be told from others.
+ * Adopters of a pair that lingers, the things they are given, and askers: of
+ * all that connect to the socket in the store, one at a time, for a while, and
+ * only a process of our account that can be told from others.
  */
 #define PART_HAS_PARENT
 #include "t/unit/spawner_part.h"
@@ -280,7 +280,7 @@ static void a_pair_in_use_is_refused(void **state)
     expect_called("");
 }
 
-/* What an adopter needs, and all of it. */
+/* All descriptors that an adopter needs. */
 static void expect_adopted(int sock)
 {
     static const unsigned roles[] = {SPAWN_FD_LISTEN,  SPAWN_FD_POST_RX,
@@ -507,7 +507,7 @@ static void what_else_is_said_is_refused(void **state)
     expect_called("");
 }
 
-/* Who adopted an ADOPT that is broken: an earlier one is no excuse. */
+/* A broken ADOPT adopts nothing: an earlier message is no excuse. */
 static void what_is_not_understood_is_no_adopt(void **state)
 {
     spawn_writer w;

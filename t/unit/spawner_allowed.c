@@ -333,7 +333,7 @@ static void home_is_that_of_an_account_of_jobs(void **state)
     is_refused(program("images", "PERL=/home/media"));
 }
 
-/* What is no account gives no home. */
+/* Half an account gives no home, nor does another setting. */
 static void home_is_of_nothing_else(void **state)
 {
     size_t mark;

@@ -125,7 +125,7 @@ static void how_it_died_is_told(void **state)
     expect_called("order; watch link in; "); /* and httpd is told nothing */
 }
 
-/* What it had ordered before counts, to the last. */
+/* Its orders before that count, to the last. */
 static void its_last_orders_are_taken(void **state)
 {
     (void)state;

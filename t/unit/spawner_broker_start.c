@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What the spawner starts a broker with, and what is told when it cannot. The
+ * The start of a broker by the spawner, and the message when it cannot. The
  * test's program is the broker, too.
  */
 #include "t/unit/spawner_brokers.h"

@@ -14,7 +14,7 @@
 
 #include "spawner/template_note.h"
 
-/* What the dead broker had ordered: so many messages. */
+/* The count of messages that the dead broker had sent. */
 static int ordered;
 
 static int its_end = -1;

@@ -168,7 +168,7 @@ static inline job *add(uint8_t n, unsigned attempt)
     return j;
 }
 
-/* What is in the test's directory, "." and ".." left out. */
+/* The count of entries in the test's directory, without "." and "..". */
 static inline unsigned entries_there(void)
 {
     DIR *in = opendir(top);

@@ -13,7 +13,7 @@
 static char leased_path[128];
 static int lease = -1;
 
-/* What opens this to write hangs, until KILL. */
+/* A process that opens this to write hangs, until KILL. */
 static void lease_a_file(void)
 {
     (void)signal(SIGIO, SIG_IGN);
@@ -182,7 +182,7 @@ static void a_box_and_a_template_have_memory_of_their_own(void **state)
     ends_by_kill(&id);
 }
 
-/* As many as there are rooms share it. Who comes then has memory of its own,
+/* As many as there are rooms share it. The next process has memory of its own,
  * and a room that was left is used again. */
 static void those_that_hang_keep_nobody_else_from_it(void **state)
 {
@@ -368,7 +368,7 @@ static void upgrades(unsigned jobs)
     expect_control(SPAWN_M_READY);
 }
 
-/* Who hangs meanwhile shares the memory of nobody afterwards. */
+/* A process that hangs meanwhile shares the memory of nobody afterwards. */
 static void an_upgrade_loses_sight_of_none(void **state)
 {
     spawn_id runs, fails, killed, again, got;

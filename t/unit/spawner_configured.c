@@ -8,7 +8,7 @@
 
 static uint8_t secret[SPAWN_SECRET_SIZE] = {7};
 
-/* What is said; the test changes what it is about. */
+/* The values of CONFIGURE; a test changes its own. */
 static struct {
     size_t secret_length;
     uint64_t uid, gid, groups[300], broker_uid; /* ~0: not said */
@@ -513,8 +513,9 @@ static void lines_go_to_the_log_that_was_named(void **state)
     (void)close(other);
 }
 
-/* Who fills the pipe of a log, or does not read from it, holds nobody up:
- * spawner and broker have descriptions of their own, which do not wait. */
+/* A process that fills the pipe of a log, or does not read from it, holds
+ * nobody up: spawner and broker have descriptions of their own, which do not
+ * wait. */
 static void piped_logs_are_not_waited_for(void **state)
 {
     const spawn_attr *roles = &message.attr[SPAWN_A_FD_ROLES];

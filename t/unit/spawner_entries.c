@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What goes with an entry of the spawner's table: its descriptors, each in its
- * own way, and memory.
+ * The things that go with an entry of the spawner's table: its descriptors,
+ * each in its own way, and memory.
  */
 #define PART_HAS_TABLE
 #include "t/unit/spawner_part.h"
@@ -26,8 +26,8 @@ static int start(void **state)
     return table_init();
 }
 
-/* Whatever the broker says that they are: pipes and memfds have nothing in them
- * that could wait. */
+/* The broker's word for them does not count: pipes and memfds have nothing in
+ * them that could wait. */
 static void only_pipes_and_memfds_are_closed_at_once(void **state)
 {
     const spawn_id id = {{1}};
@@ -50,7 +50,7 @@ static void only_pipes_and_memfds_are_closed_at_once(void **state)
     assert_int_equal(given[1], fds[3]);
 }
 
-/* What is held is from callers. */
+/* Held descriptors are from callers. */
 static void handles_leave_nothing(void **state)
 {
     size_t heap = heap_bytes();

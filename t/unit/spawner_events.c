@@ -144,7 +144,8 @@ static void the_sooner_comes_first(void **state)
     }
 }
 
-/* Who could not be let in is let in when there is room, without any event. */
+/* A connection that found no room is let in when there is some, without any
+ * event. */
 static void who_found_no_room_is_not_forgotten(void **state)
 {
     int other;
@@ -207,8 +208,8 @@ static void expect_sleep(void)
     } while (!slept);
 }
 
-/* Nor does it look whether there is something. What comes to the broker's
- * sockets is nothing that is to be done here. */
+/* Nor does it look whether there is something. Packets at the broker's sockets
+ * are nothing to be done here. */
 static void it_sleeps_when_nothing_is_to_be_done(void **state)
 {
     int posts[2];

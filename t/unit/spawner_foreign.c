@@ -112,7 +112,7 @@ static void its_job_is_signalled(void **state)
     expect_called("below 9; ");
 }
 
-/* Whatever the template has told. */
+/* The template's word does not count. */
 static void who_is_no_child_of_it_is_not(void **state)
 {
     pid_t told;
@@ -136,7 +136,7 @@ static void who_is_no_child_of_it_is_not(void **state)
     assert_int_equal(kill(told, 0), 0);
 }
 
-/* What is to become of its group, when the template goes on. */
+/* The rule for the rest of its group, for when the template goes on. */
 static void a_template_is_told_what_is_left(void **state)
 {
     (void)state;

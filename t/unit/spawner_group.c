@@ -118,7 +118,7 @@ static void a_signal_without_grace_waits_for_nobody(void **state)
     assert_int_equal(kill(-leader, SIGKILL), 0);
 }
 
-/* What comes after a killed broker, or a replaced spawner. */
+/* The pair after a killed broker, or a replaced spawner. */
 static void goes_on(const spawn_id *id, pid_t leader)
 {
     expect_link(SPAWN_M_CONFIGURE);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What becomes known of a job's process: how its start went, what it has used,
- * when it ended. Start pipes are real ones.
+ * Facts about a job's process: how its start went, its usage, when it ended.
+ * Start pipes are real ones.
  */
 #define PART_HAS_TABLE
 #include "t/unit/spawner_part.h"

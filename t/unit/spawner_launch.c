@@ -58,7 +58,7 @@ static void expect_both_fail(spawn_step step, int error, int of_template)
     send_id(SPAWN_M_FORGET, &id);
 }
 
-/* What a caller passed is not closed in passing. */
+/* A descriptor that a caller passed is not closed in passing. */
 static void order_with_a_slow_box(void)
 {
     int slow, other, box;
@@ -169,7 +169,8 @@ static void no_descriptor_is_left(void **state)
     assert_int_equal(proc_fds(spawner_pid), before);
 }
 
-/* What a job's process needs above those that the job can ask for. */
+/* The descriptors that a job's process needs above those that the job can ask
+ * for. */
 static void its_process_lacks_descriptors(void **state)
 {
     (void)state;
@@ -344,8 +345,8 @@ static void order_with(const int *fds, unsigned count, bool boxed)
     send_id(SPAWN_M_FORGET, &id);
 }
 
-/* What the broker has made is closed at once and by the spawner itself: the
- * broker is its only child. */
+/* Descriptors that the broker has made are closed at once and by the spawner
+ * itself: the broker is its only child. */
 static void what_came_with_an_order_is_closed(void **state)
 {
     char path[64], only[32];

@@ -5,8 +5,8 @@
 
 #include "t/unit/spawner_play.h"
 
-/* What it would be worth: another program in the spawner's place, a template
- * that is gone, an end; and packets that break the rules. */
+/* Requests that an attacker would want: another program in the spawner's place,
+ * a template that is gone, an end; and packets that break the rules. */
 static void attack(int sock)
 {
     char bytes[64] = "no message at all";
