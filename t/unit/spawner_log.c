@@ -84,7 +84,7 @@ static void a_template_cannot_fill_the_log(void **state)
     while (message.header.type != SPAWN_M_EXITED);
     assert_in_range(count_in_log("MS0317: "), 1, 5);
 
-    /* What was left out is told before the spawner ends. */
+    /* The count of lines left out is told before the spawner ends. */
     (void)close(control);
     control = -1;
     expect_link(SPAWN_M_LINGER);

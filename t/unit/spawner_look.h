@@ -111,7 +111,7 @@ static inline bool has_ended(int fd)
 
 /* ---- seen from outside ---- */
 
-/* What /proc says of it: of a file, or of a line of its status. */
+/* The text of a file of it in /proc, or of a line of its status. */
 static inline const char *proc_text(pid_t pid, const char *name)
 {
     static char text[16384];
@@ -209,8 +209,8 @@ static inline void wait_for_state(pid_t pid, char state)
     }
 }
 
-/* What is sent while it is stopped is seen at once, in the order in which it
- * became ready: it is stopped where it waits for events. */
+/* Messages that are sent while it is stopped are seen at once, in the order in
+ * which they came: it is stopped where it waits for events. */
 static inline void hold_spawner(void)
 {
     wait_for_state(spawner_pid, 'S');
@@ -225,7 +225,7 @@ static inline void let_spawner_go(void)
 
 /* ---- the end ---- */
 
-/* What a killed spawner leaves comes to the test's program. */
+/* The children of a killed spawner come to the test's program. */
 static inline void leave_nothing(void)
 {
     (void)prctl(PR_SET_CHILD_SUBREAPER, 1);

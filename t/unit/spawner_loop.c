@@ -284,7 +284,7 @@ static int closes_without_descriptors(void)
     return poll(&other_end, 1, DEADLINE_MS) == 1 ? 0 : 2;
 }
 
-/* What needs some for it has them from the start. */
+/* The closer has those that it needs from the start. */
 static void without_descriptors_it_can_close(void **state)
 {
     (void)state;

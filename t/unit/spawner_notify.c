@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What systemd is told of a spawner that is a service of its own, at a socket
- * as sd_notify(3) describes it: lines for people, signs of life in time, and
+ * Messages to systemd of a spawner that is a service of its own, at a socket as
+ * sd_notify(3) describes it: lines for people, signs of life in time, and
  * nothing that could hold up the spawner.
  */
 #include "t/unit/spawner_part.h"
@@ -50,7 +50,7 @@ static int stop(void **state)
     return rmdir(dir);
 }
 
-/* What it has been told next. */
+/* The next message to it. */
 static const char *told(void)
 {
     static char text[1024];

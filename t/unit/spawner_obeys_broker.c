@@ -83,8 +83,8 @@ static void order_a_signal_of(uint8_t n, pid_t pid)
     give(&w);
 }
 
-/* The broker may not signal it itself. Who is in the table and lives is no
- * orphan, whatever process the order names. */
+/* The broker may not signal it itself. A job that is in the table and lives is
+ * no orphan, whatever process the order names. */
 static void an_orphan_is_signalled_by_its_process(void **state)
 {
     (void)state;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What the spawner obeys that comes over httpd's link, and from whom; what it
+ * Messages over httpd's link that the spawner obeys, and their senders; its
  * answers; and when it lingers or ends because its httpd has gone.
  */
 #define PART_HAS_PARENT
@@ -119,7 +119,7 @@ static void who_was_not_obeyed_is_told(void **state)
     expect_logged(expected);
 }
 
-/* What a stranger sends: bytes that are no message, too many, none; and with a
+/* Packets of a stranger: bytes that are no message, too many, none; and with a
  * descriptor, which must not stay open. */
 static void send_rubbish(int sock, size_t length, int fd)
 {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Signals for orphans in the spawner, without its process: to which process the
- * order's number may belong. What the kernel says of it is played.
+ * order's number may belong. The kernel's answers are played.
  */
 #include "t/unit/spawner_part.h"
 

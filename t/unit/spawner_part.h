@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * One file of the spawner without its process: the test includes it behind this
- * header and sets its state. What that file calls of the others is written down
- * here and does nothing else, but for the parts that a test asks to be real (by
+ * header and sets its state. Calls of that file to the others are written down
+ * here and do nothing else, but for the parts that a test asks to be real (by
  * defining PART_HAS_... and including them, too).
  */
 #ifndef SPAWNER_PART_H
@@ -195,7 +195,7 @@ void cgroup_resume(job *j, unsigned place, bool was_put)
 }
 #endif
 
-/* What the test calls does not come back. */
+/* The function that the test calls does not come back. */
 static void goes_on_for_ever(int signo)
 {
     static const char text[] = "not ok - it goes on for ever\n";

@@ -187,22 +187,22 @@ static inline void put_identity(spawn_writer *w)
 
 static char spawner_program[4096];
 
-/* What CONFIGURE says of the file limit, when it says something. */
+/* The file limit of CONFIGURE, when it has one. */
 static const uint64_t *file_limit;
 
 /* The error log of a virtual host, when there is one. */
 static int vhost_log = -1;
 
-/* newer: with what today's spawner does not know. */
+/* newer: with attributes that today's spawner does not know. */
 static bool newer;
 
-/* What else CONFIGURE says, when it says more. */
+/* Puts further attributes into CONFIGURE, when there are some. */
 static void (*configure_more)(spawn_writer *w);
 
 /* The post socket's receiving end, when there is one. */
 static int post_rx = -1;
 
-/* What more CONFIGURE says; or NULL. */
+/* Puts further rules into CONFIGURE; or NULL. */
 static void (*more_rules)(spawn_writer *w);
 
 static inline void add_role(uint64_t *roles, int *fds, unsigned *count,
@@ -511,8 +511,8 @@ static inline void adopt(void)
     send_configure(SPAWN_RELEASE);
 }
 
-/** What main of each such program does: be the broker when the spawner executes
- * it as that. */
+/** The first lines in main of each such program: it is the broker when the
+ * spawner executes it as that. */
 #define BE_THE_BROKER_IF_ASKED(argc, argv)                                     \
     do {                                                                       \
         const char *build = getenv("SPAWN_BUILD");                             \

@@ -185,7 +185,7 @@ static void a_job_ends(void **state)
     assert_null(table_by_id(&(spawn_id){{5, 1}}));
 }
 
-/* What has hidden from the look at its tree. */
+/* Processes that have hidden from the look at its tree end, too. */
 static void all_of_a_cgroup_end_where_it_is_ended(void **state)
 {
     (void)state;

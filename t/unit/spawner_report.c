@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What the spawner reports of a job: when it began and ended, what it used, and
- * what is kept of it for the next broker; and what becomes of its rest. */
+/* The spawner's report on a job: when it began and ended, its usage, and the
+ * part that is kept for the next broker; and the end of its leftovers. */
 #include "t/unit/spawner_play.h"
 #include "common/spawn_field.h"
 

@@ -294,7 +294,8 @@ static void its_memory_is_its_own(void **state)
     assert_int_equal(st.st_uid, geteuid() ? geteuid() : NOBODY);
 }
 
-/* What a job leaves is the spawner's, and is reaped without a word. */
+/* Processes that a job leaves are the spawner's, and are reaped without a word.
+ */
 static void what_jobs_leave_is_its_own(void **state)
 {
     char expected[64];

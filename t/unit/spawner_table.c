@@ -347,8 +347,9 @@ static int stop_spawner_and_job(void **state)
     return stop_all(state);
 }
 
-/* What hangs before it executes counts, what is no job or has ended does not.
- * And the one that hangs, and was forked, has no copy of the table. */
+/* A job that hangs before it executes counts; one that has ended, and a process
+ * that is no job, do not. And the one that hangs, and was forked, has no copy
+ * of the table. */
 static void only_jobs_that_live_are_counted(void **state)
 {
     spawn_id ended, runs, hangs, worker, template, given_up;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What a broker is told, in which order, and that nothing is lost or said twice
- * when its link is full. What is said of each job: spawner_tells_of_jobs.c.
+ * The messages to a broker, their order, and that nothing is lost or said twice
+ * when its link is full. Those on each job: spawner_tells_of_jobs.c.
  */
 #include "t/unit/spawner_told.h"
 
@@ -26,7 +26,7 @@ static void empty(unsigned n)
         assert_int_equal(recv(broker, room, sizeof(room), 0), 1024);
 }
 
-/* What is to be told waits for room, and is told once and not more. */
+/* A message waits for room, and is sent once and not more. */
 static void expect_told_later(unsigned type)
 {
     unsigned n = fill();
@@ -234,7 +234,7 @@ static void nothing_to_do_but_its_table(void **state)
     assert_true(spawner.tell.places);
 }
 
-/* What happens before TABLE_END is told before it; what was ordered comes
+/* Events before TABLE_END are told before it; GO, LINGER and the places come
  * after. */
 static void go_and_linger_wait_for_the_table(void **state)
 {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What a broker is told of each job: of its start, its end, an orphan, an
+ * The messages to a broker on each job: on its start, its end, an orphan, an
  * attempt, and of one that runs when the broker begins.
  */
 #include "t/unit/spawner_told.h"

@@ -59,7 +59,7 @@ static void order(const spawn_id *job, const spawn_id *template)
     send_on(link_fd, &w, NULL, 0);
 }
 
-/* What the template gets. */
+/* This message comes to the template. */
 static void expect_at(int end, unsigned type, const spawn_id *id)
 {
     spawn_id got;
@@ -259,8 +259,8 @@ static void a_template_is_killed_by_its_pidfd(void **state)
     (void)close(end);
 }
 
-/* Who it forked and does not run has a copy of its end: the test, here. Also
- * when the spawner was upgraded meanwhile. */
+/* A process that it forked, and that is stopped, has a copy of its end: the
+ * test, here. Also when the spawner was upgraded meanwhile. */
 static void its_end_is_seen_while_another_has_its_link(void **state)
 {
     spawn_id template, job, told;

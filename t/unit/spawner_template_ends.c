@@ -149,8 +149,8 @@ static void a_job_older_than_its_template_is_one_too(void **state)
     expect_called("closed with care; failed template 3; ");
 }
 
-/* What it and its jobs had told counts; who is not set up yet finds nobody to
- * tell, ends, and can be ordered again. */
+/* The messages of it and its jobs count; a job that is not set up yet finds
+ * nobody to tell, ends, and can be ordered again. */
 static void jobs_of_one_that_ended(void **state)
 {
     job *other = have_template(2, 0), *template, *waits, *told, *runs, *step;

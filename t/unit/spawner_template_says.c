@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What is taken from the links of templates, where code of users writes: who
- * tells of a process that is not its job is not believed.
+ * Messages from the links of templates, where code of users writes: a template
+ * that tells of a process that is not its job is not believed.
  */
 #include "t/unit/spawner_templates.h"
 
@@ -116,8 +116,8 @@ static void who_asked_for_the_process_is_told(void **state)
     end_child(child);
 }
 
-/* What it tells may become an order to signal that process, with root's right:
- * the kernel has to confirm it. */
+/* Its word may become an order to signal that process, with root's right: the
+ * kernel has to confirm it. */
 static void a_foreign_one_names_no_process_of_others(void **state)
 {
     job *template = have_template(1, JOB_FOREIGN), *j;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What templates are told over their links: orders, signals and dismissals go
- * to whom they are for and wait for room. And what is known of one that httpd
- * introduces.
+ * Messages to templates over their links: orders, signals and dismissals go to
+ * the template that they are for and wait for room. And the facts about one
+ * that httpd introduces.
  */
 #include <malloc.h>
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What the spawner tells its broker (spawner/tell.c), which the test plays: its
- * table, its link, and the other end of that.
+ * The spawner's messages to its broker (spawner/tell.c), which the test plays:
+ * its table, its link, and the other end of that.
  */
 #ifndef SPAWNER_TOLD_H
 #define SPAWNER_TOLD_H

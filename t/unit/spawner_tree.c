@@ -42,7 +42,7 @@ static void make_output(const char *path)
 }
 
 /* A daemon: its parents have ended, and it leads no session. It says its pid.
- * What it is told to do first: */
+ * Its first commands: */
 #define DAEMON(first)                                                          \
     "setsid sh -c 'sh -c \"" first "echo \\$\\$; exec sleep 1000\" & ' & "     \
     "wait; "

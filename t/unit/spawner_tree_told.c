@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What the spawner asks for when it looks for the processes of a job outside of
- * its group, and what it tells of what was found. The look is played.
+ * The spawner's look for the processes of a job outside of its group: which
+ * processes it asks for, and its messages about those that were found. The look
+ * is played.
  */
 #define PART_HAS_TREE
 #define PART_HAS_TABLE

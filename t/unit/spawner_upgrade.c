@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What a spawner that executes its new self hands over: every job, handle and
+ * A spawner that executes its new self hands over every job, handle and
  * descriptor, and nothing else stays open. The test's program is the new self,
  * too: it looks whether all is as it was.
  */

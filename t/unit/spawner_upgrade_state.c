@@ -230,7 +230,8 @@ static void a_configuration_that_cannot_be_taken_starts_nothing(void **state)
     expect_resumed(resume_refused, 2);
 }
 
-/* What it does not know is passed over; what is not said is not there. */
+/* An attribute that it does not know is passed over; one that is not sent has
+ * no value. */
 static int resume_strange(void)
 {
     const job *j;
