@@ -302,7 +302,7 @@ static void only_a_broker_of_our_release_is_asked(void **state)
     expect_left_alone();
 }
 
-/* What is known of its predecessor does not count. */
+/* The looks at its predecessor do not count. */
 static void its_successor_begins_anew(void **state)
 {
     (void)state;

@@ -21,7 +21,7 @@
 #define PR_GET_TID_ADDRESS 40
 #endif
 
-/* What the children of the process below ended with, and its own end. */
+/* The wait status of the process below, and that of its child. */
 static void run_below(void (*body)(void), int *ret_own, int *ret_child)
 {
     int status;
@@ -53,7 +53,7 @@ static void expect(void (*body)(void), int own, int child)
     assert_int_equal(child_status, child);
 }
 
-/* What a library would do: its own lock, its own state for each process. */
+/* As a library would do: its own lock, its own state for each process. */
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static int prepared, in_parent, in_child;
 

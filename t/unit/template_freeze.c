@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Frozen memory: it is what it was, each process writes its own copy, and it
- * costs a fork no page tables. What must not be moved is not. There are other
- * ways.
+ * costs a fork no page tables. Memory that must not be moved is not. There are
+ * other ways.
  */
 #include "common/spawn_process.h"
 #include "t/unit/template_freezing.h"
@@ -471,7 +471,7 @@ static void in_huge_pages(void)
     }
 }
 
-/* Whatever a huge page is here. */
+/* The size of a huge page is the kernel's. */
 static void of_another_size(void)
 {
     char *p = touched(32 * MB);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What of a template's memory cannot be frozen stays as it is and is told of;
- * what fails halfway loses nothing. What is frozen nobody can write.
+ * Memory of a template that cannot be frozen stays as it is and is told of; a
+ * step that fails halfway loses nothing. Nobody can write frozen memory.
  */
 #include "t/unit/template_freezing.h"
 

@@ -19,7 +19,7 @@
 #include "common/spawn_os.h"
 #include "common/spawn_raw.h"
 
-/* What freeze.c is given in the place of the real one. */
+/* Answers to freeze.c in the place of the real ones. */
 static int memfd_error;
 static const char *other_symbol; /* that is found elsewhere, or at all */
 static long write_error_after;   /* bytes; 0: never */

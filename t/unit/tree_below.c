@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What is below the processes of a job that have left its group: their
+ * Descendants of the processes of a job that have left its group: their
  * children, of all their threads, are found and reached, so many of them, and
  * no other process that has the number of one by now.
  */

@@ -9,8 +9,8 @@
 static pid_t template;
 static int leader = -1; /* a pidfd */
 
-/* What the template makes: the job's process, one that has a session of its
- * own, a daemon, and a daemon of another job. */
+/* The processes that the template makes: the job's, one that has a session of
+ * its own, a daemon, and a daemon of another job. */
 enum {
     LEADER,
     APART,

@@ -158,7 +158,8 @@ static void a_writer_gives_its_memory_back_once(void **state)
     spawn_writer_free(&w);
 }
 
-/* Whatever was in the struct before: its buffer is not on the heap. */
+/* Its buffer is not on the heap; the struct's earlier content does not count.
+ */
 static void a_fixed_buffer_is_not_freed(void **state)
 {
     uint8_t buffer[64];
