@@ -3,8 +3,8 @@
 #
 # Of a run in which something failed, its end is enough to see what: t/run shows
 # there what each file that failed said, not more of it than a screen has, and
-# nothing of the others. What was left out is counted with its reason. Its exit
-# code is prove's.
+# nothing of the others. A test that was left out is counted with its reason.
+# Its exit code is prove's.
 
 use strict;
 use warnings;

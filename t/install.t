@@ -26,7 +26,7 @@ my $plain = "$above/plain";
 symlink $dest, $plain or die "$plain: $!\n";
 chmod 0755, $above, $dest or die "$dest: $!\n";
 
-# What is built already is installed: a test does not build.
+# Files that are built already are installed: a test does not build.
 sub make {
     my ($target, @more) = @_;
     my $pid = open my $out, '-|';

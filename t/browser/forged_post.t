@@ -3,7 +3,8 @@
 #
 # The page of another site, seen by somebody who is logged in at the status page, can kill no
 # job: neither by a form of its own, nor by one with a token that is good, nor by fetch, and it
-# can have no frame of the page. Who is not logged in, or not allowed, sees nothing of it.
+# can have no frame of the page. Somebody who is not logged in, or not allowed, sees nothing of
+# it.
 
 use strict;
 use warnings;

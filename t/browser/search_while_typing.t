@@ -1,10 +1,10 @@
 #!/usr/bin/perl
 # SPDX-License-Identifier: Apache-2.0
 #
-# The list of jobs searches while somebody types: what was found changes, the form, what is
-# typed and the keyboard stay; the address has the choice, so that it can be kept, and so have the
-# links below. What makes no sense yet is said, and changes nothing. Who is in the form sees news
-# all the same. What the form has no field or no option for stays chosen.
+# The list of jobs searches while somebody types: what was found changes, the form, what is typed
+# and the keyboard stay; the address has the choice, so that it can be kept, and so have the links
+# below. A value that makes no sense yet is said, and changes nothing. News are shown all the same
+# while somebody types in the form. A choice that the form has no field or no option for stays.
 
 use strict;
 use warnings;

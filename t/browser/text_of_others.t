@@ -1,9 +1,9 @@
 #!/usr/bin/perl
 # SPDX-License-Identifier: Apache-2.0
 #
-# What callers and jobs have written is text on the status page, in a browser: no script of it
-# runs, no element comes of it, and nothing violates the page's policy. Control characters, and
-# bytes that are not UTF-8, are seen as such, and what turns the direction of writing turns nothing.
+# Texts of callers and jobs are text on the status page, in a browser: no script of it runs, no
+# element comes of it, and nothing violates the page's policy. Control characters, and bytes that
+# are not UTF-8, are seen as such, and signs that turn the direction of writing turn nothing.
 
 use strict;
 use warnings;

@@ -316,7 +316,7 @@ static void hear_the_rest(void)
         ;
 }
 
-/* What the broker says of it now. 0: it does not know it. */
+/* The state that the broker tells of it now. 0: it does not know it. */
 static spawn_state state_of(const entry *e, spawn_outcome *outcome)
 {
     spawn_writer w;

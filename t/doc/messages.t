@@ -21,7 +21,7 @@ sub slurp {
     return <$fh>;
 }
 
-# What the page calls a level of the code.
+# The page's names of the levels in the code.
 my %level = (
     CRIT => 'crit', ERR => 'error', WARNING => 'warn', WARN => 'warn',
     NOTICE => 'notice', INFO => 'info', DEBUG => 'debug',

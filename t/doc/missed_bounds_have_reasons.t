@@ -1,8 +1,8 @@
 #!/usr/bin/perl
 # SPDX-License-Identifier: Apache-2.0
 #
-# Whatever docs/performance.md says must be reached has a reason to tell when it is
-# missed, and those that are missed now tell it.
+# Each bound of docs/performance.md has a reason to tell when it is missed, and
+# those that are missed now tell it.
 
 use strict;
 use warnings;

@@ -1,10 +1,10 @@
 #!/usr/bin/perl
 # SPDX-License-Identifier: Apache-2.0
 #
-# What README and CONTRIBUTING tell people to type or to read is there: targets
-# of make, verbs of spawnctl, files. The packages that they name are those of
-# packaging/install-deps. README's httpd.conf and handler do what they say when
-# they are copied.
+# All that README and CONTRIBUTING tell people to type or to read is there:
+# targets of make, verbs of spawnctl, files. The packages that they name are
+# those of packaging/install-deps. README's httpd.conf and handler do what they
+# say when they are copied.
 
 use strict;
 use warnings;

@@ -28,7 +28,7 @@ sub slurp {
 
 my %name = slurp('common/spawn_proto.h') =~ /X\(\d+, (\w+), \w+,.*?"(\w+)"\)/g;
 
-# What a file writes: as text, and as an attribute.
+# The names that files write: as text, and as an attribute.
 sub written {
     my (@files) = @_;
     my %written;

@@ -69,7 +69,7 @@ static unsigned place_of(unsigned argument)
                       + (big ? sizeof(uint32_t) : 0));
 }
 
-/* What it is about, the number of the call is loaded, and is again after it. */
+/* The number of the call is loaded before, and is again after it. */
 static unsigned add(struct sock_filter *to, const char *name, unsigned error)
 {
     const char *when = strchr(name, ':');

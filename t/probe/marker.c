@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What a foreign process wants to have executed: it leaves a line in the file
- * `marks` beside itself, with its user. Anybody runs it who is made to. */
+/* The program that a foreign process wants to have executed: it leaves a line
+ * in the file `marks` beside itself, with its user. Runs as any account that is
+ * made to run it. */
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>

@@ -195,7 +195,7 @@ static void set_attributes(const struct fuse_in_header *in,
         answer_attributes(in->unique, &st);
 }
 
-/* What is made belongs to who made it. */
+/* A new file belongs to the account that made it. */
 static int make(const struct fuse_in_header *in, const char *path, mode_t mode,
                 unsigned flags)
 {

@@ -1,9 +1,9 @@
 #!/usr/bin/perl
 # SPDX-License-Identifier: Apache-2.0
 #
-# What packaging/systemd/mod_spawn.service forbids breaks no job: set-id programs work,
-# Perl functions of both kinds of templates run, also in workers and frozen; the bounding set
-# is the unit's; what jobs use is counted by the unit; a service that no httpd adopts ends.
+# The bans of packaging/systemd/mod_spawn.service break no job: set-id programs work, Perl
+# functions of both kinds of templates run, also in workers and frozen; the bounding set is
+# the unit's; what jobs use is counted by the unit; a service that no httpd adopts ends.
 
 use strict;
 use warnings;

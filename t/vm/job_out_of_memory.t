@@ -3,7 +3,7 @@
 #
 # With the memory controller of cgroup v2: a job beyond `tree-memory` is told as out_of_memory,
 # whatever it is: a program, a Perl function of either kind of template, or a call of a worker.
-# What a job has used at most is in its record.
+# The most memory that a job has used is in its record.
 
 use strict;
 use warnings;

@@ -5,8 +5,9 @@
 # acts: so a file is compiled once, not once for each fault.
 #
 # The C is ours and formatted by clang-format: that is what makes it possible to
-# find conditions and statements without a parser. What does not compile with its
-# switch (a constant in a case label) is left out by the caller: without().
+# find conditions and statements without a parser. A fault that does not compile
+# with its switch (a constant in a case label) is left out by the caller:
+# without().
 
 package Mutants::Source;
 

@@ -24,8 +24,9 @@ use constant SLOWER   => 10;
 # Without a fault none hangs: it takes as long as it takes on a busy machine.
 use constant LOOK => 600;
 
-# What turns in a circle ends earlier: seconds of CPU of one process. It is no hard
-# limit, which the broker would look at: it gives its jobs no more than it has.
+# A process that turns in a circle ends earlier: seconds of CPU of one process. It
+# is no hard limit, which the broker would look at: it gives its jobs no more than
+# it has.
 use constant CPU => 5;
 
 # Takes the checkout with the faults, a directory for the places, how many, and
