@@ -165,13 +165,30 @@ static void time_passes(int seconds)
     has_heard();
 }
 
-/* Nobody else knows of them: the spawner ends with it. */
-static void ends_are_in_the_log_when_there_never_is_room(void **state)
+static void expect_ends_outside(const spawn_id *ids)
 {
     static const char *const how[] = {"wait status 0x0700",
                                       "could not be started", NULL,
                                       "wait status 0x0009"};
     char line[120], text[SPAWN_ID_TEXT];
+    int i;
+
+    for (i = 0; i < 4; i++) {
+        (void)snprintf(line, sizeof(line),
+                       "MS0669: the end of job %s is not stored: %s\n",
+                       spawn_id_format(&ids[i], text), how[i] ? how[i] : "");
+        assert_int_equal(logged_outside(line), how[i] != NULL);
+    }
+    assert_int_equal(logged_outside("MS0669"), 3);
+    assert_int_equal(
+        logged_outside("not stored are the ends of 3 jobs, and lost are 0 jobs"
+                       " that waited and 0 that were posted or accepted"),
+        1);
+}
+
+/* Nobody else knows of them: the spawner ends with it. */
+static void ends_are_in_the_log_when_there_never_is_room(void **state)
+{
     spawn_id ids[4];
     spawn_writer w;
     int i, status;
@@ -215,17 +232,7 @@ static void ends_are_in_the_log_when_there_never_is_room(void **state)
     assert_int_equal(waitpid(broker, &status, 0), broker);
     broker = 0;
     assert_int_equal(status, 0);
-    for (i = 0; i < 4; i++) {
-        (void)snprintf(line, sizeof(line),
-                       "MS0669: the end of job %s is not stored: %s\n",
-                       spawn_id_format(&ids[i], text), how[i] ? how[i] : "");
-        assert_int_equal(logged_outside(line), how[i] != NULL);
-    }
-    assert_int_equal(logged_outside("MS0669"), 3);
-    assert_int_equal(
-        logged_outside("not stored are the ends of 3 jobs, and lost are 0 jobs"
-                       " that waited and 0 that were posted or accepted"),
-        1);
+    expect_ends_outside(ids);
 }
 
 int main(void)

@@ -245,6 +245,36 @@ static inline int listen_for_callers(void)
     return sock;
 }
 
+static inline void put_queues(spawn_writer *w)
+{
+    size_t mark = spawn_open_nest(w, SPAWN_A_QUEUE_RULES), i;
+
+    spawn_put_str(w, SPAWN_A_QUEUE, "default");
+    spawn_put_u64(w, SPAWN_A_MAX_JOBS, queue_jobs);
+    spawn_put_u64(w, SPAWN_A_MAX_QUEUED, queue_waits);
+    if (queue_timeout)
+        spawn_put_u64(w, SPAWN_A_TIMEOUT, queue_timeout);
+    if (queue_delays >= 0)
+        spawn_put_u64(w, SPAWN_A_MAX_DELAYED, (uint64_t)queue_delays);
+    if (workers_max) {
+        spawn_put_u64(w, SPAWN_A_WORKERS_MIN, workers_min);
+        spawn_put_u64(w, SPAWN_A_WORKERS_MAX, workers_max);
+        spawn_put_u64(w, SPAWN_A_WORKER_IDLE, worker_idle);
+        if (worker_jobs)
+            spawn_put_u64(w, SPAWN_A_WORKER_JOBS, worker_jobs);
+        if (worker_memory)
+            spawn_put_u64(w, SPAWN_A_WORKER_MEMORY, worker_memory);
+    }
+    spawn_close(w, mark);
+    for (i = 0; more_queues && more_queues[i]; i++) {
+        mark = spawn_open_nest(w, SPAWN_A_QUEUE_RULES);
+        spawn_put_str(w, SPAWN_A_QUEUE, more_queues[i]);
+        spawn_put_u64(w, SPAWN_A_MAX_JOBS, queue_jobs);
+        spawn_put_u64(w, SPAWN_A_MAX_QUEUED, queue_waits);
+        spawn_close(w, mark);
+    }
+}
+
 static inline void say_configure(void)
 {
     static const uint8_t secret[SPAWN_SECRET_SIZE] = {7};
@@ -253,7 +283,7 @@ static inline void say_configure(void)
     unsigned count = inbox_fd >= 0 ? 3 : 1;
     char path[128];
     spawn_writer w;
-    size_t mark, i;
+    size_t mark;
 
     if (site_log >= 0) {
         roles[count] = SPAWN_FD_VHOST_LOG;
@@ -265,31 +295,7 @@ static inline void say_configure(void)
     spawn_put_bytes(&w, SPAWN_A_SECRET, secret, sizeof(secret));
     spawn_put_id(&w, SPAWN_A_INSTANCE, &life);
     spawn_put_u64v(&w, SPAWN_A_FD_ROLES, roles, count);
-    mark = spawn_open_nest(&w, SPAWN_A_QUEUE_RULES);
-    spawn_put_str(&w, SPAWN_A_QUEUE, "default");
-    spawn_put_u64(&w, SPAWN_A_MAX_JOBS, queue_jobs);
-    spawn_put_u64(&w, SPAWN_A_MAX_QUEUED, queue_waits);
-    if (queue_timeout)
-        spawn_put_u64(&w, SPAWN_A_TIMEOUT, queue_timeout);
-    if (queue_delays >= 0)
-        spawn_put_u64(&w, SPAWN_A_MAX_DELAYED, (uint64_t)queue_delays);
-    if (workers_max) {
-        spawn_put_u64(&w, SPAWN_A_WORKERS_MIN, workers_min);
-        spawn_put_u64(&w, SPAWN_A_WORKERS_MAX, workers_max);
-        spawn_put_u64(&w, SPAWN_A_WORKER_IDLE, worker_idle);
-        if (worker_jobs)
-            spawn_put_u64(&w, SPAWN_A_WORKER_JOBS, worker_jobs);
-        if (worker_memory)
-            spawn_put_u64(&w, SPAWN_A_WORKER_MEMORY, worker_memory);
-    }
-    spawn_close(&w, mark);
-    for (i = 0; more_queues && more_queues[i]; i++) {
-        mark = spawn_open_nest(&w, SPAWN_A_QUEUE_RULES);
-        spawn_put_str(&w, SPAWN_A_QUEUE, more_queues[i]);
-        spawn_put_u64(&w, SPAWN_A_MAX_JOBS, queue_jobs);
-        spawn_put_u64(&w, SPAWN_A_MAX_QUEUED, queue_waits);
-        spawn_close(&w, mark);
-    }
+    put_queues(&w);
     if (site_log >= 0) {
         mark = spawn_open_nest(&w, SPAWN_A_VHOST_LOG);
         spawn_put_str(&w, SPAWN_A_TEXT, "site");

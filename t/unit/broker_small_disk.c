@@ -522,16 +522,35 @@ static void what_does_not_fit_keeps_no_other_out(void **state)
     expect_id(SPAWN_M_FORGET, &id);
 }
 
+/* Time passes until the broker gives up. */
+static void time_passes_until_bye(void)
+{
+    struct pollfd wakes[2] = {{link_fd, POLLIN, 0}, {caller, POLLIN, 0}};
+    int64_t end = spawn_mono_ms() + DEADLINE_MS;
+    uint8_t answer[1024];
+    spawn_writer w;
+
+    do {
+        assert_true(spawn_mono_ms() < end);
+        steps[0] += 100;
+        steps[1] += 100;
+        begin(&w, SPAWN_M_GET, &ids[0]); /* it has a turn, or has ended */
+        (void)spawn_writer_finish(&w, 0);
+        (void)spawn_packet_send(caller, w.data, w.length, NULL, 0);
+        spawn_writer_free(&w);
+        (void)poll(wakes, 2, DEADLINE_MS);
+        (void)recv(caller, answer, sizeof(answer), MSG_DONTWAIT);
+        if (poll(wakes, 1, 0) == 1)
+            any_message();
+    } while (message.header.type != SPAWN_M_BYE);
+}
+
 static void posts_that_no_store_ever_took_are_named(void **state)
 {
     static const uint8_t noise[64] = {0xee, 0xee, 0xee, 0xee, 0xee};
     const size_t longest = SPAWN_WIRE_HEADER + SPAWN_INLINE_MAX;
     char path[80], text[SPAWN_ID_TEXT], line[100];
     int i, status, own = fcntl(2, F_DUPFD_CLOEXEC, 10), log;
-    struct pollfd wakes[2];
-    int64_t end;
-    uint8_t answer[1024];
-    spawn_writer w;
 
     (void)state;
     (void)snprintf(path, sizeof(path), "%s.log", dir);
@@ -551,22 +570,7 @@ static void posts_that_no_store_ever_took_are_named(void **state)
     expect(SPAWN_M_BROKER_READY);
     say(SPAWN_M_LINGER);
     call_in();
-    wakes[0] = (struct pollfd){link_fd, POLLIN, 0};
-    wakes[1] = (struct pollfd){caller, POLLIN, 0};
-    end = spawn_mono_ms() + DEADLINE_MS;
-    do {
-        assert_true(spawn_mono_ms() < end);
-        steps[0] += 100;
-        steps[1] += 100;
-        begin(&w, SPAWN_M_GET, &ids[0]); /* it has a turn, or has ended */
-        (void)spawn_writer_finish(&w, 0);
-        (void)spawn_packet_send(caller, w.data, w.length, NULL, 0);
-        spawn_writer_free(&w);
-        (void)poll(wakes, 2, DEADLINE_MS);
-        (void)recv(caller, answer, sizeof(answer), MSG_DONTWAIT);
-        if (poll(wakes, 1, 0) == 1)
-            any_message();
-    } while (message.header.type != SPAWN_M_BYE);
+    time_passes_until_bye();
     assert_int_equal(waitpid(broker, &status, 0), broker);
     broker = 0;
     assert_int_equal(dup2(own, 2), 2);

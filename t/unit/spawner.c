@@ -289,14 +289,62 @@ static void a_newer_release_may_say_what_is_not_known_yet(void **state)
     expect_control(SPAWN_M_READY);
 }
 
+/* A template comes from httpd, and has loaded. Returns its end of the link. */
+static int introduce_template(const spawn_id *template)
+{
+    spawn_writer w;
+    int ends[2];
+
+    assert_int_equal(
+        socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends), 0);
+    begin(&w, SPAWN_M_TEMPLATE);
+    spawn_put_id(&w, SPAWN_A_ID, template);
+    spawn_put_str(&w, SPAWN_A_TEMPLATE, "app");
+    spawn_put_u64(&w, SPAWN_A_PID, 4000000);
+    send_on(control, &w, &ends[1], 1);
+    (void)close(ends[1]);
+    begin(&w, SPAWN_M_PRELOADED);
+    spawn_put_u64(&w, SPAWN_A_CODE, SPAWN_E_OK);
+    send_on(ends[0], &w, NULL, 0);
+    expect_id(SPAWN_M_TEMPLATE_SAID, template);
+    return ends[0];
+}
+
+/* It is ordered from the template, which forks it. */
+static void start_job_of(int its_end, const spawn_id *template,
+                         const spawn_id *job)
+{
+    spawn_packet order;
+    spawn_writer w;
+    size_t mark;
+
+    begin(&w, SPAWN_M_LAUNCH);
+    spawn_put_id(&w, SPAWN_A_ID, job);
+    spawn_put_id(&w, SPAWN_A_TEMPLATE_ID, template);
+    spawn_put_str(&w, SPAWN_A_FUNCTION, "A::b");
+    mark = spawn_open_strv(&w, SPAWN_A_ENV);
+    spawn_close(&w, mark);
+    send_on(link_fd, &w, NULL, 0);
+    wait_readable(its_end);
+    assert_int_equal(
+        spawn_packet_receive(its_end, buffer, sizeof(buffer), &order), 1);
+    spawn_packet_close(&order);
+    begin(&w, SPAWN_M_LAUNCHED);
+    spawn_put_id(&w, SPAWN_A_ID, job);
+    spawn_put_u64(&w, SPAWN_A_PID, 4000001);
+    send_on(its_end, &w, NULL, 0);
+    begin(&w, SPAWN_M_SET_UP);
+    spawn_put_id(&w, SPAWN_A_ID, job);
+    send_on(its_end, &w, NULL, 0);
+    expect_id(SPAWN_M_STARTED, job);
+}
+
 /* Its place in the table is one that was used before, its template's is not. */
 static void an_upgrade_keeps_the_jobs_of_a_younger_template(void **state)
 {
     spawn_id first, template, job;
-    spawn_packet order;
     spawn_writer w;
-    size_t mark;
-    int ends[2];
+    int its_end;
 
     (void)state;
     reach_ready();
@@ -306,40 +354,9 @@ static void an_upgrade_keeps_the_jobs_of_a_younger_template(void **state)
     launch(&first, "/bin/true", NULL, NULL);
     expect_id(SPAWN_M_STARTED, &first);
     expect_exit(&first, 0);
-    assert_int_equal(
-        socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends), 0);
-    begin(&w, SPAWN_M_TEMPLATE);
-    spawn_put_id(&w, SPAWN_A_ID, &template);
-    spawn_put_str(&w, SPAWN_A_TEMPLATE, "app");
-    spawn_put_u64(&w, SPAWN_A_PID, 4000000);
-    send_on(control, &w, &ends[1], 1);
-    (void)close(ends[1]);
-    begin(&w, SPAWN_M_PRELOADED);
-    spawn_put_u64(&w, SPAWN_A_CODE, SPAWN_E_OK);
-    send_on(ends[0], &w, NULL, 0);
-    expect_id(SPAWN_M_TEMPLATE_SAID, &template);
-
+    its_end = introduce_template(&template);
     send_id(SPAWN_M_FORGET, &first);
-    begin(&w, SPAWN_M_LAUNCH);
-    spawn_put_id(&w, SPAWN_A_ID, &job);
-    spawn_put_id(&w, SPAWN_A_TEMPLATE_ID, &template);
-    spawn_put_str(&w, SPAWN_A_FUNCTION, "A::b");
-    mark = spawn_open_strv(&w, SPAWN_A_ENV);
-    spawn_close(&w, mark);
-    send_on(link_fd, &w, NULL, 0);
-    wait_readable(ends[0]);
-    assert_int_equal(
-        spawn_packet_receive(ends[0], buffer, sizeof(buffer), &order), 1);
-    spawn_packet_close(&order);
-    begin(&w, SPAWN_M_LAUNCHED);
-    spawn_put_id(&w, SPAWN_A_ID, &job);
-    spawn_put_u64(&w, SPAWN_A_PID, 4000001);
-    send_on(ends[0], &w, NULL, 0);
-    begin(&w, SPAWN_M_SET_UP);
-    spawn_put_id(&w, SPAWN_A_ID, &job);
-    send_on(ends[0], &w, NULL, 0);
-    expect_id(SPAWN_M_STARTED, &job);
-
+    start_job_of(its_end, &template, &job);
     send_configure("another");
     expect_link(SPAWN_M_QUIT);
     drop_broker();
@@ -352,9 +369,9 @@ static void an_upgrade_keeps_the_jobs_of_a_younger_template(void **state)
     begin(&w, SPAWN_M_CHILD_EXITED);
     spawn_put_id(&w, SPAWN_A_ID, &job);
     spawn_put_u64(&w, SPAWN_A_WAIT_STATUS, 3 << 8);
-    send_on(ends[0], &w, NULL, 0);
+    send_on(its_end, &w, NULL, 0);
     expect_exit(&job, 3);
-    (void)close(ends[0]);
+    (void)close(its_end);
 }
 
 int main(int argc, char **argv)

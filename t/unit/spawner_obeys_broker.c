@@ -310,20 +310,19 @@ static void a_process_is_told_while_it_starts(void **state)
     order_for(SPAWN_M_TELL_PID, 9);
 }
 
-static void each_order_has_its_effect(void **state)
+static void a_launch_is_obeyed_or_refused(void **state)
 {
     spawn_id id = id_of(1);
     spawn_writer w;
-    int pipes[2];
-    char byte;
+    int fd = spawn_os_memfd("along");
     size_t mark;
 
     (void)state;
-    assert_int_equal(pipe2(pipes, O_CLOEXEC | O_NONBLOCK), 0);
     begin_for(&w, SPAWN_M_LAUNCH, 1);
     mark = spawn_open_strv(&w, SPAWN_A_ENV);
     spawn_close(&w, mark);
-    send_on(broker, &w, &pipes[1], 1);
+    send_on(broker, &w, &fd, 1);
+    (void)close(fd);
     assert_int_equal(orders_take_one(), 1);
     expect_called("step_over; launch; ");
     assert_true(spawn_id_equal(&launched, &id));
@@ -336,7 +335,18 @@ static void each_order_has_its_effect(void **state)
     assert_int_equal(orders_take_one(), 1);
     refuses = false;
     expect_called("step_over; refused allow 1; ");
+    expect_no_line();
+}
 
+static void handles_are_held_until_they_are_released(void **state)
+{
+    spawn_id id = id_of(1);
+    spawn_writer w;
+    int pipes[2];
+    char byte;
+
+    (void)state;
+    assert_int_equal(pipe2(pipes, O_CLOEXEC | O_NONBLOCK), 0);
     begin_for(&w, SPAWN_M_HOLD, 1);
     spawn_put_u64(&w, SPAWN_A_BOXED, 3);
     send_on(broker, &w, &pipes[1], 1);
@@ -361,7 +371,14 @@ static void each_order_has_its_effect(void **state)
     give(&w);
     assert_int_equal(held_first()->boxed, 0);
     expect_called("step_over; ");
+    expect_no_line();
+}
 
+static void a_template_is_dismissed_and_bye_is_kept(void **state)
+{
+    spawn_writer w;
+
+    (void)state;
     (void)have(3, JOB_RUNNING, JOB_IS_TEMPLATE);
     (void)have(4, JOB_RUNNING, 0);
     order_for(SPAWN_M_DISMISS, 3);
@@ -437,7 +454,9 @@ int main(void)
         T(who_lives_is_given_up),
         T(a_template_of_httpds_that_hangs_is_forgotten),
         T(a_process_is_told_while_it_starts),
-        T(each_order_has_its_effect),
+        T(a_launch_is_obeyed_or_refused),
+        T(handles_are_held_until_they_are_released),
+        T(a_template_is_dismissed_and_bye_is_kept),
         T(that_it_is_ready_is_handed_on),
     };
 

@@ -347,18 +347,46 @@ static int stop_spawner_and_job(void **state)
     return stop_all(state);
 }
 
+/* A job that is forked, since its order is long, and hangs before it executes,
+ * at an output with a lease. Returns its pid. */
+static pid_t start_hanging(const spawn_id *id)
+{
+    spawn_stdio out = {SPAWN_STDIO_PATH, SPAWN_STDIO_APPEND, 0, ""};
+    char path[128];
+    spawn_writer w;
+    size_t mark;
+    int i;
+
+    (void)signal(SIGIO, SIG_IGN);
+    (void)snprintf(path, sizeof(path), "%s/leased", dir);
+    lease = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0666);
+    assert_int_equal(chmod(path, 0666), 0);
+    assert_int_equal(fcntl(lease, F_SETLEASE, F_WRLCK), 0);
+    begin(&w, SPAWN_M_LAUNCH);
+    spawn_put_id(&w, SPAWN_A_ID, id);
+    mark = spawn_open_strv(&w, SPAWN_A_ARGV);
+    spawn_add_text(&w, mark, "/bin/true", 9);
+    for (i = 0; i < 200; i++) /* more than the quick way takes */
+        spawn_add_text(&w, mark, "x", 1);
+    spawn_close(&w, mark);
+    mark = spawn_open_strv(&w, SPAWN_A_ENV);
+    spawn_close(&w, mark);
+    out.path = path;
+    spawn_put_stdio(&w, SPAWN_A_STDOUT, &out);
+    send_on(link_fd, &w, NULL, 0);
+    send_id(SPAWN_M_TELL_PID, id);
+    expect_id(SPAWN_M_STARTED, id);
+    return (pid_t)number(SPAWN_A_PID);
+}
+
 /* A job that hangs before it executes counts; one that has ended, and a process
  * that is no job, do not. And the one that hangs, and was forked, has no copy
  * of the table. */
 static void only_jobs_that_live_are_counted(void **state)
 {
     spawn_id ended, runs, hangs, worker, template, given_up;
-    spawn_stdio out = {SPAWN_STDIO_PATH, SPAWN_STDIO_APPEND, 0, ""};
-    char path[128];
     spawn_writer w;
-    size_t mark;
     pid_t pid;
-    int i;
 
     (void)state;
     reach_ready();
@@ -382,27 +410,8 @@ static void only_jobs_that_live_are_counted(void **state)
     new_id(&given_up);
     (void)start_stopped(&given_up);
     send_id(SPAWN_M_FORGET, &given_up);
-    (void)signal(SIGIO, SIG_IGN);
-    (void)snprintf(path, sizeof(path), "%s/leased", dir);
-    lease = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0666);
-    assert_int_equal(chmod(path, 0666), 0);
-    assert_int_equal(fcntl(lease, F_SETLEASE, F_WRLCK), 0);
     new_id(&hangs);
-    begin(&w, SPAWN_M_LAUNCH);
-    spawn_put_id(&w, SPAWN_A_ID, &hangs);
-    mark = spawn_open_strv(&w, SPAWN_A_ARGV);
-    spawn_add_text(&w, mark, "/bin/true", 9);
-    for (i = 0; i < 200; i++) /* more than the quick way takes */
-        spawn_add_text(&w, mark, "x", 1);
-    spawn_close(&w, mark);
-    mark = spawn_open_strv(&w, SPAWN_A_ENV);
-    spawn_close(&w, mark);
-    out.path = path;
-    spawn_put_stdio(&w, SPAWN_A_STDOUT, &out);
-    send_on(link_fd, &w, NULL, 0);
-    send_id(SPAWN_M_TELL_PID, &hangs);
-    expect_id(SPAWN_M_STARTED, &hangs);
-    pid = (pid_t)number(SPAWN_A_PID);
+    pid = start_hanging(&hangs);
     assert_true(proc_pages(spawner_pid) - proc_pages(pid)
                 > (long)(TABLE_MAX * sizeof(job) / 4096));
 

@@ -155,14 +155,10 @@ static void what_fails_without_an_event_is_tried_again(void **state)
 
 /* ---- the order ---- */
 
-static void a_new_one_hears_all_in_order(void **state)
+static void have_jobs_of_each_kind(void)
 {
-    int handle = spawn_os_memfd("handle"), second = spawn_os_memfd("second");
-    spawn_id one = id_of(20), two = id_of(21);
-    job *j, *forgotten;
+    job *j = have(1, JOB_RUNNING), *forgotten;
 
-    (void)state;
-    j = have(1, JOB_RUNNING);
     table_tell(j, JOB_TELL_STARTED); /* RUNNING says it */
     forgotten = have(2, JOB_ENDED);
     table_tell(have(3, JOB_ENDED), JOB_TELL_EXITED);
@@ -175,6 +171,15 @@ static void a_new_one_hears_all_in_order(void **state)
     table_tell(j, JOB_TELL_ORPHAN);
     j = have(8, JOB_STARTING);
     table_remove(forgotten);
+}
+
+static void a_new_one_hears_all_in_order(void **state)
+{
+    int handle = spawn_os_memfd("handle"), second = spawn_os_memfd("second");
+    spawn_id one = id_of(20), two = id_of(21);
+
+    (void)state;
+    have_jobs_of_each_kind();
     held_add(&one, 3, &handle, 1);
     held_add(&two, 0, &second, 1);
     spawner.tell.configure = spawner.tell.sync = spawner.tell.table_end = true;

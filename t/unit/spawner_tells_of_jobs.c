@@ -133,7 +133,7 @@ static void of_a_start_and_an_end_at_once(void **state)
 static void of_one_that_runs(void **state)
 {
     const spawn_attr *keep = &got.attr[SPAWN_A_KEEP];
-    job *j = have(1, JOB_RUNNING), *template;
+    job *j = have(1, JOB_RUNNING);
     uint32_t i;
 
     (void)state;
@@ -164,8 +164,13 @@ static void of_one_that_runs(void **state)
         assert_true(is_same_file(part_packet.fds[i], j->keep[role - 1]));
     }
     table_close_kept(j);
+}
 
-    template = have(2, JOB_RUNNING);
+static void of_one_that_runs_and_its_template(void **state)
+{
+    job *j = have(1, JOB_RUNNING), *template = have(2, JOB_RUNNING);
+
+    (void)state;
     template->flags |= JOB_IS_TEMPLATE;
     assert_non_null(template_note_make(template, "app"));
     j->template = table_index(template);
@@ -297,6 +302,7 @@ int main(void)
         T(of_an_end),
         T(of_a_start_and_an_end_at_once),
         T(of_one_that_runs),
+        T(of_one_that_runs_and_its_template),
         T(of_what_a_template_said),
         T(of_an_orphan),
         T(of_an_attempt),
