@@ -32,6 +32,7 @@
 #include "broker/run/durable.h"
 #include "broker/run/order.h"
 #include "broker/run/end.h"
+#include "broker/run/lease.h"
 #include "broker/run/pool.h"
 #include "broker/caller/accept.h"
 #include "broker/caller/inbox.h"
@@ -335,6 +336,7 @@ void spawn_life_quit(spawn_broker *broker)
 void spawn_life_spawner_gone(spawn_broker *broker)
 {
     spawn_phase.spawner_gone = true;
+    spawn_leases_look_last();
     spawn_batch_store_now(
         &broker->batch); /* the next pair has to know what runs */
 }

@@ -184,6 +184,43 @@ bool spawn_lease_may_end(void)
     return spawn_store_is_open(batch->store);
 }
 
+static spawn_end *end_as_noted(spawn_job *job, const spawn_slate_call *call,
+                               spawn_returned *kept)
+{
+    spawn_end *end;
+
+    job->perl->kept = kept;
+    end = spawn_end_job(job, SPAWN_OUTCOME_EXITED);
+    end->exit_code = kept->kind == SPAWN_RESULT_RETURNED ? 0 : 255;
+    end->ended_at = call->ended_at;
+    end->elapsed_us = call->elapsed_us;
+    end->rusage_count = SPAWN_RU_COUNT;
+    memcpy(end->rusage, call->usage, sizeof(call->usage));
+    return end;
+}
+
+/* It became a job while it ran, and its worker is held since: it is the last
+ * one of the slate. Its caller has the answer, and may ask before GIVEN_BACK
+ * has come. */
+static void end_its_job(spawn_worker *w, const spawn_slate *slate)
+{
+    char who[SPAWN_WHO];
+    spawn_slate_call call;
+    spawn_end *end;
+
+    if (!w->job || w->job->state != SPAWN_STATE_RUNNING || slate->ended == 0
+        || spawn_slate_get(w->board, slate->ended, &call) < 0
+        || !spawn_id_equal(&w->job->id, &call.id))
+        return;
+    clean_times(&call);
+    spawn_output_rename(w->streams, spawn_worker_who(w, who));
+    end = end_as_noted(w->job, &call, spawn_returned_take(w->board));
+    if (w->job->perl->kept->kind > SPAWN_RESULT_NONE)
+        return;
+    spawn_end_say(end, "its worker returned nothing that can be read");
+    w->retire = true;
+}
+
 /* The result is left out when its caller has it; else the board has it, and the
  * worker is held: its caller may ask, before or after the commit. False: the
  * store cannot tell whether it is known. */
@@ -194,7 +231,6 @@ static bool record(spawn_worker *w, const spawn_slate *slate, uint64_t n)
     spawn_returned *kept;
     spawn_message m;
     spawn_job *job;
-    spawn_end *end;
     int rv;
 
     if (spawn_slate_get(w->board, n, &call) < 0
@@ -211,13 +247,7 @@ static bool record(spawn_worker *w, const spawn_slate *slate, uint64_t n)
     else {
         kept = spawn_returned_take(w->board);
     }
-    job->perl->kept = kept;
-    end = spawn_end_job(job, SPAWN_OUTCOME_EXITED);
-    end->exit_code = kept->kind == SPAWN_RESULT_RETURNED ? 0 : 255;
-    end->ended_at = call.ended_at;
-    end->elapsed_us = call.elapsed_us;
-    end->rusage_count = SPAWN_RU_COUNT;
-    memcpy(end->rusage, call.usage, sizeof(call.usage));
+    (void)end_as_noted(job, &call, kept);
     job->told = job->delivered = answered;
     if (!answered && !has_unended(w))
         joins(w, job);
@@ -236,6 +266,7 @@ static int look_so(spawn_worker *w, spawn_slate *ret, bool marked)
         return -EAGAIN;
     if (spawn_slate_look(w->board, ret) < 0)
         return -EBADMSG;
+    end_its_job(w, ret);
     until = ret->ended;
     if (w->lent == SPAWN_LENT && until > ret->read && ret->answered != until)
         until--;
@@ -518,16 +549,40 @@ static bool has(spawn_worker *w, const spawn_id *id)
                && spawn_id_equal(&call.id, id));
 }
 
+static void look_at_job(const spawn_job *job)
+{
+    spawn_worker *w = job->perl ? job->perl->worker : NULL;
+
+    if (w && w->lent)
+        spawn_lease_read(w);
+}
+
 void spawn_leases_look(const spawn_id *id)
 {
+    const spawn_job *job = id ? spawn_job_find(id) : NULL;
     spawn_worker *w, *next;
 
-    if (!look_timer.place || (id && spawn_job_find(id)))
+    if (!look_timer.place)
         return;
+    if (job) {
+        look_at_job(job);
+        return;
+    }
     for (w = spawn_worker_next_lent(NULL); w; w = next) {
         next = spawn_worker_next_lent(w);
         if (has(w, id))
             (void)settle(w);
+    }
+}
+
+void spawn_leases_look_last(void)
+{
+    spawn_worker *w;
+
+    for (w = spawn_worker_next_lent(NULL); w; w = spawn_worker_next_lent(w)) {
+        spawn_worker_set_lent(w, SPAWN_LENT_ENDING);
+        (void)spawn_slate_hold(w->board);
+        spawn_lease_read(w);
     }
 }
 

@@ -46,8 +46,11 @@ bool spawn_lease_over(spawn_worker *w, const spawn_id *last_run);
 bool spawn_lease_gone(spawn_worker *w);
 
 /** Somebody asks for this id, or for all jobs (NULL): make jobs of the calls
- * that are meant. */
+ * that are meant, and end those that have ended. */
 void spawn_leases_look(const spawn_id *id);
+/** The spawner has gone, and this turn is the last: nobody else will be told of
+ * calls that have ended. No further one begins. */
+void spawn_leases_look_last(void);
 /**
  * A caller was lent this worker, and does not know whether its call began: when
  * this returns, it is a job or will not begin.

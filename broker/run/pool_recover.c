@@ -222,8 +222,8 @@ int spawn_pools_recover(spawn_batch *batch)
         if (is == FAILED)
             return -1;
         w->unknown = is == UNKNOWN && !w->lent;
-        spawn_lease_end(w); /* which may take up another call */
-        if (is == FOUND)
+        spawn_lease_end(w); /* which may take up another call, or end this */
+        if (is == FOUND && w->job->state == SPAWN_STATE_RUNNING)
             go_on(w, w->job);
         else if (w->state == SPAWN_WORKER_BUSY && !w->lent && !w->unknown)
             spawn_pool_nothing_to_do(w);

@@ -422,7 +422,7 @@ static void the_next_broker_takes_it_back(void **state)
         assert_int_equal(receive_at(caller, SPAWN_FROM_BROKER), 1);
     } while (message.header.type != SPAWN_M_JOB);
     end_broker();
-    expect_sql("SELECT count(*) FROM job WHERE elapsed = 7777777", "1");
+    expect_sql("SELECT count(*) FROM job WHERE elapsed = 7777777", "2");
     expect_sql("SELECT count(*) FROM job WHERE exit_code = 0 AND outcome = 1",
                ask_sql("SELECT count(*) FROM job"));
     /* whose calls they were stands on the slate */
