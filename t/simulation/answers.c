@@ -8,6 +8,7 @@
 #include "t/simulation/durable.h"
 #include "t/simulation/metered.h"
 #include "t/simulation/ordered.h"
+#include "t/simulation/recorded.h"
 #include "t/simulation/revived.h"
 #include "t/simulation/workers.h"
 
@@ -16,7 +17,6 @@
 #include <sys/wait.h>
 
 #define KEPT_AT_LEAST 120000 /* ms, as in broker/store/history.c */
-#define STORED_WITHIN 20     /* ms, as docs/directives.md has it */
 
 /* ---- words ---- */
 
@@ -243,12 +243,15 @@ static void judge_end(job *j, const spawn_message *m)
         promise_broken("job %u is told to have ended, and has %u retries left",
                        job_number(j), j->retry + 1 - j->attempt);
     revived_ends(j, outcome);
-    if (j->done && outcome != j->outcome && !j->maybe_revived)
+    if (j->done && outcome != j->outcome && !j->maybe_revived
+        && !recorded_may_lose_end(j, outcome))
         promise_broken("job %u had ended as %s, and now as %s", job_number(j),
                        spawn_outcome_name(j->outcome),
                        spawn_outcome_name(outcome));
-    if (!j->done)
+    if (!j->done) {
         j->told_ms = board->mono_ms;
+        j->told_boot = board->boot;
+    }
     j->done = true;
     j->outcome = outcome;
     if (!j->left_in)
@@ -301,12 +304,6 @@ void answer_shows(job *j)
     is_shown(j);
 }
 
-/* Its caller has its end from the worker, and no broker has read that. */
-static bool is_on_slate(const job *j, unsigned state)
-{
-    return state == SPAWN_STATE_RUNNING && j->direct && !j->read_ms;
-}
-
 static void judge_job(const request *r, const spawn_message *m)
 {
     unsigned state = (unsigned)spawn_u64_or(m, SPAWN_A_STATE, 0);
@@ -331,7 +328,7 @@ static void judge_job(const request *r, const spawn_message *m)
         j->order_may_be_lost = false;
     if (state == SPAWN_STATE_DONE)
         judge_end(j, m);
-    else if (j->done && !j->maybe_revived && !is_on_slate(j, state))
+    else if (j->done && !j->maybe_revived && !recorded_as_before(j, r, state))
         promise_broken("job %u had ended, and is %s again", job_number(j),
                        spawn_state_name(state));
     else if (state == SPAWN_STATE_RUNNING && j->place != RUNNING
@@ -445,34 +442,6 @@ static void judge_kept(const request *r, const spawn_message *m)
         j->left_in = turns;
 }
 
-/* And not by the broker, after its worker had not taken it. */
-static bool ran_directly(const job *j)
-{
-    return j->direct && j->direct_number;
-}
-
-/* A call that was answered, of the history, when the store failed; or in its
- * broker's last moments (docs/directives.md). */
-static bool may_be_left_out(const job *j)
-{
-    return j->is_call && (j->done || j->told_done)
-           && (j->record_unsure
-               || (ran_directly(j) ? calls_unsure : !store_calm));
-}
-
-void answers_lose_broker(int64_t finished_ms)
-{
-    unsigned i;
-
-    for (i = 0; i < jobs_used; i++) {
-        job *j = &jobs[i];
-
-        if (j->is_call && !ran_directly(j) && j->done
-            && finished_ms < j->told_ms + STORED_WITHIN)
-            j->record_unsure = true;
-    }
-}
-
 /* Its store is not open: it counts nothing yet. */
 static bool is_blind(const spawn_message *m)
 {
@@ -506,7 +475,7 @@ static void judge_refused_submit(const request *r, const spawn_message *m,
         promise_broken("job %u is refused, for no reason", job_number(j));
     if (ordered_may_refuse(j, code, r->asked_in))
         never_came(j);
-    if (r->was_known && code != SPAWN_E_STORE && !may_be_left_out(j))
+    if (r->was_known && code != SPAWN_E_STORE && !recorded_may_lack(j))
         promise_broken("job %u was known, and is refused", job_number(j));
     j->claims--;
     if (!j->promised)
@@ -563,11 +532,11 @@ static void judge_refused_question(const request *r, unsigned code)
     switch (code) {
     case SPAWN_E_NO_SUCH_JOB:
         if (answer_may_be_forgotten(j)
-            || (j->told_done && !j->done && may_be_left_out(j))) {
+            || (j->told_done && !j->done && recorded_may_lack(j))) {
             j->unsure = true;
             break;
         }
-        if (r->was_known && !may_be_left_out(j) && !only_ledger_may_tell(j))
+        if (r->was_known && !recorded_may_lack(j) && !only_ledger_may_tell(j))
             promise_broken("job %u was known, and is not any more",
                            job_number(j));
         if (was_run_directly(r))

@@ -40,8 +40,6 @@ bool answer_store_may_refuse(const request *r);
 
 /* At the end of each turn. */
 void answers_turn(void);
-/* It has gone; the last turn that it did to its end was then. */
-void answers_lose_broker(int64_t finished_ms);
 
 /* The answer to a request came. */
 void answer_judge(const request *r, const spawn_message *m);

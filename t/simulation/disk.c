@@ -167,6 +167,12 @@ static bool one_fails(void)
     return board->fail_in > 0 && --board->fail_in == 0;
 }
 
+static int fails_as(int error)
+{
+    board->failed_ms = board->mono_ms;
+    return error;
+}
+
 static void put(stored *s, const void *data, int length, sqlite3_int64 at)
 {
     past_write(s, at, length);
@@ -183,11 +189,11 @@ static int write_file(sqlite3_file *f, const void *data, int length,
 
     life_point();
     if (board->store == STORE_BROKEN || one_fails())
-        return SQLITE_IOERR_WRITE;
+        return fails_as(SQLITE_IOERR_WRITE);
     if (board->store == STORE_FULL) {
         more = at + length > s->size ? at + length - s->size : 0;
         if (more > board->room)
-            return SQLITE_FULL;
+            return fails_as(SQLITE_FULL);
         board->room -= more;
     }
     if (life_ends_here()) {

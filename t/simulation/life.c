@@ -29,6 +29,7 @@
 #include "t/simulation/logged.h"
 #include "t/simulation/metered.h"
 #include "t/simulation/ordered.h"
+#include "t/simulation/recorded.h"
 #include "t/simulation/body.h"
 #include "t/simulation/workers.h"
 
@@ -347,19 +348,19 @@ static void take_in(void)
     callers_hear();
 }
 
-static void has_gone(void)
+static void has_gone(bool killed)
 {
     alive = broker_ready = calm = false;
-    workers_lose_broker();
+    workers_lose_broker(killed);
     take_in();
-    answers_lose_broker(finished_ms);
+    recorded_lose_broker(finished_ms);
     spawn_close_fds(&link_fd, 1);
     scribe_loses_broker();
 }
 
 static void ends(void)
 {
-    has_gone();
+    has_gone(body_end() == DIED_AT_POINT);
     if (body_end() == DIED_AT_POINT)
         metered_in_a_turn();
     if (body_end() == DIED_AT_POINT)
@@ -378,7 +379,7 @@ void life_kill(void)
     if (!over)
         bury();
     say("the broker is killed between two turns");
-    has_gone();
+    has_gone(true);
 }
 
 void life_turn(void)
@@ -422,11 +423,12 @@ void life_lose_spawner(void)
     spawner_dies(turn || !ready || board->store != STORE_GOOD);
     workers_lose_spawner();
     calm = false;
-    calls_unsure = true;
+    calls_unsure |= !turn;
     new_spawner();
     if (!turn)
         return;
     spawn_close_fds(&link_fd, 1);
     while (alive && !broken)
         life_turn();
+    calls_unsure |= body_end() == DIED_AT_POINT || !store_calm;
 }

@@ -425,12 +425,12 @@ void workers_check(void)
     }
 }
 
-void workers_lose_broker(void)
+void workers_lose_broker(bool killed)
 {
     unsigned i;
 
     for (i = 0; i < used && with_leases; i++)
-        lent_note_read(&workers[i], true);
+        lent_note_read(&workers[i], killed);
 }
 
 bool workers_has(const spawn_id *id)
@@ -649,6 +649,8 @@ void workers_lose_spawner(void)
         if (!j->is_call || j->launches == 0 || j->place == UNPARENTED)
             continue;
         j->had_ended = j->place != RUNNING;
+        j->record_unsure |=
+            j->direct && (!j->had_ended || (!alive && !j->read_ms));
         j->place = UNPARENTED;
     }
     for (i = 0; i < used; i++) {

@@ -53,7 +53,7 @@ bool workers_something(void);
 bool workers_all(void);
 /* The spawner has gone, and with it what it kept. */
 void workers_lose_spawner(void);
-/* The broker has gone. */
-void workers_lose_broker(void);
+/* The broker has gone: by a kill, or at the end of a turn. */
+void workers_lose_broker(bool killed);
 
 #endif

@@ -52,7 +52,8 @@ typedef struct {
     uint64_t die_at;    /* the one where it is; 0: none */
     uint64_t fail_in;   /* writes of the store until one fails; 0: none */
     store_health store;
-    int64_t room; /* bytes, of a full one */
+    int64_t room;      /* bytes, of a full one */
+    int64_t failed_ms; /* when it took something not, the last time; 0: never */
 } board_of_world;
 
 extern board_of_world *board;
@@ -148,7 +149,8 @@ typedef struct {
     uint64_t direct_number; /* 0: it has not */
     int64_t read_ms;        /* a broker has read that; 0: none has */
     bool record_unsure;     /* which was killed before it was stored */
-    int64_t told_ms;        /* when its end was told first */
+    int64_t told_ms;        /* when its end was told first, */
+    unsigned told_boot;     /* and in which boot */
     bool abandoned;         /* its caller has gone */
     bool waited_for;        /* by whom its failure was told, perhaps */
     bool durable;
