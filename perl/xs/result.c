@@ -153,6 +153,18 @@ static void put_result_kind(pTHX_ HV *hv, const spawn_message *m)
         (void)hv_stores(hv, "result_kind", newSVpv(names[kind], 0));
 }
 
+/* What wait(2) would have told; -1, as system gives, where nobody knows. */
+static int wait_status(const spawn_message *m)
+{
+    int signo = (int)spawn_u64_or(m, SPAWN_A_SIGNAL, 0);
+
+    if (spawn_has(m, SPAWN_A_EXIT_CODE))
+        return ((int)spawn_u64_or(m, SPAWN_A_EXIT_CODE, 0) & 0xff) << 8;
+    if (signo > 0)
+        return (signo & 0x7f) | (spawn_u64_or(m, SPAWN_A_CORE, 0) ? 0x80 : 0);
+    return -1;
+}
+
 static void put_end(pTHX_ HV *hv, const spawn_message *m)
 {
     unsigned outcome = (unsigned)spawn_u64_or(m, SPAWN_A_OUTCOME, 0);
@@ -162,6 +174,7 @@ static void put_end(pTHX_ HV *hv, const spawn_message *m)
     (void)hv_stores(hv, "outcome", newSVpv(spawn_outcome_name(outcome), 0));
     if (spawn_has(m, SPAWN_A_FUNCTION))
         put_result_kind(aTHX_ hv, m);
+    (void)hv_stores(hv, "status", newSViv(wait_status(m)));
     (void)hv_stores(hv, "core", newSViv(spawn_u64_or(m, SPAWN_A_CORE, 0) != 0));
     if (outcome == SPAWN_OUTCOME_EXITED)
         (void)hv_stores(hv, "exit_code",

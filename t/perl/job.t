@@ -82,7 +82,7 @@ is_deeply $now->argv, ['/bin/sleep', '10'], 'argv';
 is_deeply $now->context, { uri => '/a=b', user => 'u' }, 'context';
 is $now->submitted_at, 1_700_000_000.25, 'submitted_at';
 is $now->started_at, 1_700_000_001.5, 'started_at';
-for my $name (qw(ended_at outcome exit_code signal core step errno stdout elapsed rusage)) {
+for my $name (qw(ended_at outcome exit_code status signal core step errno stdout elapsed rusage)) {
     is $now->$name, undef, "no $name yet";
 }
 is $now->job->id, $id, 'job';
@@ -101,6 +101,7 @@ is $end->state, 'done', 'done';
 is $end->outcome, 'signalled', 'outcome';
 is $end->signal, 11, 'signal';
 is $end->core, 1, 'core';
+is $end->status, 11 | 128, 'status, as $? has it';
 is $end->exit_code, undef, 'no exit code';
 is $end->elapsed, 1.5, 'elapsed';
 is $end->stdout, 'some', 'stdout';

@@ -34,6 +34,7 @@ sub dead     { return $_[0]{dead} }
 
 sub outcome     { return $_[0]{outcome} }
 sub result_kind { return $_[0]{result_kind} }
+sub status      { return $_[0]{status} }
 sub exit_code   { return $_[0]{exit_code} }
 sub signal      { return $_[0]{signal} }
 sub core        { return $_[0]{core} }
@@ -92,7 +93,8 @@ Apache2::Spawn::Result - the state of a job, and how it ended
 =head1 DESCRIPTION
 
 C<$?> mixes exit code, signal and core flag into one number, and says nothing
-of time or memory. This object keeps them apart. It is a picture of one moment:
+of time or memory. This object keeps them apart (and has the number as L</status>, for code
+that wants it). It is a picture of one moment:
 it does not change when the job does. L<Apache2::Spawn/run> and
 L<wait|Apache2::Spawn::Job/wait> give one for a job that is done,
 L<status|Apache2::Spawn::Job/status> and L<list|Apache2::Spawn/list> for any job.
@@ -164,6 +166,21 @@ it ended, and the kernel told nobody how
 
 Number, 0 to 255; defined only when the outcome is C<exited>. A Perl function
 that returned has 0, one that died 255.
+
+=item status
+
+Number, undef before the end: what C<$?> would be had C<system> run the program, that is the exit
+code times 256, or the number of the signal that ended it, plus 128 with a core dump. -1, as
+C<system> gives it, when it has not run (C<start_failed>, C<expired>, C<cancelled> while it
+waited) or its end is not known (C<lost>, C<code_unknown>). C<$!> is left alone: of a start that
+failed C<errno> has what it would be. A program that ended by itself after C<TERM>, when its time
+was over, has its exit code here.
+
+    $? = $res->status;
+    die "convert: exit code ", $? >> 8, "\n" if $?;
+
+Not to be confused with L<< C<< $job->status >>|Apache2::Spawn::Job/status >>, which asks the broker
+and gives an object of this class.
 
 =item result_kind
 
