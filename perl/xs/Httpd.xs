@@ -168,6 +168,7 @@ static void run_template(void *interpreter, const char *name, int link,
 
     PERL_SET_CONTEXT(interpreter);
     perl_api->set_token(NULL);
+    perl_api->set_current(NULL, NULL);
     perl_api->set_httpd(NULL, NULL); /* a job has its own in its environment */
     widen_title(aTHX);
     ENTER;
@@ -225,6 +226,7 @@ BOOT:
         (void)look_up();
         perl_api->set_httpd(httpd_endpoint, choose_queue);
         perl_api->set_token(make_token);
+        perl_api->set_current(current_request, cleanup_later);
         offer_templates(aTHX);
         refuse_phases(aTHX);
     }

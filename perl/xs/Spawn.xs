@@ -14,7 +14,8 @@
 static const spawn_perl_api api = {spawn_perl_set_httpd,
                                    spawn_perl_httpd_endpoint,
                                    spawn_perl_submit, spawn_perl_want_later,
-                                   spawn_perl_cleanup, spawn_perl_set_token};
+                                   spawn_perl_cleanup, spawn_perl_set_token,
+                                   spawn_perl_set_current};
 
 static void interpreter_ends(pTHX_ void *unused)
 {
@@ -241,6 +242,16 @@ call(self, ...)
     LEAVE;
     SPAGAIN; /* code of Perl's has run meanwhile */
     SP = push_values(aTHX_ SP - items, values);
+
+SV *
+cleanup(self, ...)
+    SV *self
+  CODE:
+    spawn_perl_enter(aTHX);
+    RETVAL = spawn_perl_cleanup_current(aTHX_ self, &ST(1), items - 1);
+    LEAVE;
+  OUTPUT:
+    RETVAL
 
 SV *
 job(self, id = NULL)

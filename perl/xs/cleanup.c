@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * spawn_cleanup: the message of a job for after the answer. Runs in httpd
+ * spawn_cleanup, of a request object or of the current request: the message of
+ * a job for after the answer. Runs in httpd
  * children, in a handler: must do all of Perl's part now, so that a mistake is
  * thrown where it can be seen. The module posts the job later
  * (module/cleanup.c); a function of Apache2::Spawn::Httpd's gives it the
@@ -152,4 +153,41 @@ SV *spawn_perl_cleanup(pTHX_ int endpoint, SV **args, SSize_t count,
     ret = spawn_perl_handle(aTHX_ endpoint, &job->id, false, NULL);
     LEAVE;
     return ret;
+}
+
+/* ---- without a request object ---- */
+
+static spawn_perl_current_fn current_request;
+static spawn_perl_later_fn current_later;
+
+void spawn_perl_set_current(spawn_perl_current_fn fn, spawn_perl_later_fn later)
+{
+    current_later = later;
+    __atomic_store_n(&current_request, fn, __ATOMIC_RELEASE);
+}
+
+SV *spawn_perl_cleanup_current(pTHX_ SV *self, SV **args, SSize_t count)
+{
+    spawn_perl_current_fn fn =
+        __atomic_load_n(&current_request, __ATOMIC_ACQUIRE);
+    int endpoint = spawn_perl_invocant(aTHX_ self);
+    void *server = NULL, *request;
+
+    if (SvROK(self))
+        spawn_perl_refuse(aTHX_ SPAWN_E_INVALID,
+                          "cleanup: a connection has no request; it is a class "
+                          "method: Apache2::Spawn->cleanup(...)");
+    if (!fn || !spawn_perl_is_httpds(endpoint))
+        spawn_perl_refuse(aTHX_ SPAWN_E_UNREACHABLE,
+                          "cleanup: this process serves no request, which "
+                          "httpd's children do; elsewhere use "
+                          "Apache2::Spawn->spawn or spawn_call");
+    request = fn(&server);
+    if (!request)
+        spawn_perl_refuse(aTHX_ SPAWN_E_INVALID,
+                          "cleanup: no request is known here: mod_perl tells "
+                          "of it with 'SetHandler perl-script' or 'PerlOptions "
+                          "+GlobalRequest'; or use $r->spawn_cleanup(...)");
+    return spawn_perl_cleanup(aTHX_ spawn_perl_httpd_endpoint(aTHX_ server),
+                              args, count, current_later, request);
 }

@@ -14,6 +14,19 @@ static void cleanup_later(void *request, const void *message, size_t length,
     (void)later(request, message, length, (spawn_cleanup_when)when);
 }
 
+/* Of mod_perl's modperl_global.h: what Apache2::RequestUtil->request gives. */
+apr_status_t modperl_tls_get_request_rec(request_rec **data);
+
+static void *current_request(void **ret_server)
+{
+    request_rec *r = NULL;
+
+    if (modperl_tls_get_request_rec(&r) != APR_SUCCESS || !r)
+        return NULL;
+    *ret_server = r->server;
+    return r;
+}
+
 static const apr_array_header_t *cleanup_handlers(request_rec *r)
 {
     APR_OPTIONAL_FN_TYPE(spawn_cleanup_handlers) *get =

@@ -323,6 +323,17 @@ typedef void (*spawn_perl_later_fn)(void *request, const void *message,
 SV *spawn_perl_cleanup(pTHX_ int endpoint, SV **args, SSize_t count,
                        spawn_perl_later_fn later, void *request);
 
+/** The request that this thread serves, and its server; NULL: there is none, or
+ * mod_perl does not tell. Called in httpd's children only. */
+typedef void *(*spawn_perl_current_fn)(void **ret_server);
+
+/** Set by Apache2::Spawn::Httpd, as spawn_perl_set_httpd. */
+void spawn_perl_set_current(spawn_perl_current_fn fn,
+                            spawn_perl_later_fn later);
+
+/** Apache2::Spawn->cleanup: spawn_perl_cleanup of the current request. */
+SV *spawn_perl_cleanup_current(pTHX_ SV *self, SV **args, SSize_t count);
+
 /* ---- handle.c: Apache2::Spawn::Job ---- */
 
 /** The data that resubmit sends again: shared by clones of the object, in

@@ -26,6 +26,7 @@ typedef struct {
     SV *(*cleanup)(pTHX_ int endpoint, SV **args, SSize_t count,
                    spawn_perl_later_fn later, void *request);
     void (*set_token)(spawn_perl_token_fn fn);
+    void (*set_current)(spawn_perl_current_fn fn, spawn_perl_later_fn later);
 } spawn_perl_api;
 
 #endif

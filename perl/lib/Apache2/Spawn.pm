@@ -108,6 +108,7 @@ been loaded, with all modules that httpd has. It needs no line in httpd.conf.
     # when the client has the whole answer: a function, or a program
     $r->spawn_cleanup('My::Stats::record', [ $user, $page ]);
     $r->spawn_cleanup(['/usr/bin/rsync', '-a', $from, $to], only_if => 'success');
+    Apache2::Spawn->cleanup('My::Stats::record', [ $user, $page ]);     # where there is no $r
 
     # outside httpd: cron, tests, CGI
     my $spawn = Apache2::Spawn->connect('/run/apache2/spawn/socket');
@@ -286,6 +287,22 @@ a signal ended it, it was cancelled), C<timed_out> (its C<timeout> was over, or
 the wait), C<expired> (with C<expires>), C<start_failed>, C<output_gone>; and C<invalid> at
 step C<template> when there is no such function.
 
+=head2 cleanup
+
+    my $job = Apache2::Spawn->cleanup($function, \@args, %options);
+    my $job = Apache2::Spawn->cleanup(\@argv, %options);
+
+As L<< C<< $r->spawn_cleanup >>|Apache2::Spawn::Httpd/AFTER THE ANSWER >>, for code that was not
+given C<$r>: a job that is posted when the client of the current request has the whole answer.
+Arguments, options, what it returns and throws are the same.
+
+The current request is the one that C<< Apache2::RequestUtil->request >> gives: mod_perl knows it
+with C<SetHandler perl-script> (so in C<ModPerl::Registry>) and where C<PerlOptions +GlobalRequest>
+stands. A class method only: not of the object that L</connect> returns.
+
+Throws also C<invalid> (no request is known), and C<unreachable> where none can be: outside httpd,
+in Perl jobs, and while httpd starts.
+
 =head2 job
 
     my $job = Apache2::Spawn->job($id);
@@ -388,6 +405,7 @@ C<spawn>, C<run> and C<spawn_call> with the C<context> of the request filled in:
 L<Apache2::Spawn::Httpd>. C<spawn_cleanup> leaves a job that is posted when the client
 has the whole answer; it takes the options of C<spawn> and C<spawn_call>, but C<reply>,
 handles and C<id>, and one more: C<only_if>, which is C<success>, C<error> or C<aborted>.
+Code that has no C<$r> uses L</cleanup>.
 For a handler in the place of C<PerlCleanupHandler> see L<Apache2::Spawn::Request>.
 
 =head1 OPTIONS

@@ -169,6 +169,9 @@ posted at the end of the client's request.
 A code reference cannot travel to another process: give the name of a function, and
 what it needs as arguments.
 
+Code that was not given C<$r> leaves a job for the current request with
+L<< C<< Apache2::Spawn->cleanup >>|Apache2::Spawn/cleanup >>.
+
 If the job cannot be posted at once (the broker is stopped, the job is big), it waits
 as a file that only httpd's user can read, in the store, and runs when the broker has
 taken it in. A queue that is full refuses a posted job, which is then in the error
