@@ -319,6 +319,45 @@ list(self, ...)
     for (i = 0; i <= av_len(rows); i++)
         PUSHs(sv_2mortal(SvREFCNT_inc(*av_fetch(rows, i, 0))));
 
+MODULE = Apache2::Spawn    PACKAGE = Apache2::Spawn::Instead
+
+bool
+_has_broker()
+  CODE:
+    RETVAL = spawn_perl_has_broker(aTHX);
+  OUTPUT:
+    RETVAL
+
+# What Perl does before it starts a program
+void
+_flush_all()
+  CODE:
+    (void)PerlIO_flush(NULL);
+
+void
+_child_status(status)
+    int status
+  CODE:
+    spawn_perl_child_status(aTHX_ status);
+
+SV *
+_started(job)
+    SV *job
+  CODE:
+    RETVAL = spawn_perl_started(aTHX_ job);
+  OUTPUT:
+    RETVAL
+
+bool
+_program_handle(glob, job, writing)
+    SV *glob
+    SV *job
+    bool writing
+  CODE:
+    RETVAL = spawn_perl_program_handle(aTHX_ glob, job, writing);
+  OUTPUT:
+    RETVAL
+
 MODULE = Apache2::Spawn    PACKAGE = Apache2::Spawn::Process::Submitted
 
 # True when it is accepted; throws when it is not.

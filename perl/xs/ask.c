@@ -60,9 +60,10 @@ static int ask(int endpoint, uint16_t type, const spawn_id *id, uint16_t attr,
     return rv;
 }
 
-static int wait_slice(int endpoint, const spawn_id *id, uint32_t wait_ms,
-                      spawn_answer *ret, spawn_failure *why)
+static int wait_slice(int endpoint, const spawn_id *id, unsigned want,
+                      uint32_t wait_ms, spawn_answer *ret, spawn_failure *why)
 {
+    bool output = want == SPAWN_REPLY_FINISHED;
     uint8_t room[ASK_ROOM];
     spawn_writer w;
     sigset_t before;
@@ -71,9 +72,9 @@ static int wait_slice(int endpoint, const spawn_id *id, uint32_t wait_ms,
     spawn_writer_init_fixed(&w, room, sizeof(room));
     spawn_writer_begin(&w, SPAWN_M_WAIT, 0);
     spawn_put_id(&w, SPAWN_A_ID, id);
-    spawn_put_u64(&w, SPAWN_A_WAIT_FOR, SPAWN_REPLY_FINISHED);
+    spawn_put_u64(&w, SPAWN_A_WAIT_FOR, want);
     spawn_put_u64(&w, SPAWN_A_WAIT_MS, wait_ms);
-    spawn_put_u64(&w, SPAWN_A_WITH_OUTPUT, 1);
+    spawn_put_u64(&w, SPAWN_A_WITH_OUTPUT, output);
     (void)spawn_writer_finish(&w, 0);
     spawn_perl_signals_off(&before);
     rv = spawn_client_ask(spawn_perl_client(endpoint, NULL), &w, wait_ms, ret,
@@ -100,7 +101,8 @@ int spawn_perl_wait_done(pTHX_ int endpoint, const spawn_id *id,
 
         if (left > SPAWN_PERL_SLICE_MS)
             left = SPAWN_PERL_SLICE_MS;
-        rv = left > 0 ? wait_slice(endpoint, id, (uint32_t)left, ret, why)
+        rv = left > 0 ? wait_slice(endpoint, id, SPAWN_REPLY_FINISHED,
+                                   (uint32_t)left, ret, why)
                       : ask(endpoint, SPAWN_M_GET, id, SPAWN_A_WITH_OUTPUT, 1,
                             ret, why);
         if (rv == 0 && done(ret))
@@ -113,6 +115,43 @@ int spawn_perl_wait_done(pTHX_ int endpoint, const spawn_id *id,
             return 0;
         PERL_ASYNC_CHECK();
     }
+}
+
+/* A job that has begun, or has ended without having begun. */
+static bool begun(const spawn_answer *answer)
+{
+    return done(answer)
+           || spawn_u64_or(&answer->message, SPAWN_A_STATE, 0)
+                  == SPAWN_STATE_RUNNING;
+}
+
+SV *spawn_perl_started(pTHX_ SV *self)
+{
+    spawn_answer *answer;
+    spawn_failure why;
+    spawn_id id;
+    int endpoint;
+    SV *ret;
+
+    spawn_perl_enter(aTHX);
+    spawn_perl_hold(aTHX_ self);
+    endpoint = spawn_perl_handle_of(aTHX_ self, &id);
+    answer = spawn_perl_answer_new(aTHX);
+    for (;;) {
+        if (wait_slice(endpoint, &id, SPAWN_REPLY_STARTED, SPAWN_PERL_SLICE_MS,
+                       answer, &why)
+            == 0) {
+            if (begun(answer))
+                break;
+            spawn_answer_free(answer);
+        }
+        else if (why.code != SPAWN_E_TIMED_OUT)
+            fail(aTHX_ self, &why);
+        PERL_ASYNC_CHECK();
+    }
+    ret = spawn_perl_result(aTHX_ endpoint, &answer->message);
+    LEAVE;
+    return ret;
 }
 
 /* Milliseconds, -1 for no limit. */

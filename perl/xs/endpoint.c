@@ -370,6 +370,26 @@ int spawn_perl_httpd_endpoint(pTHX_ void *server)
     return i;
 }
 
+static SV *socket_in_environment(pTHX)
+{
+    HV *env = get_hv("ENV", 0);
+    SV **path = env ? hv_fetchs(env, "SPAWN_SOCKET", 0) : NULL;
+
+    if (path)
+        SvGETMAGIC(*path);
+    return path && SvOK(*path) ? *path : NULL;
+}
+
+bool spawn_perl_has_broker(pTHX)
+{
+    spawn_perl_httpd_fn fn = __atomic_load_n(&httpd, __ATOMIC_ACQUIRE);
+    spawn_endpoint e;
+    spawn_failure unused;
+
+    return fn ? fn(NULL, &e, &unused) == 0
+              : socket_in_environment(aTHX) != NULL;
+}
+
 /* Has this process connected to one broker only, with whatever timeouts? */
 static bool one_broker(void)
 {
@@ -386,20 +406,16 @@ static bool one_broker(void)
 int spawn_perl_own_endpoint(pTHX_ bool any)
 {
     spawn_failure why;
-    SV **path;
     STRLEN length;
-    HV *env;
+    SV *path;
 
     if (__atomic_load_n(&httpd, __ATOMIC_ACQUIRE))
         return spawn_perl_httpd_endpoint(aTHX_ NULL);
-    env = get_hv("ENV", 0);
-    path = env ? hv_fetchs(env, "SPAWN_SOCKET", 0) : NULL;
+    path = socket_in_environment(aTHX);
     if (path)
-        SvGETMAGIC(*path);
-    if (path && SvOK(*path))
-        return index_for_path(aTHX_ spawn_perl_bytes(aTHX_ * path, &length,
-                                                     false, "SPAWN_SOCKET"),
-                              SPAWN_PERL_SUBMIT_MS);
+        return index_for_path(
+            aTHX_ spawn_perl_bytes(aTHX_ path, &length, false, "SPAWN_SOCKET"),
+            SPAWN_PERL_SUBMIT_MS);
     if (any && one_broker())
         return 0;
     spawn_failure_set(&why, SPAWN_E_UNREACHABLE, SPAWN_STEP_CONNECT, 0,

@@ -126,6 +126,10 @@ spawn_client *spawn_perl_brief_client(int index);
 /** Is this process an httpd? */
 bool spawn_perl_in_httpd(void);
 
+/** Has this process a broker of its own, which may be away just now? Not while
+ * httpd starts, and not outside httpd without $ENV{SPAWN_SOCKET}. */
+bool spawn_perl_has_broker(pTHX);
+
 /** Index for httpd's own endpoint, as a virtual host sees it. Throws. */
 int spawn_perl_httpd_endpoint(pTHX_ void *server);
 
@@ -397,6 +401,17 @@ spawn_answer *spawn_perl_wait_answer(pTHX_ SV *self, SV *seconds,
 int spawn_perl_wait_done(pTHX_ int endpoint, const spawn_id *id,
                          int64_t limit_ms, spawn_answer *ret,
                          spawn_failure *why);
+
+/** Waits until the job runs, or is done. A new Result. Throws. */
+SV *spawn_perl_started(pTHX_ SV *self);
+
+/* ---- program_handle.c ---- */
+
+/** Makes a handle that was just opened on a pipe one whose close waits for the
+ * job at the other end, and sets $?. False: it is not open. */
+bool spawn_perl_program_handle(pTHX_ SV *glob, SV *job, bool writing);
+/** Sets $?, and ${^CHILD_STATUS_NATIVE}, which Perl code cannot. */
+void spawn_perl_child_status(pTHX_ int status);
 
 /* ---- token.c ---- */
 

@@ -42,7 +42,7 @@ sub examples {
         }
         $count++;
     }
-    is scalar(() = $page =~ /^## \d+\. /mg), 15, 'fifteen examples';
+    is scalar(() = $page =~ /^## \d+\. /mg), 16, 'sixteen examples';
     cmp_ok $count, '>', 40, 'with their files';
     return \%files;
 }
@@ -120,6 +120,7 @@ my @checks = (
     ticks => undef, sub { appeared("$out/ticks", qr/\n/) }, qr/\A3\n\z/,
     fork => undef, sub { appeared("$out/forked", qr/\n/) }, qr/\Aforked\n\z/,
     sub => undef, sub { appeared("$out/loud", qr/\n/) }, qr/\ALOUD\n\z/,
+    old => undef, sub { appeared("$out/old", qr/\n/) }, qr/\AAS MANY\n\z/,
     script => undef, sub { appeared("$out/noted", qr/\n/) }, qr{\A/script/x\n\z},
 );
 

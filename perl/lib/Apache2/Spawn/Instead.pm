@@ -1,0 +1,484 @@
+package Apache2::Spawn::Instead;
+
+# system, readpipe (backticks) and open of a package, as jobs with Perl's own contract. Runs
+# in callers. Must change nothing in packages that did not ask for it.
+
+use strict;
+use warnings;
+
+our $VERSION = '0.1.0';
+
+use Apache2::Spawn ();
+use Apache2::Spawn::Instead::Command qw(command resolved environment directory bytes);
+use POSIX ();
+use Symbol ();
+use Time::HiRes ();
+
+my %face = (system => \&_system, readpipe => \&_readpipe, open => \&_open);
+
+my %cannot = (
+    exec    => 'it puts the program in the place of this process, which is a child of httpd',
+    fork    => 'a job is no copy of this process; for a Perl function use Apache2::Spawn->spawn_call',
+    wait    => 'a job is no child of this process; close of the handle waits for it',
+    waitpid => 'a job is no child of this process; close of the handle waits for it',
+    close   => 'close of the handles that open makes is Perl\'s own, and waits for the program',
+    qx      => 'name readpipe, which is what backticks call',
+);
+
+# Of a package: how its programs run.
+my %options_of;
+my %known = map { $_ => 1 } qw(queue timeout grace nice ionice limits no_new_privs leftovers priority label);
+
+# For the errno of a job that was refused.
+my %errno = (
+    unreachable   => POSIX::ECONNREFUSED(),
+    unconfirmed   => POSIX::ETIMEDOUT(),
+    queue_full    => POSIX::EAGAIN(),
+    unknown_queue => POSIX::ENOENT(),
+    invalid       => POSIX::EINVAL(),
+    too_big       => POSIX::E2BIG(),
+    not_permitted => POSIX::EACCES(),
+);
+
+sub import {
+    my ($class, @names) = @_;
+    my $package = caller;
+    if (@names && ref $names[-1] eq 'HASH') {
+        my $options = pop @names;
+        for my $name (sort keys %{$options}) {
+            _refuse("there is no option '$name' here; there are " . join ', ', sort keys %known) if !$known{$name};
+        }
+        $options_of{$package} = { %{$options} };
+    }
+    for my $name (@names ? @names : sort keys %face) {
+        _refuse("$name cannot be replaced: $cannot{$name}") if $cannot{$name};
+        _refuse("'$name' is not known here; wanted: " . join ', ', sort keys %face) if !$face{$name};
+        no strict 'refs';    ## no critic (ProhibitNoStrict)
+        *{"${package}::$name"} = $face{$name};
+    }
+    return;
+}
+
+# With the line that says use.
+sub _refuse {
+    my ($text) = @_;
+    my (undef, $file, $line) = caller 1;
+    die "Apache2::Spawn::Instead: $text at $file line $line.\n";
+}
+
+# ---- the three ----
+
+sub _system {
+    return CORE::system @_ if !_has_broker();
+    my $started = _start([@_], {});
+    my $status = $started ? _end_of($started->job) : -1;
+    _child_status($status);
+    return $status;
+}
+
+sub _readpipe (_) {    ## no critic (ProhibitSubroutinePrototypes)
+    goto &CORE::readpipe if !_has_broker();    # not a call: so it has our caller's pragmas
+    my ($command) = @_;
+    my ($input) = _default_layers();
+    my ($from, $started);
+    if (pipe $from, my $to) {
+        $started = _start([$command], { stdout => $to });
+        close $to;
+    }
+    if (!$started) {
+        _child_status(-1);
+        return;    # undef, or an empty list
+    }
+    binmode $from, $input if defined $input;
+    local $.;
+    my @got = wantarray ? readline $from : do { local $/ = undef; scalar readline $from };
+    close $from;
+    _child_status(_end_of($started->job));
+    return wantarray ? @got : defined $got[0] ? $got[0] : '';
+}
+
+sub _open (*;$@) {    ## no critic (ProhibitSubroutinePrototypes)
+    if (defined $_[0] && !ref $_[0] && ref \$_[0] ne 'GLOB') {    # a bareword
+        my $handle = Symbol::qualify_to_ref($_[0], scalar caller);
+        splice @_, 0, 1, $handle;
+    }
+    my ($writing, $layers, @words) = @_ > 1 && _has_broker() ? _piped(@_[ 1 .. $#_ ]) : ();
+    goto &CORE::open if !defined $writing;
+
+    my @default = _default_layers();
+    if (@words == 1 && $words[0] !~ /\S/) {
+        warnings::warnif('pipe', 'Missing command in piped open');
+        $! = POSIX::EPIPE();
+        return;
+    }
+    _refuse("open with '-' forks, which a job cannot stand for: name a program, or use CORE::open")
+        if @words == 1 && $words[0] =~ /\A\s*-\s*\z/;
+    my ($job, $pid) = _start_with_pipe($_[0], $writing, @words) or return;
+    $layers = $default[$writing] if !defined $layers;
+    binmode $_[0], $layers if defined $layers;
+    return $pid;
+}
+
+# ---- piped opens ----
+
+# Of what open was given behind the handle: does it write to a program, with which layers,
+# and the program. Nothing where there is none.
+sub _piped {
+    my ($mode, @words) = @_;
+    return if !defined $mode || ref $mode;
+    if (@words) {
+        my ($way, $layers) = $mode =~ /\A\s*(\|-|-\|)\s*(:.*)?\z/s or return;
+        return ($way eq '|-' ? 1 : 0, $layers, @words);
+    }
+    my ($text) = $mode =~ /\A\s*(.*?)\s*\z/s;
+    if ($text =~ s/\A\|\s*//) {
+        if ($text =~ s/\s*\|\z//) {
+            warnings::warnif('pipe', q{Can't open bidirectional pipe});
+        }
+        return (1, undef, $text);
+    }
+    return $text =~ s/\s*\|\z// ? (0, undef, $text) : ();
+}
+
+# In: the caller's handle. Its old file is closed, as by Perl's open.
+sub _start_with_pipe {
+    my ($writing, @words) = @_[ 1 .. $#_ ];
+    pipe my $read, my $write or return;
+    my ($ours, $its) = $writing ? ($write, $read) : ($read, $write);
+    my $started = _start(\@words, { $writing ? (stdin => $its) : (stdout => $its) });
+    close $its;
+    if (!$started) {
+        my $errno = $! + 0;
+        CORE::open($_[0], '<', '/dev/null') && CORE::close($_[0]);    # a handle, and no open one
+        $! = $errno;
+        return;
+    }
+    my $job = $started->job;
+    CORE::open($_[0], $writing ? '>&=' : '<&=', fileno $ours) && _program_handle($_[0], $job, $writing) or return;
+    return ($job, $started->pid || '0 but true');
+}
+
+# The layers of the caller's `use open`: for input, for output.
+sub _default_layers {
+    my $hints = (caller 1)[10] or return;
+    return @{$hints}{ 'open<', 'open>' };
+}
+
+# ---- jobs ----
+
+# The words of system: a Result of a job that has begun. Nothing, and $!, when it has not.
+sub _start {
+    my ($words, $streams) = @_;
+    _flush_all();
+    my ($argv, $joined) = command(@{$words});
+    my $taken = $argv && _job($argv, $joined, $streams);
+    return $taken if $taken && $taken ne 'done';
+    return $taken if $taken && $taken->outcome ne 'start_failed';
+    my $errno = $taken ? $taken->errno : $! + 0;
+    warnings::warnif('exec', sprintf q{Can't exec "%s": %s}, defined $words->[0] ? $argv ? $argv->[0] : $words->[0] : '',
+        do { local $! = $errno; "$!" });
+    $! = $errno;
+    return;
+}
+
+# What its process finds: as much of ours as a program that Perl starts has.
+sub _job {
+    my ($argv, $joined, $streams) = @_;
+    my $found = resolved($argv->[0]) or return;
+    my @words = ($found, @{$argv}[ 1 .. $#{$argv} ]);
+    my %options = (
+        %{ $options_of{ _package() } || {} },
+        env   => environment(),
+        cwd   => directory(),
+        umask => umask,
+        _standard_streams(),
+        %{$streams},
+    );
+    $options{stderr} = 'stdout' if $joined;
+    my $taken = _submitted(\@words, \%options);
+    # What execvp does with a file that is no program: it is the shell's.
+    return $taken
+        if !$taken || $taken ne 'done' || $taken->outcome ne 'start_failed' || $taken->errno != POSIX::ENOEXEC();
+    return _submitted([ '/bin/sh', @words ], \%options);
+}
+
+sub _package {
+    my $level = 1;
+    $level++ while (caller $level)[0] eq __PACKAGE__;
+    return (caller $level)[0];
+}
+
+# Descriptors 0 to 2 of this process, whatever STDIN and STDOUT are in Perl.
+sub _standard_streams {
+    my %stream;
+    for my $pair ([ stdin => '<&', 0 ], [ stdout => '>&', 1 ], [ stderr => '>&', 2 ]) {
+        my ($name, $mode, $fd) = @{$pair};
+        my $is_open = CORE::open(my $copy, $mode, $fd);
+        $stream{$name} = $is_open && !_is_null($copy) ? $copy : 'null';
+    }
+    return %stream;
+}
+
+my $null_device;
+
+sub _is_null {
+    my ($handle) = @_;
+    $null_device = (stat '/dev/null')[6] if !defined $null_device;
+    return -c $handle && (stat _)[6] == $null_device;
+}
+
+# Submits it, and waits until it has begun.
+sub _submitted {
+    my ($argv, $options) = @_;
+    my $r = _request();
+    local ($@, $SIG{__DIE__});    # a handler of the caller's is not for our own errors
+    my $job = eval { $r ? $r->spawn($argv, %{$options}) : Apache2::Spawn->spawn($argv, %{$options}) };
+    for (1 .. 3) {
+        last if $job || !ref $@ || !$@->isa('Apache2::Spawn::Error') || $@->code ne 'unconfirmed';
+        my $sent = $@->job;
+        $job = eval { $sent->resubmit };
+    }
+    my $started = $job && _ask(sub { return _started($job) });
+    return $started if $started;
+    _failed($@);
+    return;
+}
+
+# The request that is served, where mod_perl tells.
+sub _request {
+    return if !Apache2::RequestUtil->can('request');
+    local ($@, $SIG{__DIE__});
+    return eval { Apache2::RequestUtil->request };
+}
+
+# A question whose answer is waited for: again, when the broker is being replaced.
+sub _ask {
+    my ($question) = @_;
+    my $tries = 0;
+    while (1) {
+        my $answer = do { local $SIG{__DIE__}; eval { $question->() } };
+        return $answer if $answer;
+        return if !ref $@ || !$@->isa('Apache2::Spawn::Error');
+        return if $@->code !~ /\A(?:unreachable|deadline)\z/ || ++$tries > 10;
+        Time::HiRes::sleep(0.1 * $tries);
+    }
+    return;
+}
+
+# To $! and a warning; what is no failure of ours goes on as an exception.
+sub _failed {
+    my ($error) = @_;
+    die $error if !ref $error || !$error->isa('Apache2::Spawn::Error');
+    if ($error->message =~ /\A(Insecure dependency .*)/s) {
+        my $level = 1;
+        $level++ while (caller $level)[0] eq __PACKAGE__;
+        die sprintf "%s at %s line %d.\n", $1, (caller $level)[ 1, 2 ];
+    }
+    warnings::warnif('exec', 'Apache2::Spawn: ' . $error->message);
+    $! = $error->errno || $errno{ $error->code } || POSIX::EIO();
+    return;
+}
+
+# Called by the handles of open, too: waits for the job, and returns its wait status.
+sub _end_of {
+    my ($job) = @_;
+    local ($@, $!);
+    my $end = _ask(sub { return $job->wait });
+    die $@ if !$end && !(ref $@ && $@->isa('Apache2::Spawn::Error'));
+    return $end ? $end->status : -1;
+}
+
+1;
+
+__END__
+
+=encoding UTF-8
+
+=head1 NAME
+
+Apache2::Spawn::Instead - system, backticks and open '-|' of a package, as jobs
+
+=head1 SYNOPSIS
+
+    package My::Report;
+    use Apache2::Spawn::Instead qw(system readpipe open);
+
+    # from here on, in this package, all of these are jobs; none forks the httpd child
+    system('/usr/bin/convert', $in, $out) == 0 or die "convert: $?";
+    my $type  = `file -b $path`;                # backticks are readpipe
+    my @lines = qx{sort $list | uniq -c};
+    open my $dump, '-|', 'pg_dump', $name or die "pg_dump: $!";
+    while (my $line = <$dump>) { ... }          # as it comes
+    close $dump or die "pg_dump: $?";
+    open my $mail, '|-', '/usr/sbin/sendmail', '-t' or die "sendmail: $!";
+
+    # the programs of this package run by the rules of a queue, and not for ever
+    use Apache2::Spawn::Instead qw(system), { queue => 'images', timeout => '60s' };
+
+=head1 DESCRIPTION
+
+Code of ten years starts its programs with C<system>, backticks and C<open '-|'>. Under mod_perl
+each of these copies the httpd child, and the program inherits what nobody meant it to have
+(L<Apache2::Spawn/THE PROBLEM>). With this one line in a package its programs are started by
+mod_spawn, and the rest of the code stays as it is: the functions keep Perl's contract, as
+L<perlfunc> has it. New code better says what it wants: L<Apache2::Spawn/run>.
+
+=head1 HOW IT WORKS
+
+C<use> puts functions named C<system>, C<readpipe> and C<open> into the package that says it. Perl
+takes these in the place of its own in all code of that package that it compiles afterwards
+(L<perlsub/Overriding Built-in Functions>); C<`...`> and C<qx> call C<readpipe>. Nothing else is
+touched: not C<CORE::GLOBAL>, no other package, no module that the package uses. C<CORE::system>,
+C<CORE::readpipe> and C<CORE::open> are Perl's own, everywhere.
+
+A program is submitted as a job (L<Apache2::Spawn/spawn>; with the request's context, as
+C<< $r->spawn >>, where mod_perl knows the current request) with the words, directory, C<umask>,
+environment and descriptors that Perl would have given it, and the function waits until the job
+has begun. What it writes comes through a pipe whose other end went with the job. It is
+not captured, so there is no limit of its size, and it is there while the program runs.
+
+The handle of C<open> is a handle of Perl's on that pipe, with a PerlIO layer (C<spawn>) in the
+place of C<:perlio>, which knows the job. It is not tied: C<fileno>, C<select>, C<binmode>,
+C<eof>, C<$.>, C<sysread>, C<-p> and passing it on work as with any pipe, at the speed of one.
+When it is closed, the layer closes the pipe, waits for the job's end, and sets C<$?>.
+
+=head1 FUNCTIONS
+
+=over
+
+=item system LIST
+
+Runs a program to its end. LIST and what it returns are those of L<perlfunc/system>: the wait
+status (a number, exit code times 256 or a signal), which is in C<$?> and
+C<${^CHILD_STATUS_NATIVE}>, too; -1 when it could not be started, with the reason in C<$!>.
+
+=item readpipe EXPR, C<`...`>, qx
+
+Runs a program and returns what it has written to its standard output, a text of bytes (or
+characters, with the layers of C<use open>): all of it in scalar context, a list of lines (as
+C<$/> has them) in list context. undef, or an empty list, when it could not be started, with C<$?>
+-1 and the reason in C<$!>.
+
+=item open HANDLE, '-|', LIST and its like
+
+C<'-|'> (read what the program writes) and C<'|-'> (write to the program) with a command or
+a list, layers behind them (C<'-|:encoding(UTF-8)'>), and the two-argument forms (C<"cmd |">,
+C<"| cmd">). HANDLE is what Perl's C<open> takes: C<my $fh>, a bareword, C<local *FH>, an element
+of a hash. Each other C<open> (files, duplicates, scalars) is Perl's own, with the pragmas of
+its caller.
+
+Returns the process id of the program (a number), undef when it could not be started, with the
+reason in C<$!>.
+
+=item close HANDLE
+
+Perl's own, not replaced. Of a handle from above it closes the pipe, waits for the program (with
+no time limit but that of the job), sets C<$?>, and returns true when that is 0; C<$!> is 0 when
+the status is the only thing that is wrong. A handle that goes out of scope, or is opened anew,
+waits, too, and leaves C<$?> alone: as Perl's own. An interpreter that ends, and a forked
+child, do not wait; the program goes on.
+
+=back
+
+A single command with none of the shell's characters is split into words, and else given to
+F</bin/sh>, by Perl's own rules; a list never meets a shell. The functions throw nothing but what
+Perl's own do: "Insecure dependency" under C<-T>, and what a signal handler throws while they
+wait.
+
+When a job cannot be had, that is a program that could not be started: C<$!> is C<EAGAIN> for a
+queue that is full, C<ECONNREFUSED> for a broker that does not answer, C<EACCES> for what the queue
+does not allow, C<E2BIG> for too many words, C<EINVAL> for words with a NUL. A warning of the
+category C<exec> has the reason, as Perl's "Can't exec" has.
+
+=head2 Options
+
+A reference to a hash behind the names, for all programs of the package: C<queue>, C<timeout>,
+C<grace>, C<nice>, C<ionice>, C<limits>, C<no_new_privs>, C<leftovers>, C<priority> and C<label>, as
+L<Apache2::Spawn::Options> has them. Without them the queue is the request's, or C<default>, and
+the program may run as long as its queue lets it. One that takes longer is ended by C<TERM>, and
+C<$?> says so.
+
+=head2 Names
+
+Without names all three are replaced; with an empty list, C<()>, none. C<use> dies when a name is
+none of the three.
+
+=head1 WHAT A PROGRAM FINDS
+
+=over
+
+=item Standard input, output and error
+
+Descriptors 0, 1 and 2 of the httpd child, as with Perl's own: in a server that was started as
+usual F</dev/null>, F</dev/null> and the error log. They are not the request's: under mod_perl
+C<STDIN> and C<STDOUT> are the client's body and answer, which no program can read or write,
+and what C<system> prints does not reach the client. Perl flushes its handles before it starts a
+program, and so does this: what the handler has printed so far is handed to httpd. Nothing else
+of the answer is touched.
+
+=item Environment
+
+C<%ENV>, as it is now. (Perl's own programs under mod_perl get httpd's environment whatever is in
+C<%ENV>.) So where mod_perl sets the variables of CGI, the program has them. C<HOME>, C<USER>,
+C<LOGNAME>, C<LANG> that C<%ENV> lacks in httpd come from the clean set of jobs
+(L<Apache2::Spawn::Options/Surroundings>). C<SPAWN_JOB_ID>, C<SPAWN_QUEUE> and C<SpawnEnv> of the
+queue are there as well.
+
+=item Directory, umask, program
+
+Those of the process (F</> where a job cannot enter its directory). Programs are looked for
+in C<PATH> of C<%ENV>. The program is given its path as its own name.
+
+=item Account, session
+
+Those of jobs: the account that the queue says, httpd's C<User> if none; a session
+of its own; no open descriptor but the three; no blocked or ignored signal.
+
+=back
+
+=head1 WHAT IS NOT REPLACED
+
+=over
+
+=item *
+
+C<fork>, C<exec>, C<wait>, C<waitpid>: to name one is an error. A job is no copy of this process, and
+no child of it: C<waitpid> with the number that C<open> returned gives -1, and C<SIGCHLD> does not
+come.
+
+=item *
+
+C<open> with C<'-'> in the place of a command forks, to run Perl code in the child. It dies, and
+says so; C<CORE::open> does it.
+
+=item *
+
+C<< system { $program } @words >>: Perl has no way to replace that form. In a package whose C<system>
+is replaced it is a syntax error, when the code is compiled.
+
+=item *
+
+Programs of modules that the package uses (L<IPC::Open3>, L<IPC::Run>, C<glob> of old perls),
+and code that was compiled before C<use>.
+
+=item *
+
+A here-document in backticks (C<<< <<`END` >>>), which Perl runs by itself: write C<qx> or
+C<readpipe>.
+
+=back
+
+=head1 OUTSIDE HTTPD
+
+A process without a broker has Perl's own functions: a script, a test or a cron program
+where C<SPAWN_SOCKET> is not set; httpd itself while it starts (F<startup.pl>); an
+httpd without mod_spawn. So a module with this line can be used anywhere. With C<SPAWN_SOCKET>
+set, and in Perl functions that run as jobs, programs are jobs.
+
+A broker that is there and does not answer is no reason to fork: the function fails.
+
+=head1 SEE ALSO
+
+L<Apache2::Spawn>, L<Apache2::Spawn::Options>; F<migrating.md> in the documents of mod_spawn
+
+=cut
