@@ -18,7 +18,19 @@ use Sereal::Encoder ();
 require Apache2::Spawn::Error;
 require Apache2::Spawn::Result;
 require Apache2::Spawn::Job;
+require Apache2::Spawn::Pipe;
 require Apache2::Spawn::Httpd if _inside_httpd();
+
+sub pipe {    ## no critic (ProhibitBuiltinHomonyms)
+    my ($self, @job) = @_;
+    return Apache2::Spawn::Pipe->_new(sub { return $self->spawn(@_) }, @job);
+}
+
+# In: variables of the caller's behind the invocant, which it fills.
+sub open3 {
+    my $self = $_[0];
+    return Apache2::Spawn::Pipe->_open3(sub { return $self->spawn(@_) }, @_[ 1 .. $#_ ]);
+}
 
 1;
 
@@ -234,6 +246,37 @@ pauses of all attempts), the time in the queue included,
 then throws C<timed_out>: the job goes on and C<< $error->job >> is its handle. With
 C<< timeout => 0 >> there is no limit. Perl's signal handlers (an C<alarm>) run
 during the wait, within some seconds.
+
+=head2 pipe
+
+    my $pipe = Apache2::Spawn->pipe(\@argv, %options);
+
+Starts a program, and gives handles on its standard streams, to be read and written while it runs:
+an L<Apache2::Spawn::Pipe>, with C<in>, C<out>, C<err> and C<close>. For output that is too large to
+be kept, or a program that is talked to.
+
+Takes the options of L</spawn> but C<reply>. C<stdin>, C<stdout> and C<stderr> can be C<pipe>, too,
+which is the default of the first two. C<timeout> is 60 seconds; it is the deadline of the
+talk.
+
+Returns when the program runs. Throws what L</spawn> throws with C<< reply => 'started' >>: so
+C<start_failed>, and C<timed_out> when its turn in the queue has not come in time; then it is
+cancelled.
+
+=head2 open3
+
+    use Symbol qw(gensym);
+    my $job = Apache2::Spawn->open3(my $in, my $out, my $err = gensym, \@argv, %options);
+    print {$in} $text;
+    close $in;
+    my @lines = <$out>;
+    my $res = $job->wait;           # $res->status is what $? would be
+
+As L</pipe>, for code made for L<IPC::Open3>: the handles come first, and what is returned is the
+L<job|Apache2::Spawn::Job>. C<$in> and C<$out> are undef, and are set to handles, or they are handles
+that are opened anew. C<$err> is a handle (C<gensym>); when it is false, standard error goes where
+standard output goes. Options and exceptions are those of C<pipe>; C<stdin>, C<stdout> and
+C<stderr> are taken.
 
 =head2 spawn_call
 
@@ -664,6 +707,7 @@ go on submitting jobs: files that it has opened at the same numbers are left alo
 =head1 SEE ALSO
 
 L<Apache2::Spawn::Job>, L<Apache2::Spawn::Result>, L<Apache2::Spawn::Error>,
+L<Apache2::Spawn::Pipe>, L<Apache2::Spawn::Instead> (old code moves with one line),
 L<Apache2::Spawn::Httpd>, L<Apache2::Spawn::Current>, L<Apache2::Spawn::Process>;
 L<spawnctl(1)>; F<directives.md> and F<messages.md> in the documents of mod_spawn.
 

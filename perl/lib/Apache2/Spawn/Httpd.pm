@@ -19,6 +19,11 @@ XSLoader::load(__PACKAGE__, $VERSION);
 
 require Apache2::Spawn::Cleanup;    # while httpd starts: a request has no time for it
 
+sub Apache2::RequestRec::spawn_pipe {
+    my ($r, @job) = @_;
+    return Apache2::Spawn::Pipe->_new(sub { return $r->spawn(@_) }, @job);
+}
+
 1;
 
 __END__
@@ -70,6 +75,10 @@ of the request's virtual host.
 
 As L<Apache2::Spawn/run>. (C<< $r->run >> is taken, by
 L<Apache2::SubRequest>.)
+
+=item $r->spawn_pipe(\@argv, %options)
+
+As L<Apache2::Spawn/pipe>.
 
 =item $r->spawn_call($function, \@args, %options)
 

@@ -1,0 +1,215 @@
+package Apache2::Spawn::Pipe;
+
+# A program with handles on its streams, which can be read and written while it runs. Runs in
+# callers. Must keep no end that is the program's: it would see no end of file.
+
+use strict;
+use warnings;
+
+our $VERSION = '0.1.0';
+
+my %of = (stdin => 'in', stdout => 'out', stderr => 'err');
+
+sub in  { return $_[0]{in} }
+sub out { return $_[0]{out} }
+sub err { return $_[0]{err} }
+sub job { return $_[0]{job} }
+sub pid { return $_[0]{job}->pid }
+
+sub kill {    ## no critic (ProhibitBuiltinHomonyms)
+    my ($self, @signal) = @_;
+    return $self->{job}->kill(@signal);
+}
+
+sub close_in {
+    my ($self) = @_;
+    my $in = delete $self->{in} or return 1;
+    local ($!, $?);
+    return !defined fileno $in || CORE::close($in) ? 1 : 0;
+}
+
+sub close {    ## no critic (ProhibitBuiltinHomonyms, ProhibitAmbiguousNames)
+    my ($self, @seconds) = @_;
+    local ($!, $?);
+    for my $handle (grep { defined } delete @{$self}{qw(in out err)}) {
+        CORE::close($handle) if defined fileno $handle;
+    }
+    return $self->{job}->wait(@seconds);
+}
+
+# ---- for Apache2::Spawn ----
+
+# $submit is called with argv and options, and makes the job.
+sub _new {
+    my ($class, $submit, $argv, @options) = @_;
+    return _started($submit, $argv, @options) if @options % 2;    # which refuses it
+    local ($!, $?);
+    my %options = (timeout => 60, stdin => 'pipe', stdout => 'pipe', @options, reply => 'started');
+    my $self = bless {}, $class;
+    my @its;
+    for my $stream (sort keys %of) {
+        next if !defined $options{$stream} || ref $options{$stream} || $options{$stream} ne 'pipe';
+        CORE::pipe(my $read, my $write) or _no('a pipe');
+        my ($ours, $its) = $stream eq 'stdin' ? ($write, $read) : ($read, $write);
+        $write->autoflush(1);
+        $self->{ $of{$stream} } = $ours;
+        $options{$stream} = $its;
+        push @its, $its;
+    }
+    $self->{job} = _started($submit, $argv, %options);
+    CORE::close($_) for @its;
+    return $self;
+}
+
+# One whose turn does not come is not left behind: nobody would talk to it.
+sub _started {
+    my ($submit, @job) = @_;
+    local $@;
+    my $job = do { local $SIG{__DIE__}; eval { $submit->(@job) } };
+    return $job if $job;
+    my $error = $@;
+    if (ref $error && $error->isa('Apache2::Spawn::Error')) {
+        eval { $error->job->kill('KILL') } if $error->code eq 'timed_out' && $error->job;
+        @{$error}{qw(file line)} = _caller();
+    }
+    die $error;
+}
+
+sub _no {
+    my ($what) = @_;
+    my ($file, $line) = _caller();
+    die bless {
+        code => 'system', step => 'options', errno => $! + 0, message => "$what cannot be made", job => undef,
+        exception => undef, file => $file, line => $line,
+    }, 'Apache2::Spawn::Error';
+}
+
+# The statement that has called a method of ours.
+sub _caller {
+    my $i = 0;
+    while (my ($package, $file, $line) = caller $i++) {
+        return ($file, $line) if $package !~ /\AApache2::Spawn(?:::(?:Pipe|Httpd))?\z/;
+    }
+    return ('-', 0);
+}
+
+# In: the caller's three variables, as IPC::Open3 fills them.
+sub _open3 {
+    my ($class, $submit, $argv, @options) = @_[ 0, 1, 5 .. $#_ ];
+    local ($!, $?);
+    my $self = $class->_new($submit, $argv, @options, stdin => 'pipe', stdout => 'pipe',
+        stderr => $_[4] ? 'pipe' : 'stdout');
+    for my $pair ([ 2, 'in', '>&=' ], [ 3, 'out', '<&=' ], [ 4, 'err', '<&=' ]) {
+        my ($i, $name, $mode) = @{$pair};
+        my $ours = delete $self->{$name} or next;
+        if (!defined $_[$i]) {
+            $_[$i] = $ours;
+            next;
+        }
+        CORE::open($_[$i], $mode, fileno $ours) or _no("open3: a handle on the $name pipe");
+        $_[$i]->autoflush(1) if $name eq 'in' && ref $_[$i];
+    }
+    return $self->{job};
+}
+
+1;
+
+__END__
+
+=encoding UTF-8
+
+=head1 NAME
+
+Apache2::Spawn::Pipe - a program to talk to while it runs
+
+=head1 SYNOPSIS
+
+    # output too large to keep: into the answer as it comes
+    my $dump = Apache2::Spawn->pipe(['/usr/bin/pg_dump', $name], stdin => 'null', timeout => 300);
+    my $from = $dump->out;
+    while (read $from, my $part, 65_536) { $r->print($part) }
+    my $res = $dump->close;
+    $r->log_error('pg_dump: ' . $res->outcome) if !$res->ok;
+
+    # both ways, line by line
+    my $bc = $r->spawn_pipe(['/usr/bin/bc', '-q'], timeout => 10);
+    print { $bc->in } "6 * 7\n";
+    my $answer = readline $bc->out;         # "42\n"
+    $bc->close_in;                          # bc sees end of file, and ends
+    $bc->close->ok or die 'bc failed';
+
+=head1 DESCRIPTION
+
+L<run|Apache2::Spawn/run> gives the output when the program has ended, and keeps no more than
+C<capture_limit> of it. With C<pipe> the caller has the other ends of the program's standard
+streams as handles, and reads and writes while it runs. Nothing is stored.
+
+The deadline is the job's C<timeout>, 60 seconds without it: a program that takes longer is
+ended, which the caller sees as end of file, and in the result. So no read lasts for ever
+(but where something that the program has left behind keeps the pipe open: see
+C<leftovers>).
+
+Both ends of a pipe have little room (64 kB): a program that writes while nobody reads, and
+a caller that writes to it meanwhile, wait for each other until C<timeout>. Read in time, or
+give data that is known before as C<< stdin => \$data >>.
+
+When the object and its handles go, the pipes are closed and nothing is waited for: the program
+sees end of file, and C<SIGPIPE> when it writes.
+
+=head1 METHODS
+
+Objects come from L<Apache2::Spawn/pipe> and L<Apache2::Spawn::Httpd/METHODS>.
+
+=over
+
+=item in
+
+Handle to write to the program's standard input, flushed at each C<print>; undef when
+C<stdin> is not C<pipe>, and after L</close_in>. A program that has ended gives C<EPIPE> (and
+C<SIGPIPE>, which httpd ignores).
+
+=item out
+
+Handle to read its standard output; undef when C<stdout> is not C<pipe>.
+
+=item err
+
+Handle to read its standard error; undef when C<stderr> is not C<pipe>.
+
+=item close_in
+
+Closes L</in>, so that the program sees end of file. Returns 1, or 0 when what was
+written last could not be.
+
+=item close
+
+=item close($seconds)
+
+Closes all handles and waits for the program's end. Returns an L<Apache2::Spawn::Result>, whose
+C<status> is what C<$?> would be; undef when it does not end within C<$seconds> (a number;
+without it there is no limit but C<timeout>). Can be called again. Throws what
+L<wait|Apache2::Spawn::Job/wait> throws.
+
+=item job
+
+L<Apache2::Spawn::Job>.
+
+=item pid
+
+Number, as L<Apache2::Spawn::Job/pid>; throws what that throws.
+
+=item kill
+
+=item kill($signal)
+
+As L<Apache2::Spawn::Job/kill>.
+
+=back
+
+None touches C<$?> or C<$!>.
+
+=head1 SEE ALSO
+
+L<Apache2::Spawn>, L<Apache2::Spawn::Instead>, L<Apache2::Spawn::Process>
+
+=cut
