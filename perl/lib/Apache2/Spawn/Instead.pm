@@ -14,6 +14,10 @@ use POSIX ();
 use Symbol ();
 use Time::HiRes ();
 
+# Who waits for a job before it ends is told at once; later it is a question to the store. So
+# the output of a short program is read when it has ended, if the pipe has room for it.
+use constant { SHORT => 0.05, F_SETPIPE_SZ => 1031, PIPE_ROOM => 1 << 20 };
+
 my %face = (system => \&_system, readpipe => \&_readpipe, open => \&_open);
 
 my %cannot = (
@@ -70,8 +74,8 @@ sub _refuse {
 
 sub _system {
     return CORE::system @_ if !_has_broker();
-    my $started = _start([@_], {});
-    my $status = $started ? _end_of($started->job) : -1;
+    my $end = _start([@_], sub { return {} }, \&_ended);
+    my $status = $end ? $end->status : -1;
     _child_status($status);
     return $status;
 }
@@ -80,21 +84,26 @@ sub _readpipe (_) {    ## no critic (ProhibitSubroutinePrototypes)
     goto &CORE::readpipe if !_has_broker();    # not a call: so it has our caller's pragmas
     my ($command) = @_;
     my ($input) = _default_layers();
-    my ($from, $started);
-    if (pipe $from, my $to) {
-        $started = _start([$command], { stdout => $to });
-        close $to;
-    }
-    if (!$started) {
-        _child_status(-1);
-        return;    # undef, or an empty list
-    }
-    binmode $from, $input if defined $input;
-    local $.;
-    my @got = wantarray ? readline $from : do { local $/ = undef; scalar readline $from };
-    close $from;
-    _child_status(_end_of($started->job));
-    return wantarray ? @got : defined $got[0] ? $got[0] : '';
+    my ($list, $from, $to, @got) = (wantarray);
+    my $end = _start(
+        [$command],
+        sub {
+            pipe $from, $to or return;
+            fcntl $to, F_SETPIPE_SZ, PIPE_ROOM;    # what is refused is as well
+            return { stdout => $to };
+        },
+        sub {
+            my ($job) = @_;
+            close $to;
+            my $end = _ask(sub { return $job->wait(SHORT) || 'later' });
+            binmode $from, $input if defined $input;
+            local $.;
+            @got = $list ? readline $from : do { local $/ = undef; scalar readline $from };
+            return !$end || $end eq 'later' ? _ended($job) : $end;
+        });
+    _child_status($end ? $end->status : -1);
+    return if !$end;    # undef, or an empty list
+    return $list ? @got : defined $got[0] ? $got[0] : '';
 }
 
 sub _open (*;$@) {    ## no critic (ProhibitSubroutinePrototypes)
@@ -143,10 +152,16 @@ sub _piped {
 # In: the caller's handle. Its old file is closed, as by Perl's open.
 sub _start_with_pipe {
     my ($writing, @words) = @_[ 1 .. $#_ ];
-    pipe my $read, my $write or return;
-    my ($ours, $its) = $writing ? ($write, $read) : ($read, $write);
-    my $started = _start(\@words, { $writing ? (stdin => $its) : (stdout => $its) });
-    close $its;
+    my ($ours, $its);
+    my $started = _start(
+        \@words,
+        sub {
+            pipe my $read, my $write or return;
+            ($ours, $its) = $writing ? ($write, $read) : ($read, $write);
+            return { $writing ? 'stdin' : 'stdout' => $its };
+        },
+        sub { my ($job) = @_; return _ask(sub { return _started($job) }) });
+    close $its if $its;
     if (!$started) {
         my $errno = $! + 0;
         CORE::open($_[0], '<', '/dev/null') && CORE::close($_[0]);    # a handle, and no open one
@@ -166,40 +181,45 @@ sub _default_layers {
 
 # ---- jobs ----
 
-# The words of system: a Result of a job that has begun. Nothing, and $!, when it has not.
+# Starts what these words of system mean, with the streams that $streams makes. What $look
+# finds out of the job, a Result, is returned; nothing, and $!, when it has not begun.
 sub _start {
-    my ($words, $streams) = @_;
+    my ($words, $streams, $look) = @_;
     _flush_all();
     my ($argv, $joined) = command(@{$words});
-    my $taken = $argv && _job($argv, $joined, $streams);
-    return $taken if $taken && $taken ne 'done';
-    return $taken if $taken && $taken->outcome ne 'start_failed';
-    my $errno = $taken ? $taken->errno : $! + 0;
-    warnings::warnif('exec', sprintf q{Can't exec "%s": %s}, defined $words->[0] ? $argv ? $argv->[0] : $words->[0] : '',
-        do { local $! = $errno; "$!" });
+    my $found = $argv && _job($argv, $joined, $streams, $look);
+    return $found if $found && !_never_began($found);
+    my $errno = $found ? $found->errno : $! + 0;
+    my $name = $argv ? $argv->[0] : defined $words->[0] ? $words->[0] : '';
+    warnings::warnif('exec', sprintf q{Can't exec "%s": %s}, $name, do { local $! = $errno; "$!" });
     $! = $errno;
     return;
 }
 
+sub _never_began { return $_[0] eq 'done' && $_[0]->outcome eq 'start_failed' }
+
 # What its process finds: as much of ours as a program that Perl starts has.
 sub _job {
-    my ($argv, $joined, $streams) = @_;
-    my $found = resolved($argv->[0]) or return;
-    my @words = ($found, @{$argv}[ 1 .. $#{$argv} ]);
-    my %options = (
-        %{ $options_of{ _package() } || {} },
-        env   => environment(),
-        cwd   => directory(),
-        umask => umask,
-        _standard_streams(),
-        %{$streams},
-    );
-    $options{stderr} = 'stdout' if $joined;
-    my $taken = _submitted(\@words, \%options);
-    # What execvp does with a file that is no program: it is the shell's.
-    return $taken
-        if !$taken || $taken ne 'done' || $taken->outcome ne 'start_failed' || $taken->errno != POSIX::ENOEXEC();
-    return _submitted([ '/bin/sh', @words ], \%options);
+    my ($argv, $joined, $streams, $look) = @_;
+    my $path = resolved($argv->[0]) or return;
+    my @words = ($path, @{$argv}[ 1 .. $#{$argv} ]);
+    my $found;
+    # A file that is no program is the shell's, as with execvp.
+    for my $try ([@words], [ '/bin/sh', @words ]) {
+        my $own = $streams->() or return;
+        my %options = (
+            %{ $options_of{ _package() } || {} },
+            env   => environment(),
+            cwd   => directory(),
+            umask => umask,
+            _standard_streams(),
+            %{$own},
+            $joined ? (stderr => 'stdout') : (),
+        );
+        $found = _submitted($try, \%options, $look) or return;
+        last if !_never_began($found) || $found->errno != POSIX::ENOEXEC();
+    }
+    return $found;
 }
 
 sub _package {
@@ -227,28 +247,39 @@ sub _is_null {
     return -c $handle && (stat _)[6] == $null_device;
 }
 
-# Submits it, and waits until it has begun.
+# Submits it, and looks.
 sub _submitted {
-    my ($argv, $options) = @_;
+    my ($found, $error) = _tried(@_);
+    _failed($error) if !$found;
+    return $found;
+}
+
+sub _tried {
+    my ($argv, $options, $look) = @_;
     my $r = _request();
-    local ($@, $SIG{__DIE__});    # a handler of the caller's is not for our own errors
-    my $job = eval { $r ? $r->spawn($argv, %{$options}) : Apache2::Spawn->spawn($argv, %{$options}) };
+    local $@;
+    my $job = _quietly(sub { return $r ? $r->spawn($argv, %{$options}) : Apache2::Spawn->spawn($argv, %{$options}) });
     for (1 .. 3) {
         last if $job || !ref $@ || !$@->isa('Apache2::Spawn::Error') || $@->code ne 'unconfirmed';
         my $sent = $@->job;
-        $job = eval { $sent->resubmit };
+        $job = _quietly(sub { return $sent->resubmit });
     }
-    my $started = $job && _ask(sub { return _started($job) });
-    return $started if $started;
-    _failed($@);
-    return;
+    my $found = $job && $look->($job);
+    return ($found, $@);
 }
 
 # The request that is served, where mod_perl tells.
 sub _request {
     return if !Apache2::RequestUtil->can('request');
-    local ($@, $SIG{__DIE__});
-    return eval { Apache2::RequestUtil->request };
+    local $@;
+    return _quietly(sub { return Apache2::RequestUtil->request });
+}
+
+# Nothing, and $@, when it dies. A __DIE__ handler of the caller's is not for our errors.
+sub _quietly {
+    my ($code) = @_;
+    local $SIG{__DIE__};
+    return eval { $code->() };
 }
 
 # A question whose answer is waited for: again, when the broker is being replaced.
@@ -256,9 +287,9 @@ sub _ask {
     my ($question) = @_;
     my $tries = 0;
     while (1) {
-        my $answer = do { local $SIG{__DIE__}; eval { $question->() } };
+        my $answer = _quietly($question);
         return $answer if $answer;
-        return if !ref $@ || !$@->isa('Apache2::Spawn::Error');
+        die $@ if !ref $@ || !$@->isa('Apache2::Spawn::Error');    # a signal handler's
         return if $@->code !~ /\A(?:unreachable|deadline)\z/ || ++$tries > 10;
         Time::HiRes::sleep(0.1 * $tries);
     }
@@ -279,12 +310,17 @@ sub _failed {
     return;
 }
 
-# Called by the handles of open, too: waits for the job, and returns its wait status.
+# Its Result; nothing, and $@, when nobody tells.
+sub _ended {
+    my ($job) = @_;
+    return _ask(sub { return $job->wait });
+}
+
+# Called by the handles of open: the wait status.
 sub _end_of {
     my ($job) = @_;
     local ($@, $!);
-    my $end = _ask(sub { return $job->wait });
-    die $@ if !$end && !(ref $@ && $@->isa('Apache2::Spawn::Error'));
+    my $end = _ended($job);
     return $end ? $end->status : -1;
 }
 
