@@ -2,8 +2,8 @@
 /*
  * A handle on a program that runs as a job: a PerlIO layer in the place of
  * ":perlio", whose close waits for the job and gives $? its status, as that of
- * a handle of Perl's open '-|' does. Runs in callers. Must wait for nothing in a
- * forked child, in a cloned interpreter, or in one that ends.
+ * a handle of Perl's open '-|' does. Runs in callers. Must wait for nothing in
+ * a forked child, in a cloned interpreter, or in one that ends.
  *
  * Why a layer and not a tied handle: all else stays Perl's own (fileno, select,
  * binmode, eof, $., sysread, dup), at its speed; and Perl closes it by itself
@@ -37,8 +37,7 @@ static int wait_for(pTHX_ SV *job, bool explicit_close)
     PUSHMARK(SP);
     XPUSHs(sv_2mortal(job));
     PUTBACK;
-    if (call_pv(WAIT_FOR,
-                G_SCALAR | (explicit_close ? 0 : G_EVAL | G_KEEPERR))
+    if (call_pv(WAIT_FOR, G_SCALAR | (explicit_close ? 0 : G_EVAL | G_KEEPERR))
         == 1) {
         SPAGAIN;
         if (SvOK(TOPs))

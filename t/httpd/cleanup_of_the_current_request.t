@@ -33,9 +33,11 @@ sub handler {
     my @told = (leave(@note), leave(@note, only_if => 'error'), leave(sub { 1 }), leave(@note, colour => 'red'));
     my $other = eval { Apache2::Spawn->connect('/nowhere/socket')->cleanup(@note); 1 } ? 'taken' : $@->code;
     my $known = $told[0]{id} ? eval { Apache2::Spawn->job($told[0]{id})->status; 1 } || $@->code : undef;
-    $r->print(JSON::PP->new->encode({ told => \@told, other => $other, known => $known }));
+    $r->print(JSON::PP->new->encode({ told => \@told, other => $other, known => $known,
+        job => Apache2::Spawn->call('My::Deep::in_a_job') }));
     return 0;
 }
+sub in_a_job { return leave(['/bin/true']) }
 # while httpd starts
 eval { Apache2::Spawn->cleanup(['/bin/true']) };
 warn 'while it starts: ', ref $@ ? $@->code : 'taken', "\n";
@@ -79,6 +81,7 @@ END
         }
         my $none = JSON::PP->new->decode($httpd->get('/none')->{content});
         is $none->{told}[0]{code}, 'invalid', 'without GlobalRequest it is an error';
+        is $none->{job}{code}, 'unreachable', 'so it is in a Perl job';
         like $none->{told}[0]{text}, qr/no request is known here.*GlobalRequest.*\$r->spawn_cleanup.* at .* line/,
             '... which says what to do';
 

@@ -60,6 +60,18 @@ PerlModule MyApp
     SetHandler perl-script
     PerlResponseHandler MyApp
 </Location>
+<Location /script>
+    SetHandler perl-script
+    PerlResponseHandler ModPerl::Registry
+    Options +ExecCGI
+</Location>
+END
+        $httpd->script('../htdocs/script', <<'END');
+use strict;
+use warnings;
+use Apache2::Spawn::Instead;
+my $parent = `echo \$PPID`;
+print $parent == $$ ? 'own' : 'job', ' ', system('exit 3; true');
 END
         $httpd->file('../perl/MyApp.pm', $package);
         $httpd->start;
@@ -78,6 +90,7 @@ END
         is_deeply $told->{late}, [ 15, 15 ], 'what takes too long is ended';
         is $told->{start}, 1, 'while httpd starts they are Perl\'s own';
         is_deeply $told->{called}, [ 0, "legacy\n" ], 'in a Perl function that is a job they are jobs, too';
+        is $httpd->get('/script')->{content}, 'job 768', 'in a Registry script, twice' for 1, 2;
         is $told->{others}, 2, '... system and open of all names';
     }
 );

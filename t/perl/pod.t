@@ -83,7 +83,7 @@ require Apache2::Spawn;
 require Apache2::Spawn::Process;
 require Apache2::Spawn::Template;
 for my $class (qw(Apache2::Spawn Apache2::Spawn::Job Apache2::Spawn::Result Apache2::Spawn::Error
-    Apache2::Spawn::Process Apache2::Spawn::Template Apache2::Spawn::Current)) {
+    Apache2::Spawn::Pipe Apache2::Spawn::Process Apache2::Spawn::Template Apache2::Spawn::Current)) {
     (my $file = "$root/perl/lib/$class.pm") =~ s{::}{/}g;
     my $text = slurp($file);
     no strict 'refs';

@@ -105,6 +105,11 @@ been loaded, with all modules that httpd has. It needs no line in httpd.conf.
     if ($res->ok) { print $res->stdout }
     else          { warn $res->outcome, ': ', $res->stderr }
 
+    # a program, read from and written to while it runs
+    my $dump = Apache2::Spawn->pipe(['/usr/bin/pg_dump', $name], stdin => 'null');
+    while (read $dump->out, my $part, 65_536) { print $part }
+    warn 'pg_dump: ', $dump->close->outcome;
+
     # a Perl function, in a process of its own
     my $job = Apache2::Spawn->spawn_call('My::Report::build', [ $id, { pdf => 1 } ],
         queue => 'reports');

@@ -426,6 +426,9 @@ queue that is full, C<ECONNREFUSED> for a broker that does not answer, C<EACCES>
 does not allow, C<E2BIG> for too many words, C<EINVAL> for words with a NUL. A warning of the
 category C<exec> has the reason, as Perl's "Can't exec" has.
 
+A program whose queue is busy is waited for. It has handles, so the error log warns of it
+(MS0670), and a stop of httpd ends it before it starts.
+
 =head2 Options
 
 A reference to a hash behind the names, for all programs of the package: C<queue>, C<timeout>,
