@@ -44,7 +44,7 @@ sub handler { my ($r) = @_; $r->print(system('/bin/sh', '-c', ': >"$2"; : <"$1";
 package MyFull;
 sub handler {
     my ($r) = @_;
-    my @busy = map { Apache2::Spawn->spawn([ 'sleep', 600 ], queue => 'full') } 1, 2;
+    my @busy = map { Apache2::Spawn->spawn([ 'sleep', 600 ], queue => 'full', reply => $_) } qw(started accepted);
     my @full = refused();
     $_->kill for @busy;
     my $first = Apache2::Spawn->spawn([ 'sleep', 1 ], queue => 'one');

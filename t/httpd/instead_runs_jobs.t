@@ -22,7 +22,7 @@ use strict;
 use warnings;
 use Apache2::Spawn::Instead qw(system readpipe), { queue => 'legacy', label => 'old code' };
 sub parents { return (`echo \$PPID`, CORE::readpipe('echo $PPID'), MyApp::Other::parent()) }
-sub environment { local $ENV{MINE} = 'a b'; return `echo "\$MINE, \$SPAWN_QUEUE, \$REQUEST_METHOD, \$SPAWN_JOB_ID"` }
+sub environment { local $ENV{MINE} = 'a b'; return `echo "\$MINE, \$SPAWN_QUEUE, \${HOME:+home}, [\$REQUEST_METHOD\$HTTP_HOST\$MOD_PERL], \$SPAWN_JOB_ID"` }
 sub opened { open my $in, '-|', 'echo $PPID; true' or die; my $pid = <$in>; close $in; return $pid }
 package MyApp::Other;
 sub parent { return `echo \$PPID` }
@@ -82,7 +82,8 @@ END
         is $parents[1], $told->{pid}, 'CORE::readpipe is Perl\'s own';
         is $parents[2], $told->{pid}, 'so are backticks of another package';
         is $parents[3], $told->{pid}, 'and open, which was not named';
-        like $told->{env}, qr/\Aa b, legacy, GET, [0-9a-f-]{36}\n\z/, 'the program has %ENV';
+        like $told->{env}, qr/\Aa b, legacy, home, \[\], [0-9a-f-]{36}\n\z/,
+            'the program has %ENV, and nothing of the request';
         is $told->{job}{queue}, 'legacy', 'the job is of the queue that the package names';
         is $told->{job}{label}, 'old code', '... with the label';
         is $told->{job}{uri}, '/app', '... and of the request';

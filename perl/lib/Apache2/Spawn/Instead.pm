@@ -457,11 +457,12 @@ of the answer is touched.
 
 =item Environment
 
-C<%ENV>, as it is now. (Perl's own programs under mod_perl get httpd's environment whatever is in
-C<%ENV>.) So where mod_perl sets the variables of CGI, the program has them. C<HOME>, C<USER>,
-C<LOGNAME>, C<LANG> that C<%ENV> lacks in httpd come from the clean set of jobs
-(L<Apache2::Spawn::Options/Surroundings>). C<SPAWN_JOB_ID>, C<SPAWN_QUEUE> and C<SpawnEnv> of the
-queue are there as well.
+C<%ENV>, as it is now: C<local $ENV{TZ} = 'UTC'> counts. (Perl's own programs under mod_perl
+get httpd's environment whatever is in C<%ENV>.) In httpd without the variables that mod_perl makes
+of the request, those of CGI (C<HTTP_COOKIE>, C<REQUEST_METHOD>, C<SSL_*> and so on) and C<MOD_PERL>,
+which Perl's own programs do not get either; and with C<HOME>, C<USER>, C<LOGNAME> and C<LANG> of the
+clean set of jobs (L<Apache2::Spawn::Options/Surroundings>) where C<%ENV> has none.
+C<SPAWN_JOB_ID>, C<SPAWN_QUEUE> and C<SpawnEnv> of the queue are there as well.
 
 =item Directory, umask, program
 

@@ -63,11 +63,21 @@ sub resolved {
     return;
 }
 
+# What mod_perl makes of a request: of the client's choice, or true of this process only. No
+# program has had it from a handler's system, and some would take themselves for a CGI.
+my $of_request = qr/\A(?:
+    AUTH_TYPE | (?:CONTENT|CONTEXT|HTTP|REDIRECT|REMOTE|REQUEST|SCRIPT|SERVER|SSL)_.* | DOCUMENT_ROOT |
+    GATEWAY_INTERFACE | HTTPS | MOD_PERL(?:_API_VERSION)? | PATH_(?:INFO|TRANSLATED) | QUERY_STRING )\z/xs;
+
+my $of_job = qr/\ASPAWN_(?:JOB_ID|QUEUE|ATTEMPT|REQUEST_ID)\z/;
+
 # Ours. What that of mod_perl does not have, HOME for example, is of the job's clean set;
 # elsewhere there is nothing of that but the job's own names.
 sub environment {
-    my %env = Apache2::Spawn::_inside_httpd() ? () : map { $_ => undef } qw(PATH HOME USER LOGNAME LANG);
-    for my $name (grep { length && !/=/ && !/\ASPAWN_(?:JOB_ID|QUEUE|ATTEMPT|REQUEST_ID)\z/ } keys %ENV) {
+    my $in_httpd = Apache2::Spawn::_inside_httpd();
+    my %env = $in_httpd ? () : map { $_ => undef } qw(PATH HOME USER LOGNAME LANG);
+    for my $name (keys %ENV) {
+        next if $name eq '' || $name =~ /=/ || $name =~ $of_job || ($in_httpd && $name =~ $of_request);
         $env{ bytes($name) } = bytes($ENV{$name});
     }
     return \%env;
@@ -116,7 +126,7 @@ The path of a program, by C<PATH> of C<%ENV>; undef, and C<$!>, where it is not 
 
 =item environment
 
-Reference to a hash for the option C<env>: C<%ENV>.
+Reference to a hash for the option C<env>: C<%ENV>, without what mod_perl makes of a request.
 
 =item directory
 
