@@ -18,6 +18,7 @@ use XSLoader                 ();
 XSLoader::load(__PACKAGE__, $VERSION);
 
 require Apache2::Spawn::Cleanup;    # while httpd starts: a request has no time for it
+require Apache2::Spawn::Stream;
 
 sub Apache2::RequestRec::spawn_pipe {
     my ($r, @job) = @_;
@@ -79,6 +80,10 @@ L<Apache2::SubRequest>.)
 =item $r->spawn_pipe(\@argv, %options)
 
 As L<Apache2::Spawn/pipe>.
+
+=item $r->spawn_stream(\@argv, %options)
+
+What the program writes is the answer, as it comes: L<Apache2::Spawn::Stream>.
 
 =item $r->spawn_call($function, \@args, %options)
 

@@ -124,12 +124,12 @@ Apache2::Spawn::Pipe - a program to talk to while it runs
 
 =head1 SYNOPSIS
 
-    # output too large to keep: into the answer as it comes
-    my $dump = Apache2::Spawn->pipe(['/usr/bin/pg_dump', $name], stdin => 'null', timeout => 300);
-    my $from = $dump->out;
-    while (read $from, my $part, 65_536) { $r->print($part) }
-    my $res = $dump->close;
-    $r->log_error('pg_dump: ' . $res->outcome) if !$res->ok;
+    # output too large to keep (into the answer: see Apache2::Spawn::Stream)
+    my $log = Apache2::Spawn->pipe(['/usr/bin/git', '-C', $dir, 'log'], stdin => 'null', timeout => 300);
+    my $from = $log->out;
+    while (my $line = <$from>) { $authors{$1}++ if $line =~ /^Author: (.*)/ }
+    my $res = $log->close;
+    warn 'git log: ', $res->outcome if !$res->ok;
 
     # both ways, line by line
     my $bc = $r->spawn_pipe(['/usr/bin/bc', '-q'], timeout => 10);
@@ -210,6 +210,7 @@ None touches C<$?> or C<$!>.
 
 =head1 SEE ALSO
 
-L<Apache2::Spawn>, L<Apache2::Spawn::Instead>, L<Apache2::Spawn::Process>
+L<Apache2::Spawn>, L<Apache2::Spawn::Stream>, L<Apache2::Spawn::Instead>,
+L<Apache2::Spawn::Process>
 
 =cut

@@ -1,0 +1,107 @@
+package Apache2::Spawn::Stream;
+
+# spawn_stream of request objects: what a program writes is the client's answer. Runs in
+# httpd children. Must leave no program behind whose reader has gone.
+
+use strict;
+use warnings;
+
+our $VERSION = '0.1.0';
+
+use Apache2::Connection ();
+use Apache2::RequestIO ();
+use Apache2::RequestRec ();
+use Apache2::Spawn::Pipe ();
+
+use constant PART => 65_536;
+
+sub Apache2::RequestRec::spawn_stream {
+    my ($r, $argv, @options) = @_;
+    my %options = @options % 2 ? () : (stdin => 'null', stderr => 'log', @options, stdout => 'pipe');
+    my $type = delete $options{content_type};
+    my $pipe = $r->spawn_pipe($argv, @options % 2 ? @options : %options);    # it refuses an odd one
+    local ($!, $?);
+    $r->content_type($type) if defined $type;    # what could not be started leaves the answer alone
+    my $gone = !_copy($r, $pipe->out);
+    if ($gone) {
+        local $@;
+        eval { $pipe->kill };                    # it may have ended just now
+    }
+    return $pipe->close;
+}
+
+# False: the client has gone.
+sub _copy {
+    my ($r, $out) = @_;
+    while (1) {
+        my $length = sysread $out, my $part, PART;
+        next if !defined $length && $!{EINTR};
+        return 1 if !$length;
+        local $@;
+        # it dies where the connection is closed
+        my $sent = eval { $r->print($part); $r->rflush; 1 };
+        return 0 if !$sent || $r->connection->aborted;
+    }
+    return;
+}
+
+1;
+
+__END__
+
+=encoding UTF-8
+
+=head1 NAME
+
+Apache2::Spawn::Stream - what a program writes is the answer
+
+=head1 SYNOPSIS
+
+    sub handler {
+        my ($r) = @_;
+        my $res = $r->spawn_stream(['/usr/bin/pg_dump', 'shop'],
+            content_type => 'application/sql', timeout => '10min');
+        $r->log_error('pg_dump: ' . $res->outcome) if !$res->ok;
+        return Apache2::Const::OK;
+    }
+
+=head1 DESCRIPTION
+
+A dump, an archive, a converted film: too large to be captured, and nobody wants to wait for its
+end before the first byte. C<spawn_stream> sends the client what the program writes, as it comes.
+Nothing of it is kept anywhere. L<Apache2::Spawn> loads this by itself under mod_perl.
+
+=head1 METHODS
+
+Of every request object:
+
+=over
+
+=item $r->spawn_stream(\@argv, %options)
+
+Runs a program, and prints its standard output to the client, with a flush after each part that has
+come. Returns, when the program has ended, its L<Apache2::Spawn::Result>.
+
+Takes the options of L<Apache2::Spawn/pipe> (C<timeout> is 60 seconds), with C<stdin> being C<null>
+and C<stderr> C<log> without them, and one more: C<content_type>, text, which is set when the program
+has started.
+
+When the client has gone, which is known when something cannot be sent, the program is ended
+(C<TERM>, and after C<grace> C<KILL>): the outcome is C<cancelled>. A program that writes nothing
+meanwhile runs on to its end or C<timeout>.
+
+The status line has been sent when a program fails in the middle: the client cannot see it but by
+what is missing.
+
+Throws what C<pipe> throws: C<start_failed>, for example. Then nothing has been sent, and the handler
+can answer with an error.
+
+=back
+
+C<$?> and C<$!> are left alone.
+
+=head1 SEE ALSO
+
+L<Apache2::Spawn>, L<Apache2::Spawn::Pipe>, L<Apache2::Spawn::Httpd>
+
+=cut
