@@ -178,12 +178,17 @@ void spawn_submit_post(spawn_batch *batch, unsigned slot, const void *data,
 
 /* ---- the spool ---- */
 
-/* The job is known, and is not stored yet: the file keeps it until then. */
+/* The job is known, and is not stored yet: the file keeps it until then. So
+ * does that of one which was refused when it was read before. */
 static bool file_keeps(const spawn_id *id)
 {
     spawn_job *job = spawn_job_find(id);
 
-    if (!job || job->in_store || has_gone_on(job))
+    if (!job || job->in_store)
+        return false;
+    if (job->spooled)
+        return true;
+    if (has_gone_on(job))
         return false;
     job->may_run_unstored = false; /* of the file it would run again */
     spawn_job_store_now(job);

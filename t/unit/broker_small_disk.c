@@ -35,14 +35,19 @@ static int tear_down_disk(void **state)
     return tear_down_clock(state);
 }
 
-static void start_all(void)
+static void start(void)
 {
-    log_is_kept = false;
     queue_jobs = queue_waits = 100;
     start_broker();
     expect_ready();
     say(SPAWN_M_GO);
     call_in();
+}
+
+static void start_all(void)
+{
+    log_is_kept = false;
+    start();
 }
 
 /* ---- the disk ---- */
@@ -324,6 +329,87 @@ static void what_expires_before_its_piece_does_not_start(void **state)
     assert_true(i < 20);
 }
 
+/* ---- a file of the spool that is refused ---- */
+
+static void path_in_spool(const spawn_id *id, char *ret, size_t room)
+{
+    char text[SPAWN_ID_TEXT];
+
+    (void)snprintf(ret, room, "%s/spool/%s", dir, spawn_id_format(id, text));
+}
+
+/* In a queue that nobody has. */
+static void spool(spawn_id *ret)
+{
+    char path[200], unfinished[200];
+    spawn_writer w;
+    FILE *out;
+
+    (void)spawn_id_make(ret);
+    begin_submit(&w, ret, "/bin/true");
+    spawn_put_str(&w, SPAWN_A_QUEUE, "unknown");
+    assert_int_equal(spawn_writer_finish(&w, 0), 0);
+    path_in_spool(ret, path, sizeof(path));
+    (void)snprintf(unfinished, sizeof(unfinished), "%s/spool/new-x", dir);
+    out = fopen(unfinished, "we");
+    assert_non_null(out);
+    assert_int_equal(fwrite(w.data, 1, w.length, out), w.length);
+    assert_int_equal(fclose(out), 0);
+    assert_int_equal(rename(unfinished, path), 0);
+    spawn_writer_free(&w);
+}
+
+/* True: it was refused, and waited for its piece when the next file had the
+ * spool read once more. Its own piece fails. */
+static bool is_read_before_its_piece(spawn_id *ret)
+{
+    spawn_id next;
+    unsigned i;
+    bool before;
+
+    make_store_that_fails("BEFORE INSERT ON job WHEN NEW.outcome = 5");
+    log_is_kept = true;
+    start();
+    for (i = 0; i < JOBS; i++)
+        says(&ids[i], 90 * 4096);
+    for (i = 0; i < JOBS; i++)
+        wait_for(&ids[i]);
+    broker_sleeps();
+    for (i = 0; i < JOBS; i++)
+        say_exited(&ids[i], 0, 0);
+    spool(ret);
+    broker_goes_on();
+    expect_answer(SPAWN_M_JOB); /* of the first piece */
+    broker_sleeps();
+    before = logged("MS0560") == 1 && logged("MS0860") == 0;
+    spool(&next);
+    broker_goes_on();
+    for (i = 1; i < JOBS; i++)
+        expect_answer(SPAWN_M_JOB);
+    return before;
+}
+
+static void a_file_stays_until_its_refusal_has_its_piece(void **state)
+{
+    char path[200], who[80], text[SPAWN_ID_TEXT];
+    int64_t end = spawn_mono_ms() + DEADLINE_MS;
+    unsigned i;
+    spawn_id id;
+
+    for (i = 0; i < 20 && !is_read_before_its_piece(&id); i++) {
+        assert_int_equal(tear_down_disk(state), 0);
+        assert_int_equal(set_up_disk(state), 0);
+    }
+    assert_true(i < 20);
+    (void)snprintf(who, sizeof(who), "MS0860: job %s",
+                   spawn_id_format(&id, text));
+    while (!logged(who) && spawn_mono_ms() < end) /* each second once more */
+        (void)usleep(1000);
+    assert_true(logged(who));
+    path_in_spool(&id, path, sizeof(path));
+    assert_int_equal(access(path, F_OK), 0);
+}
+
 /* While what it asked for is written in pieces. */
 static void who_has_left_is_answered_by_nobody(void **state)
 {
@@ -597,6 +683,7 @@ int main(void)
         ON_DISK(what_ends_together_is_written_in_pieces),
         ON_DISK(who_is_cancelled_before_its_piece_does_not_start),
         ON_DISK(what_expires_before_its_piece_does_not_start),
+        ON_DISK(a_file_stays_until_its_refusal_has_its_piece),
         ON_DISK(who_has_left_is_answered_by_nobody),
         ON_DISK(a_log_that_finds_no_room_is_emptied),
         ON_DISK(a_disk_that_others_fill_takes_jobs),
