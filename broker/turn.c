@@ -334,11 +334,15 @@ static void tell_news(spawn_batch *batch)
     spawn_batch_store_many(batch, weight);
 }
 
-/* The row that the store gets must say whether the job is tried again. */
+/* The row that the store gets must say whether the job is tried again; and so
+ * must an answer, also when the end is stored later. */
 static void judge(const spawn_batch *batch)
 {
     spawn_job *job;
+    size_t i;
 
+    for (i = 0; i < batch->owed_used; i++)
+        spawn_retry_judge(batch->owed[i].job);
     for (job = spawn_batch_due(batch); job; job = job->due_next)
         spawn_retry_judge(job);
 }

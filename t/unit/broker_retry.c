@@ -50,6 +50,30 @@ static void not_before_its_time(void **state)
     expect_attempt(2);
 }
 
+/* It is submitted again in the turn in which the attempt ends. */
+static void who_submits_it_again_is_told_that_it_waits(void **state)
+{
+    static const uint64_t second[] = {SPAWN_BACKOFF_LIST, 1000};
+    spawn_writer w;
+
+    (void)state;
+    a_program_runs();
+    has_heard();
+    time_moves(20);
+    has_heard();
+    broker_sleeps();
+    begin_submit(&w, &job, "/bin/true");
+    spawn_put_i64(&w, SPAWN_A_RETRY, 2);
+    spawn_put_u64v(&w, SPAWN_A_BACKOFF, second, 2);
+    ask(&w);
+    attempt_ends(1, EXIT(3));
+    broker_goes_on();
+    expect_answer(SPAWN_M_ACCEPTED);
+    assert_int_equal(spawn_u64_or(&message, SPAWN_A_STATE, 0),
+                     SPAWN_STATE_QUEUED);
+    expect_id(SPAWN_M_FORGET, &job);
+}
+
 static void tell_all(spawn_writer *w)
 {
     spawn_put_u64(w, SPAWN_A_LOG_LEVEL, SPAWN_LOG_INFO);
@@ -467,6 +491,7 @@ int main(void)
         ALONE(it_is_tried_again_as_often_as_it_may),
         ALONE(not_after_a_good_end),
         ALONE(not_before_its_time),
+        ALONE(who_submits_it_again_is_told_that_it_waits),
         ALONE(the_log_says_that_another_one_follows),
         ALONE(its_list_says_when),
         ALONE(without_one_it_doubles),
