@@ -396,6 +396,7 @@ void life_turn(void)
         ledger_unread_in = turns; /* it has begun to read it, perhaps */
     if (over) {
         ends();
+        answers_turn(); /* what it took counts, too */
         return;
     }
     take_in();
