@@ -276,6 +276,23 @@ bool crons_may_jump(int64_t ms)
     return ms <= 0 || !too_many(ms);
 }
 
+bool crons_spare(int64_t ms)
+{
+    unsigned i;
+
+    if (!too_many(ms))
+        return false;
+    for (i = 0; i < CRONS; i++) {
+        rules *r = &entries[i].now;
+
+        if (!r->there || r->catch_up != SPAWN_CATCH_UP_ALL)
+            continue;
+        r->catch_up = SPAWN_CATCH_UP_ONE;
+        say("recurring job %s makes up one run", cron_name(i));
+    }
+    return true;
+}
+
 static bool is_wrong(void)
 {
     return board->wall_ms < board->wall_most - SET_BACK;

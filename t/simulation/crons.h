@@ -31,6 +31,9 @@ void crons_change_rules(void);
 int64_t crons_leap(void);
 /* The clock is to be so much further. False: the same. */
 bool crons_may_jump(int64_t ms);
+/* It will be, whatever runs are missed. True: that would be too many, and
+ * httpd.conf says now that only the last one is made up. */
+bool crons_spare(int64_t ms);
 /* It was set. */
 void crons_clock_is_set(void);
 

@@ -269,6 +269,8 @@ static void becomes_calm(void)
 {
     say("it becomes calm");
     if (with_crons && board->wall_ms < board->wall_most) {
+        if (crons_spare(board->wall_most - board->wall_ms) && alive)
+            life_configure();
         board->wall_ms = board->wall_most;
         clocks_set++;
     }
