@@ -549,6 +549,16 @@ static void rules_turn(entry *e)
     e->last_turn = e->now;
 }
 
+void crons_lose_broker(void)
+{
+    unsigned i;
+
+    for (i = 0; i < CRONS && with_crons; i++) {
+        if (!entries[i].now.there)
+            rules_turn(&entries[i]);
+    }
+}
+
 /* What is made up comes before it, one after the other. */
 static bool makes_up_others(const entry *e)
 {

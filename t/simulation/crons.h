@@ -44,6 +44,9 @@ void crons_submitted(const spawn_message *m, bool planned);
 void crons_launched(const job *j);
 /* At the end of each turn. */
 void crons_turn(void);
+/* The broker was killed in a turn: it may have forgotten what is not in
+ * httpd.conf, which may be back before a turn ends. */
+void crons_lose_broker(void);
 /* No run starts from now on. */
 void crons_linger(void);
 void crons_lose_power(void);

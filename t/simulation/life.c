@@ -397,6 +397,7 @@ void life_turn(void)
     if (over) {
         ends();
         answers_turn(); /* what it took counts, too */
+        crons_lose_broker();
         return;
     }
     take_in();
