@@ -157,6 +157,7 @@ static void ledger_is_read(void *of)
 
     spawn_recover_late_end();
     spawn_recover_rest(&broker->batch);
+    spawn_cron_ledger_read();
     spawn_order_look_again();
 }
 

@@ -80,28 +80,6 @@ static bool store(spawn_batch *batch, spawn_cron_entry *e)
 
 /* ---- the rows of the store ---- */
 
-/* A broker was killed before it could note a run in the row, or the entry was
- * removed and is back, and the run goes on. */
-static void adopt(spawn_cron_entry *e)
-{
-    spawn_job *job = NULL;
-
-    while (!e->pending && (job = spawn_job_next(job))) {
-        int64_t ms = (int64_t)spawn_id_time(&job->id);
-        spawn_id id;
-
-        if (ms % 60000 || ms / 1000 <= e->row.done)
-            continue;
-        spawn_cron_id(e, ms / 1000, &id);
-        if (!spawn_id_equal(&id, &job->id))
-            continue;
-        e->pending = true;
-        e->pending_id = id;
-        e->pending_planned = ms / 1000;
-        e->pending_stored = job->in_store;
-    }
-}
-
 static void read_row(spawn_batch *batch, spawn_cron_entry *e)
 {
     bool same = false;
@@ -115,7 +93,7 @@ static void read_row(spawn_batch *batch, spawn_cron_entry *e)
         return;
     }
     e->known = true;
-    adopt(e);
+    spawn_cron_adopt(e);
     if (rv == 0 || !same) { /* what another plan has missed is not known */
         e->row.done = now_s();
         e->known = store(batch, e);
@@ -144,6 +122,17 @@ static void read_rows(spawn_batch *batch)
     free(names);
     for (e = spawn_cron_entries(NULL); e; e = e->next)
         read_row(batch, e);
+}
+
+void spawn_cron_ledger_read(void)
+{
+    spawn_cron_entry *e;
+
+    for (e = spawn_cron_entries(NULL); e; e = e->next) {
+        if (e->known)
+            spawn_cron_adopt(e);
+    }
+    due = true;
 }
 
 /* ---- runs that were submitted ---- */
@@ -186,6 +175,15 @@ static void take_back(spawn_batch *batch, spawn_cron_entry *e)
         e->row = foretold;
 }
 
+/* One that was found may have been planned before the clock was set back. */
+static bool is_of_this_clock(const spawn_cron_entry *e)
+{
+    spawn_id id;
+
+    spawn_cron_id(e, e->pending_planned, &id);
+    return spawn_id_equal(&id, &e->pending_id);
+}
+
 /* Is it in the store by now? Then the row may say so. When that is not noted at
  * once, the run may have ended, and be forgotten, before it is. */
 static void look_at_pending(spawn_batch *batch, spawn_cron_entry *e)
@@ -210,7 +208,7 @@ static void look_at_pending(spawn_batch *batch, spawn_cron_entry *e)
     if (rv < 0 || e->retry_at > spawn_mono_ms())
         return;
     has_this_run(&e->row, &e->pending_id, e->pending_planned);
-    if (e->pending_planned > e->row.done)
+    if (e->pending_planned > e->row.done && is_of_this_clock(e))
         e->row.done = e->pending_planned;
     if (store(batch, e))
         e->pending = e->foretold = false;

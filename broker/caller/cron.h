@@ -22,6 +22,11 @@ void spawn_cron_turn_over(void);
  * are read, which else the turn does. */
 void spawn_cron_rules_read(spawn_batch *batch);
 
+/** The ledger was read late, and may have had runs that the store does not
+ * know.
+ */
+void spawn_cron_ledger_read(void);
+
 /** A job was taken, and the ledger refuses it. When it is a run, and the
  * refusal will not pass, it counts as dealt with. */
 void spawn_cron_refused(spawn_batch *batch, const spawn_id *id,

@@ -13,7 +13,10 @@
 #include "common/spawn_log.h"
 #include "common/spawn_name.h"
 #include "broker/base/alloc.h"
+#include "broker/job/job.h"
 #include "broker/job/queue.h"
+
+#define ROUNDS 16 /* of clocks, in which a run that goes on is looked for */
 
 static spawn_cron_entry *entries;
 static size_t entries_count;
@@ -254,9 +257,10 @@ static uint64_t hash(uint64_t h, const void *data, size_t length)
     return h ^ h >> 31;
 }
 
-void spawn_cron_id(const spawn_cron_entry *e, int64_t planned, spawn_id *ret)
+static void make_id(const spawn_cron_entry *e, int64_t planned, int64_t round,
+                    spawn_id *ret)
 {
-    const int64_t which[2] = {planned, e->row.round};
+    const int64_t which[2] = {planned, round};
     uint64_t ms = (uint64_t)planned * 1000;
     uint64_t a = hash(0xcbf29ce484222325u, e->name, strlen(e->name));
     uint64_t b;
@@ -272,6 +276,53 @@ void spawn_cron_id(const spawn_cron_entry *e, int64_t planned, spawn_id *ret)
         ret->bytes[8 + i] = (uint8_t)(b >> (8 * i));
     ret->bytes[6] = (uint8_t)(0x70 | (ret->bytes[6] & 0x0f));
     ret->bytes[8] = (uint8_t)(0x80 | (ret->bytes[8] & 0x3f));
+}
+
+void spawn_cron_id(const spawn_cron_entry *e, int64_t planned, spawn_id *ret)
+{
+    make_id(e, planned, e->row.round, ret);
+}
+
+/* Since it was made, the clock may have been set back so often. */
+static bool is_run(const spawn_cron_entry *e, const spawn_id *id, int64_t often)
+{
+    int64_t ms = (int64_t)spawn_id_time(id), i;
+    spawn_id own;
+
+    for (i = 0; ms % 60000 == 0 && i <= often && i <= e->row.round; i++) {
+        make_id(e, ms / 1000, e->row.round - i, &own);
+        if (spawn_id_equal(&own, id))
+            return true;
+    }
+    return false;
+}
+
+static bool is_open(const spawn_job *job)
+{
+    return job && (job->state != SPAWN_STATE_DONE || job->again);
+}
+
+/* A broker was killed before it could note a run in the row, or the entry was
+ * removed and is back, and the run goes on. What the row counts as dealt with
+ * may go on, too: it was paused and resumed meanwhile, or its clock is another
+ * one. */
+void spawn_cron_adopt(spawn_cron_entry *e)
+{
+    bool alone =
+        !e->overlap && !(e->row.has_run && is_open(spawn_job_find(&e->row.id)));
+    spawn_job *job = NULL;
+
+    while (!e->pending && (job = spawn_job_next(job))) {
+        int64_t planned = (int64_t)(spawn_id_time(&job->id) / 1000);
+
+        if (!(planned > e->row.done && is_run(e, &job->id, 0))
+            && !(alone && is_open(job) && is_run(e, &job->id, ROUNDS)))
+            continue;
+        e->pending = true;
+        e->pending_id = job->id;
+        e->pending_planned = planned;
+        e->pending_stored = job->in_store;
+    }
 }
 
 int spawn_cron_order(const spawn_cron_entry *e, const spawn_id *id,

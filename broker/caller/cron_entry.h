@@ -87,6 +87,9 @@ int64_t spawn_cron_entry_oldest(const spawn_cron_entry *e, int64_t first,
 /** The id of a planned run: always the same, so that it never runs twice. */
 void spawn_cron_id(const spawn_cron_entry *e, int64_t planned, spawn_id *ret);
 
+/** Is one of its runs there that the row does not have? It is pending then. */
+void spawn_cron_adopt(spawn_cron_entry *e);
+
 /** The SUBMIT of a run, finished; w is begun here. 0, or negative. */
 int spawn_cron_order(const spawn_cron_entry *e, const spawn_id *id,
                      spawn_writer *w);

@@ -142,11 +142,10 @@ static void a_killed_broker_has_it_run_on(void **state)
 }
 
 /* Killed before it could note the run, and not back before the next is due. */
-static void a_run_that_was_not_noted_is_not_joined(void **state)
+static void is_not_joined(const char *not_noted)
 {
     spawn_id first;
 
-    (void)state;
     one("* * * * *", SPAWN_CATCH_UP_ONE, false);
     it_is("2027-01-01 12:59:30");
     starts();
@@ -156,7 +155,7 @@ static void a_run_that_was_not_noted_is_not_joined(void **state)
     say_started(&run);
     has_heard();
     kill_broker();
-    run_sql("UPDATE cron SET done = done - 60, id = NULL");
+    run_sql(not_noted);
     it_is("2027-01-01 13:02:10");
     start_broker();
     {
@@ -180,6 +179,27 @@ static void a_run_that_was_not_noted_is_not_joined(void **state)
     expect_run("2027-01-01 13:02:00");
     expect_id(SPAWN_M_FORGET, &first);
     it_ends(0);
+}
+
+static void a_run_that_was_not_noted_is_not_joined(void **state)
+{
+    (void)state;
+    is_not_joined("UPDATE cron SET done = done - 60, id = NULL");
+}
+
+/* Paused and resumed, which was noted. */
+static void nor_one_that_counts_as_dealt_with(void **state)
+{
+    (void)state;
+    is_not_joined("UPDATE cron SET done = done + 60, id = NULL");
+}
+
+/* It was set back, which was noted. */
+static void nor_one_of_the_clock_before(void **state)
+{
+    (void)state;
+    is_not_joined("UPDATE cron SET done = done - 3600, round = round + 1,"
+                  " id = NULL");
 }
 
 /* Killed before it could note more of the run than that it was wanted. */
@@ -624,6 +644,8 @@ int main(void)
         ALONE(a_run_is_never_submitted_twice),
         ALONE(a_killed_broker_has_it_run_on),
         ALONE(a_run_that_was_not_noted_is_not_joined),
+        ALONE(nor_one_that_counts_as_dealt_with),
+        ALONE(nor_one_of_the_clock_before),
         ALONE(a_run_by_hand_that_was_not_noted_is_not_joined),
         ALONE(without_catch_up_a_run_is_left_out),
         ALONE(the_run_after_a_killed_one_is_waited_for),

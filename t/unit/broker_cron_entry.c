@@ -7,11 +7,15 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include <cmocka.h>
 
+#include "broker/job/changes.h"
+#include "broker/job/queue.h"
+#include "broker/job/state.h"
 #include "broker/caller/cron_entry.h"
 
 static spawn_writer w;
@@ -293,6 +297,127 @@ static void each_run_has_an_id_of_its_own(void **state)
     assert_memory_not_equal(id.bytes + 8, same.bytes + 8, 8);
 }
 
+/* ---- runs that are found ---- */
+
+static spawn_batch batch;
+
+static spawn_job *found(const spawn_cron_entry *e, int64_t planned)
+{
+    spawn_job *job;
+    spawn_id id;
+
+    spawn_cron_id(e, planned, &id);
+    spawn_batch_init(&batch, NULL);
+    job = spawn_job_new(&batch, &id);
+    spawn_queue_join(job, "default");
+    spawn_job_on(job, SPAWN_JOB_SUBMITTED);
+    return job;
+}
+
+static void forget(spawn_job *job)
+{
+    if (job->state == SPAWN_STATE_DONE)
+        free(job->end);
+    job->end = NULL;
+    spawn_queue_leave(job);
+    spawn_job_free(job);
+}
+
+static void ends(spawn_job *job)
+{
+    job->end = calloc(1, sizeof(*job->end));
+    spawn_job_on(job, SPAWN_JOB_ENDED);
+}
+
+static bool is_adopted(spawn_cron_entry *e)
+{
+    bool pending;
+
+    spawn_cron_adopt(e);
+    pending = e->pending;
+    e->pending = false;
+    return pending;
+}
+
+static spawn_cron_entry *one_entry(bool overlap)
+{
+    plan p = {"it", "* * * * *", "UTC", 0, overlap, 0};
+    spawn_cron_entry *e;
+
+    spawn_cron_rules_begin();
+    begin_rule(&p);
+    end_rule();
+    spawn_cron_rules_end();
+    e = spawn_cron_find("it");
+    e->row.done = 1798808400;
+    e->row.round = 3;
+    return e;
+}
+
+static void a_run_that_the_row_lacks_is_adopted(void **state)
+{
+    spawn_cron_entry *e = one_entry(false);
+    spawn_job *job = found(e, 1798808460);
+
+    (void)state;
+    spawn_cron_adopt(e);
+    assert_true(e->pending && e->pending_planned == 1798808460);
+    assert_true(spawn_id_equal(&e->pending_id, &job->id));
+    e->pending = false;
+    ends(job); /* it is to be noted all the same */
+    assert_true(is_adopted(e));
+    forget(job);
+    assert_false(is_adopted(e));
+}
+
+/* It is not dealt with while it goes on. */
+static void so_is_one_that_counts_as_dealt_with(void **state)
+{
+    spawn_cron_entry *e = one_entry(false);
+    spawn_job *job = found(e, 1798808400);
+
+    (void)state;
+    assert_true(is_adopted(e));
+    e->overlap = true; /* others may run beside it */
+    assert_false(is_adopted(e));
+    e->overlap = false;
+    ends(job);
+    assert_false(is_adopted(e));
+    forget(job);
+}
+
+/* One of a clock that is not any more ends, and that is all. */
+static void so_is_one_of_the_clock_before(void **state)
+{
+    spawn_cron_entry *e = one_entry(false);
+    spawn_job *job;
+
+    (void)state;
+    e->row.round = 1;
+    job = found(e, 1798808460);
+    e->row.round = 3;
+    assert_true(is_adopted(e));
+    ends(job);
+    assert_false(is_adopted(e));
+    forget(job);
+}
+
+static void one_beside_that_of_the_row_is_not(void **state)
+{
+    spawn_cron_entry *e = one_entry(false);
+    spawn_job *job = found(e, 1798808400), *last = found(e, 1798808340);
+
+    (void)state;
+    e->row.has_run = true;
+    e->row.id = last->id;
+    assert_false(is_adopted(e));
+    ends(last);
+    assert_true(is_adopted(e));
+    e->row.has_run = false;
+    forget(last);
+    forget(job);
+}
+
 /* A broker of another release, that goes on after this one, makes the same
  * ids: else a run that was not noted would come twice. */
 static void an_id_stays_what_it_is(void **state)
@@ -357,6 +482,10 @@ int main(void)
         TEST(what_makes_no_sense_is_left_out),
         TEST(it_is_due_by_its_own_plan),
         TEST(each_run_has_an_id_of_its_own),
+        TEST(a_run_that_the_row_lacks_is_adopted),
+        TEST(so_is_one_that_counts_as_dealt_with),
+        TEST(so_is_one_of_the_clock_before),
+        TEST(one_beside_that_of_the_row_is_not),
         TEST(an_id_stays_what_it_is),
         TEST(an_order_is_what_the_entry_says),
     };

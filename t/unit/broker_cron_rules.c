@@ -237,6 +237,33 @@ static void a_durable_one_outlives_a_power_cut(void **state)
     no_run();
 }
 
+/* Only the ledger has it, and is read when the next one is due. */
+static void none_starts_beside_one_that_the_ledger_tells_late(void **state)
+{
+    (void)state;
+    one("* * * * *", SPAWN_CATCH_UP_ONE, false);
+    entries[0].rules = durable;
+    it_is("2027-01-01 12:59:30");
+    starts();
+    later_by(40);
+    expect_run("2027-01-01 13:00:00");
+    kill_broker();
+    wait_for_the_scribe();
+    run_sql("UPDATE cron SET done = done - 60, id = NULL; DELETE FROM job");
+    ledger_sql("UPDATE job SET state = 1, chosen = NULL");
+    it_is("2027-01-01 13:05:00");
+    hold_the_lock();
+    another_broker();
+    wait_until_logged("MS0696", 1);
+    let_go_of_the_lock();
+    expect_run("2027-01-01 13:00:00");
+    no_run();
+    job = run;
+    it_ends(0);
+    expect_run(NULL);
+    assert_true(spawn_id_time(&run) >= spawn_id_time(&job) + 300000);
+}
+
 /* It had started, as only the ledger knows. */
 static void a_durable_one_is_not_run_twice(void **state)
 {
@@ -430,6 +457,7 @@ int main(void)
         ALONE(it_has_its_priority_and_its_time),
         ALONE(a_durable_one_outlives_a_power_cut),
         ALONE(a_durable_one_is_not_run_twice),
+        ALONE(none_starts_beside_one_that_the_ledger_tells_late),
         ALONE(one_that_the_ledger_refuses_is_not_tried_again),
         ALONE(nor_with_all),
         ALONE(one_that_could_not_be_stored_is_none),
