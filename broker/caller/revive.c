@@ -131,6 +131,16 @@ static void wait_again(spawn_job *job)
     spawn_job_changed(job);
 }
 
+/* Since it was dead there were so many attempts. When these are more than those
+ * of one revive, there was another one, and each before it had all of its own.
+ */
+static uint8_t attempts_left(const spawn_message *order, unsigned since)
+{
+    unsigned all = attempts_of(order);
+
+    return (uint8_t)(all - since % all);
+}
+
 /* An attempt that may have begun is not begun again: another one follows, if
  * that is wanted of one that is lost. The ledger has the job already, or takes
  * it as it takes one that is tried again: nobody is asked whether it can. */
@@ -144,6 +154,7 @@ int spawn_revive_found(spawn_batch *batch, const spawn_durable_row *row)
     spawn_dead_row r;
     spawn_message m;
     spawn_job *job;
+    uint8_t left;
     int rv = spawn_store_dead(batch->store, &l->id, &r);
 
     if (rv < 0)
@@ -156,9 +167,13 @@ int spawn_revive_found(spawn_batch *batch, const spawn_durable_row *row)
         return -EBADMSG;
     if (began && !ended && !spawn_retry_applies(&m, &lost))
         return 0;
+    left = attempts_left(&m, began ? l->attempt - r.attempt
+                                   : l->attempt - r.attempt - 1);
+    if (began && !ended && left == attempts_of(&m))
+        return 0; /* it was the last one */
     r.attempt = began ? l->attempt : l->attempt - 1;
     job = make_job(batch, &l->id, &r);
-    job->retries = attempts_of(&m);
+    job->retries = left;
     job->promised = true;
     job->ledger = began ? SPAWN_IN_LEDGER_ORDERED : SPAWN_IN_LEDGER_WAITS;
     join(job, &r);

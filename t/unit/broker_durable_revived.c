@@ -190,6 +190,22 @@ static void its_attempt_is_lost(void **state)
     it_starts(4);
 }
 
+static void its_lost_attempt_was_one_of_those_it_had(void **state)
+{
+    (void)state;
+    one_is_dead();
+    ask_to_revive();
+    expect_answer(SPAWN_M_DONE);
+    it_starts(3);
+    the_power_was_cut(DEAD_STILL);
+    another_broker();
+    fails(4);
+    has_heard();
+    quiet_for(50);
+    expect_outcome(SPAWN_OUTCOME_EXITED);
+    assert_int_equal(spawn_u64_or(&message, SPAWN_A_ATTEMPT, 0), 4);
+}
+
 static void so_it_is_when_the_ledger_says_so_late(void **state)
 {
     (void)state;
@@ -505,6 +521,7 @@ int main(void)
         TEST(it_can_be_revived_when_the_store_has_lost_it),
         TEST(one_without_retries_cannot),
         TEST(its_attempt_is_lost),
+        TEST(its_lost_attempt_was_one_of_those_it_had),
         TEST(so_it_is_when_the_ledger_says_so_late),
         TEST(one_that_is_not_to_be_tried_again_stays_dead),
         TEST(one_that_ended_once_revived_does_not_run_again),
