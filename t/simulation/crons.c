@@ -15,9 +15,10 @@
 #include "t/simulation/durable.h"
 
 #define UNKNOWN   INT64_MIN
-#define ON_TIME   60 /* s; a run that is later was missed */
-#define LATE      20 /* s; by then a broker that is well has it run */
-#define MADE_UP   60 /* runs in each run of the simulation */
+#define ON_TIME   60   /* s; a run that is later was missed */
+#define LATE      20   /* s; by then a broker that is well has it run */
+#define NOTED     2000 /* ms; by then it has noted its entries in a good store */
+#define MADE_UP   60   /* runs in each run of the simulation */
 #define PROBATION 2
 #define A_DAY     1440
 #define GRACE     5000  /* ms, of who gives none */
@@ -619,11 +620,15 @@ void crons_lose_power(void)
 
 /* ---- the end of a run ---- */
 
+/* An entry that has just come is due from when the store takes that, which is
+ * tried each second. */
 void crons_have_to_run(void)
 {
     int64_t now = now_s();
     unsigned i;
 
+    if (board->mono_ms - good_since < NOTED)
+        return;
     for (i = 0; i < CRONS && with_crons; i++) {
         entry *e = &entries[i];
 
