@@ -299,12 +299,13 @@ static bool is_wrong(void)
     return board->wall_ms < board->wall_most - SET_BACK;
 }
 
-/* The store may not have taken its last run, or its broker died before it was
- * stored. */
+/* The store may not have taken its last run, nor the ledger a durable one, or
+ * its broker died before it was stored. */
 static bool is_unstored(const job *j)
 {
     return j->launches == 0 && !j->known
-           && (!alive || j->submitted_in != lives || good_since >= j->sent_ms);
+           && (!alive || j->submitted_in != lives || good_since >= j->sent_ms
+               || j->put_failed);
 }
 
 static bool may_be_unstored(unsigned at)
