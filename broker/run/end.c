@@ -31,6 +31,7 @@
 #include "broker/process/perl.h"
 #include "broker/process/template_process.h"
 #include "broker/process/worker.h"
+#include "broker/store/commit.h"
 #include "broker/store/store.h"
 #include "broker/run/requeue.h"
 #include "broker/run/start_text.h"
@@ -40,13 +41,23 @@
 #define LOOK_AFTER_KILL 1000 /* ms */
 #define LOOK_AGAIN      500  /* ms; less than a waiting caller gives on top */
 
+/* Does nobody but us know the end of an unstored job? That of a call is on its
+ * worker's board, or its ticket and the worker's own exit tell of it. One that
+ * no worker had is in no slot either, and while the store takes nothing it is
+ * kept in memory, when it was told. */
+static bool is_ours_alone(const spawn_job *job)
+{
+    if (job->perl && job->perl->worker)
+        return false;
+    return job->slot || !spawn_commit_failing(job->batch->store);
+}
+
 /* To be stored with the turn, or with others a moment later: the spawner keeps
  * the exit until it is told to forget it. An end that only we know is told when
- * it is stored, also of a job that ran unstored; not that of a call, which its
- * worker's board has, or its ticket and the worker's own exit. */
+ * it is stored, also of a job that ran unstored. */
 static void store(spawn_job *job, bool kept)
 {
-    if (!kept && job->slot && !(job->perl && job->perl->worker))
+    if (!kept && is_ours_alone(job))
         spawn_job_store_now(job);
     if (kept && !job->waiters)
         spawn_job_changed_soon(job);

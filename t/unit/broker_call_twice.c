@@ -150,6 +150,27 @@ static void one_that_could_not_start_unstored_does_not_run_later(void **state)
                      SPAWN_STATE_DONE);
 }
 
+/* Nor does it after its broker was killed, in the moment in which a job is
+ * stored later: its end is told when it is stored. */
+static void nor_when_its_broker_is_killed(void **state)
+{
+    spawn_writer w;
+
+    (void)state;
+    reach_workers(0, 1, &template);
+    time_stands();
+    (void)spawn_id_make(&job);
+    begin_call(&w, SPAWN_M_SUBMIT);
+    spawn_put_u64(&w, SPAWN_A_REPLY, SPAWN_REPLY_FINISHED);
+    ask(&w);
+    worker_ordered(&the_worker);
+    say_started(&the_worker.id);
+    says_it_cannot(&the_worker);
+    expect_answer(SPAWN_M_JOB);
+    kill_broker();
+    expect_sql("SELECT state || ' ' || outcome FROM job", "4 5");
+}
+
 /* It was refused, and its kill too: of that nothing is known any more. */
 static void one_that_was_killed_unstored_can_come_again(void **state)
 {
@@ -441,6 +462,7 @@ int main(void)
         LATER(one_that_is_spooled_runs_once),
         LATER(one_that_has_ended_unstored_does_not_run_again),
         LATER(one_that_could_not_start_unstored_does_not_run_later),
+        LATER(nor_when_its_broker_is_killed),
         LATER(one_that_was_killed_unstored_can_come_again),
         LATER(who_comes_when_it_has_ended_unstored_is_told_that),
         LATER(a_kill_that_is_not_stored_is_refused),
