@@ -51,12 +51,18 @@ static int check_time(const spawn_incoming *in, spawn_failure *why)
     return in->peer ? spawn_check_time(in->batch->store, &in->id, why) : 0;
 }
 
+/* A queue that this peer may see. */
+static const spawn_queue *queue_of(const spawn_incoming *in, spawn_failure *why)
+{
+    return spawn_access_queue(in->peer, spawn_incoming_queue(in), why);
+}
+
 /* A job that was taken once may have been told to somebody: it is not refused
  * because the queue has become full, or smaller, since. */
 static int check_queue(const spawn_incoming *in, spawn_failure *why)
 {
     const char *name = spawn_incoming_queue(in);
-    const spawn_queue *q = spawn_access_queue(in->peer, name, why);
+    const spawn_queue *q = queue_of(in, why);
 
     if (!q)
         return -1;
@@ -192,6 +198,11 @@ static int check_not_its_own(const spawn_incoming *in, spawn_failure *why)
                    q->name);
     }
     return 0;
+}
+
+int spawn_incoming_may_be(const spawn_incoming *in, spawn_failure *why)
+{
+    return check_time(in, why) || !queue_of(in, why) ? -1 : 0;
 }
 
 int spawn_incoming_check(const spawn_incoming *in, spawn_failure *why)

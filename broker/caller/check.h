@@ -13,6 +13,10 @@
  * handles, and the ledger. 0, or -1 with why filled. */
 int spawn_incoming_check(const spawn_incoming *in, spawn_failure *why);
 
+/** The same of what may have run already: by its id's time, and its queue,
+ * which has to be there. */
+int spawn_incoming_may_be(const spawn_incoming *in, spawn_failure *why);
+
 /** May a job with this id, which is not known, be a new one? Else it may have
  * run, or no clock has made the id. 0, or -1 with why filled. */
 int spawn_check_time(spawn_store *store, const spawn_id *id,

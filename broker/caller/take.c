@@ -246,17 +246,6 @@ static void keep_until_stored(const spawn_incoming *in, spawn_job *job,
         spawn_job_may_run_unstored(job);
 }
 
-/* It was sent to a worker directly, and nothing is known of that one any more:
- * broker and spawner have gone since. */
-static int may_have_run(const spawn_incoming *in, spawn_job *job)
-{
-    spawn_end_say(spawn_end_job(job, SPAWN_OUTCOME_LOST),
-                  "it was sent to a worker, and worker, broker and spawner "
-                  "have gone since: whether it has run is not known");
-    answer_known(in, job, SPAWN_STATE_DONE);
-    return 0;
-}
-
 /* It waits in no lane, and its caller for an answer, until the ledger has it.
  */
 static void take_durable(const spawn_incoming *in, spawn_body *body)
@@ -264,15 +253,21 @@ static void take_durable(const spawn_incoming *in, spawn_body *body)
     spawn_job *job = spawn_incoming_job(in, body);
 
     spawn_rules_take(job, in->m, spawn_incoming_since(in));
-    if (in->peer && in->peer->lease_lost) {
-        (void)may_have_run(in, job);
-        return;
-    }
     spawn_admit(job, in->m);
     spawn_job_on(job, SPAWN_JOB_SUBMITTED);
     spawn_durable_put(job, in->attrs - SPAWN_WIRE_HEADER,
                       in->length + SPAWN_WIRE_HEADER);
     answer_known(in, job, SPAWN_STATE_QUEUED);
+}
+
+static spawn_body *copy_body(const spawn_incoming *in, spawn_failure *why)
+{
+    spawn_body *body = spawn_body_new(in->attrs, in->length);
+
+    if (!body)
+        spawn_failure_set(why, SPAWN_E_SYSTEM, SPAWN_STEP_CHECK, ENOMEM,
+                          "no memory for the job");
+    return body;
 }
 
 /* Another job is there. Of what was posted or spooled the history says so. */
@@ -292,9 +287,9 @@ static int keep_other(const spawn_incoming *in, const spawn_admit_other *other,
                         SPAWN_STATE_DONE);
         return 0;
     }
-    body = spawn_body_new(in->attrs, in->length);
+    body = copy_body(in, why);
     if (!body)
-        REFUSE(SPAWN_E_SYSTEM, SPAWN_STEP_CHECK, "no memory for the job");
+        return -1;
     job = spawn_incoming_job(in, body);
     job->told = true; /* its caller wants that */
     spawn_end_say(spawn_end_job(job, SPAWN_OUTCOME_CANCELLED),
@@ -304,20 +299,16 @@ static int keep_other(const spawn_incoming *in, const spawn_admit_other *other,
 }
 
 /* It is a job from now on. The body is taken over. */
-static int take_in(const spawn_incoming *in, spawn_body *body)
+static void take_in(const spawn_incoming *in, spawn_body *body)
 {
     bool fits = fits_a_slot(in->packet);
-    bool lost = in->peer && in->peer->lease_lost;
     spawn_job *job;
     unsigned slot;
 
-    if (!lost)
-        have_held(in);
-    slot = fits && !lost ? accept_first(in) : 0;
+    have_held(in);
+    slot = fits ? accept_first(in) : 0;
     job = spawn_incoming_job(in, body);
     spawn_rules_take(job, in->m, spawn_incoming_since(in));
-    if (lost)
-        return may_have_run(in, job);
     if (slot)
         job->slot = (uint8_t)slot;
     if (in->packet)
@@ -330,6 +321,28 @@ static int take_in(const spawn_incoming *in, spawn_body *body)
     spawn_admitted(job, in->m);
     if (!slot)
         answer_known(in, job, SPAWN_STATE_QUEUED);
+}
+
+/* It was sent to a worker directly, and nothing is known of that one any more:
+ * broker and spawner have gone since. A queue that is full or drained is no
+ * reason to refuse it: its caller would take it for one that has not run. */
+static int may_have_run(const spawn_incoming *in, spawn_failure *why)
+{
+    spawn_body *body;
+    spawn_job *job;
+
+    if (spawn_incoming_may_be(in, why))
+        return -1;
+    body = copy_body(in, why);
+    if (!body)
+        return -1;
+    job = spawn_incoming_job(in, body);
+    job->ledger = SPAWN_IN_LEDGER_NOT; /* which has no such calls */
+    spawn_rules_take(job, in->m, spawn_incoming_since(in));
+    spawn_end_say(spawn_end_job(job, SPAWN_OUTCOME_LOST),
+                  "it was sent to a worker, and worker, broker and spawner "
+                  "have gone since: whether it has run is not known");
+    answer_known(in, job, SPAWN_STATE_DONE);
     return 0;
 }
 
@@ -348,6 +361,8 @@ int spawn_take(const spawn_incoming *in, spawn_failure *why)
     rv = check_known(in, why);
     if (rv)
         return rv;
+    if (in->peer && in->peer->lease_lost)
+        return may_have_run(in, why);
     if (spawn_incoming_check(in, why))
         return -1;
     rv = spawn_admit_check(in->batch, in->m, spawn_incoming_queue(in), in->peer,
@@ -356,15 +371,12 @@ int spawn_take(const spawn_incoming *in, spawn_failure *why)
         return rv < 0 ? rv : keep_other(in, &other, why);
     if (spawn_incoming_drained(in, why))
         return -1;
-    body = spawn_body_new(in->attrs, in->length);
-    if (!body) {
-        spawn_failure_set(why, SPAWN_E_SYSTEM, SPAWN_STEP_CHECK, ENOMEM,
-                          "no memory for the job");
+    body = copy_body(in, why);
+    if (!body)
         return -1;
-    }
-    if (spawn_incoming_durable(in)) {
+    if (spawn_incoming_durable(in))
         take_durable(in, body);
-        return 0;
-    }
-    return take_in(in, body);
+    else
+        take_in(in, body);
+    return 0;
 }

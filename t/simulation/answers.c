@@ -466,6 +466,9 @@ static void judge_refused_submit(const request *r, const spawn_message *m,
                            job_number(j));
         return;
     }
+    if (r->lost && j->launches > 0 && code != SPAWN_E_STORE)
+        promise_broken("job %u may have run in a worker, and is refused",
+                       job_number(j));
     if (code == SPAWN_E_QUEUE_FULL
         && controls_may_refuse(j->queue, r->asked_in))
         ; /* it is drained */

@@ -18,6 +18,7 @@ typedef struct {
     spawn_reply want;
     bool limited;        /* a WAIT that may be refused when its time is over */
     bool other_contents; /* of a job with this id that is known */
+    bool lost;           /* of a SUBMIT: after LEASE_LOST */
     unsigned asked_in;   /* after this turn it was asked */
     bool was_known;      /* an answer had shown the job when this was asked */
 } request;

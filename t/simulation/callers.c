@@ -145,6 +145,7 @@ static void submit(caller *c, job *j, spawn_reply want, bool other_contents)
         direct_tell_lost(c, j);
     r->want = want;
     r->other_contents = other_contents;
+    r->lost = j->direct_lost;
     r->was_known = j->known;
     job_write(j, &w, other_contents);
     spawn_put_u64(&w, SPAWN_A_REPLY, want);
