@@ -314,8 +314,35 @@ static int wait_for_other(spawn_client *client, const spawn_id *other,
     return read_answer(reply, &answer, ret, why);
 }
 
+/* The broker was told that a worker may have run it, and refuses it. It may be
+ * submitted again, and the broker be told again. One that cannot look it up
+ * now does not say that it has not run. */
+static int refused_in_doubt(const spawn_exchange *x, const spawn_message *job,
+                            spawn_answer *answer, spawn_failure *why)
+{
+    spawn_failure says;
+    spawn_id id;
+
+    spawn_attr_id(&job->attr[SPAWN_A_ID], &id);
+    spawn_pool_doubt(&id, &x->worker);
+    spawn_refused(&answer->message, &says);
+    spawn_answer_free(answer);
+    if (says.code == SPAWN_E_STORE || says.code == SPAWN_E_SYSTEM)
+        spawn_failure_set(why, SPAWN_E_UNCONFIRMED, SPAWN_STEP_RECEIVE,
+                          says.error,
+                          "the job was sent to a worker, and the broker cannot "
+                          "tell whether it has run; submit it again with the "
+                          "same id to find out: %.160s",
+                          says.text);
+    else if (why)
+        *why = says;
+    return -1;
+}
+
 /* Nobody wants the answer itself: whether it is good is all. */
 typedef struct {
+    const spawn_exchange *x;
+    const spawn_message *job;
     unsigned reply;
     spawn_failure *why;
     bool kept;
@@ -333,12 +360,20 @@ static bool takes_other(const spawn_message *answer, spawn_id *ret)
     return true;
 }
 
+static int read_verdict(const verdict *v, spawn_answer *answer,
+                        spawn_answer *ret)
+{
+    return v->x->lost && answer->message.header.type == SPAWN_M_REFUSED
+               ? refused_in_doubt(v->x, v->job, answer, v->why)
+               : read_answer(v->reply, answer, ret, v->why);
+}
+
 static int judge(void *arg, spawn_answer *answer)
 {
     verdict *v = arg;
 
     v->kept = takes_other(&answer->message, &v->other);
-    v->rv = v->kept ? 0 : read_answer(v->reply, answer, NULL, v->why);
+    v->rv = v->kept ? 0 : read_verdict(v, answer, NULL);
     if (v->kept)
         spawn_answer_free(answer);
     return 0;
@@ -348,7 +383,7 @@ static int submit(spawn_client *client, const spawn_message *job,
                   unsigned reply, spawn_exchange *x, spawn_id *kept,
                   spawn_answer *ret, spawn_failure *why)
 {
-    verdict v = {.reply = reply, .why = why};
+    verdict v = {.x = x, .job = job, .reply = reply, .why = why};
     spawn_id id;
     int rv;
 
@@ -367,7 +402,7 @@ static int submit(spawn_client *client, const spawn_message *job,
     if (v.kept && kept)
         *kept = v.other;
     if (!v.kept || reply < SPAWN_REPLY_STARTED)
-        return ret ? read_answer(reply, ret, ret, why) : v.rv;
+        return ret ? read_verdict(&v, ret, ret) : v.rv;
     if (ret)
         spawn_answer_free(ret);
     return wait_for_other(client, &v.other, reply, x->deadline, ret, why);
