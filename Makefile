@@ -340,6 +340,7 @@ OF_ROOMS := $(B)/t/unit/broker_state.t $(B)/t/unit/broker_queue.t $(B)/t/unit/br
              $(B)/t/unit/broker_watch_looks.t
 $(OF_ROOMS): $(ROOM_JOB)
 $(OF_ROOMS): ROOM_LIBS = $(APRLIB)
+$(B)/t/unit/broker_unrecorded.t: $(B)/broker/broker/store/unrecorded.o
 $(B)/t/unit/broker_schedule.t: $(B)/broker/broker/run/schedule.o
 $(B)/t/unit/broker_when.t: $(B)/broker/broker/run/when.o
 $(B)/t/unit/broker_order.t: $(B)/broker/broker/run/order.o

@@ -29,6 +29,7 @@
 #include "broker/store/place.h"
 #include "broker/store/recent.h"
 #include "broker/store/store.h"
+#include "broker/store/unrecorded.h"
 #include "broker/run/durable.h"
 #include "broker/run/order.h"
 #include "broker/run/end.h"
@@ -193,6 +194,7 @@ static void start(spawn_broker *broker)
         spawn_log(SPAWN_LOG_NOTICE,
                   MSNO(0663) "there is room for the store again");
     spawn_meters_open(spawn_inbox_numbers(), &spawn_conf.spawner_life);
+    spawn_unrecorded_open(spawn_inbox_unrecorded());
     spawn_queues_count_from_now();
     spawn_phase.recovered = true;
     if (spawn_store_controls(broker->store))

@@ -26,6 +26,7 @@
 #include "broker/store/recent.h"
 #include "broker/store/salvage.h"
 #include "broker/store/store.h"
+#include "broker/store/unrecorded.h"
 #include "broker/run/count.h"
 #include "broker/run/durable.h"
 #include "broker/run/durable_follow.h"
@@ -113,6 +114,7 @@ static void finish_all(spawn_job *list, bool all)
             spawn_store_count_revived(job->batch->store);
         spawn_store_count_done(job->batch->store);
         spawn_recent_add(job->batch->store, &job->id);
+        spawn_unrecorded_drop(&job->id);
         spawn_turn_let_go(job);
     }
     if (all)
@@ -302,6 +304,16 @@ static void make_slots(spawn_batch *batch)
         spawn_batch_store_most(batch);
 }
 
+/* Somebody knows its end, and neither the store nor a slot has it, or will have
+ * it when its worker has another call. */
+static bool has_no_record(const spawn_job *job)
+{
+    bool pooled = job->perl && job->perl->pooled;
+
+    return job->told && !job->in_store
+           && (!job->slot || (job->lent && (pooled || !job->launched)));
+}
+
 /* Launch unstored jobs, and answer the callers that wait for them. */
 static void tell_news(spawn_batch *batch)
 {
@@ -329,6 +341,8 @@ static void tell_news(spawn_batch *batch)
         spawn_waiters_tell(job);
         if (job->state != SPAWN_STATE_DONE)
             continue;
+        if (has_no_record(job))
+            spawn_turn_keep_unrecorded(job);
         let_worker_go(job);
         weight += weight_of(job);
     }

@@ -122,9 +122,7 @@ static void refuse_forgotten(spawn_job *job, const spawn_failure *why)
     spawn_durable_drop(&job->id, SPAWN_LEDGER_IS_WAITING);
 }
 
-/* Some caller knows its end, or what it has done: it does not run again, though
- * the store does not know it. */
-static void keep_unrecorded(const spawn_job *job)
+void spawn_turn_keep_unrecorded(const spawn_job *job)
 {
     spawn_unrecorded call = {
         .id = job->id, .digest = job->digest, .caller_uid = job->caller_uid};
@@ -158,7 +156,7 @@ static void undo_new(spawn_job *job)
     spawn_turn_release(job);
     if (job->state == SPAWN_STATE_DONE && job->may_run_unstored
         && (job->started_at || job->told))
-        keep_unrecorded(job);
+        spawn_turn_keep_unrecorded(job);
     spawn_job_on(job, SPAWN_JOB_UNDONE);
     spawn_inbox_leave(job);
     if (job->spooled)

@@ -22,6 +22,9 @@ typedef struct {
     spawn_meter of[SPAWN_METERS_MAX];
 } table;
 
+_Static_assert(sizeof(table) <= SPAWN_METERS_ROOM,
+               "nothing else lies where the numbers are");
+
 static table *meters;
 static bool taken[SPAWN_METERS_MAX]; /* by a queue of this broker */
 

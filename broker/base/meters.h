@@ -24,6 +24,7 @@
 #include "broker/base/histogram.h"
 
 #define SPAWN_METERS_MAX     256
+#define SPAWN_METERS_ROOM    (8u << 20) /* bytes: the table is not larger */
 #define SPAWN_METER_OUTCOMES 16
 #define SPAWN_METER_REASONS  48
 

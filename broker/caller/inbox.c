@@ -17,7 +17,8 @@
  * The layout is that of older releases, with more slots behind theirs, and with
  * the note of a launched job where they have nothing or another note. Behind
  * all slots that there can ever be are the numbers of the broker
- * (base/meters.h).
+ * (base/meters.h), and behind these the calls that are not recorded
+ * (store/unrecorded.h).
  */
 #include "broker/caller/inbox.h"
 
@@ -37,6 +38,7 @@
 #include "broker/base/loop.h"
 #include "broker/base/meters.h"
 #include "broker/base/timer.h"
+#include "broker/store/unrecorded.h"
 #include "broker/caller/courtesy.h"
 
 #define SLOTS     128
@@ -47,6 +49,8 @@
 /* The numbers are behind so many slots, also when there are fewer. */
 #define SLOTS_AT_MOST 256
 #define NUMBERS_AT    ((size_t)SLOTS_AT_MOST * SLOT_SIZE)
+/* Here nothing else ever lies: zeros are no calls. */
+#define UNRECORDED_AT (NUMBERS_AT + SPAWN_METERS_ROOM)
 #define RETRY         1000 /* ms */
 #define TYPE_AT       4    /* in a header; all types are below 256, */
 #define MARK_AT       5    /* so this byte of a type is free */
@@ -70,7 +74,8 @@ static int rx_fd = -1;
 static int inbox_fd = -1;
 static spawn_watch rx = {.fd = -1};
 static uint8_t *slots;
-static bool has_numbers;     /* behind them */
+static bool has_numbers;     /* behind them, */
+static bool has_unrecorded;  /* and behind these */
 static unsigned slots_count; /* fewer when an older inbox cannot grow */
 static uint8_t states[SLOTS + 1];
 static unsigned taken;
@@ -416,6 +421,7 @@ static bool has_size(off_t is, off_t wanted)
 static int map_inbox(void)
 {
     const off_t with_numbers = (off_t)(NUMBERS_AT + spawn_meters_size());
+    const off_t with_all = (off_t)(UNRECORDED_AT + spawn_unrecorded_size());
     off_t size = (off_t)SLOTS * SLOT_SIZE;
     struct stat st;
     void *map;
@@ -424,7 +430,11 @@ static int map_inbox(void)
         return 0;
     if (fstat(inbox_fd, &st) < 0)
         return -errno;
-    if (has_size(st.st_size, with_numbers)) {
+    if (has_size(st.st_size, with_all)) {
+        has_numbers = has_unrecorded = true;
+        size = with_all;
+    }
+    else if (has_size(st.st_size, with_numbers)) {
         has_numbers = true;
         size = with_numbers;
     }
@@ -448,6 +458,13 @@ void *spawn_inbox_numbers(void)
 {
     return inbox_fd >= 0 && map_inbox() == 0 && has_numbers ? slots + NUMBERS_AT
                                                             : NULL;
+}
+
+void *spawn_inbox_unrecorded(void)
+{
+    return inbox_fd >= 0 && map_inbox() == 0 && has_unrecorded
+               ? slots + UNRECORDED_AT
+               : NULL;
 }
 
 /* Is it one that was taken? The mark is ours, and so is what nobody has sent,

@@ -145,5 +145,7 @@ unsigned spawn_inbox_give_up(void);
 /** Room for the numbers of the broker (base/meters.h), in the memory of the
  * inbox, which outlives brokers and spawners; NULL: there is none. */
 void *spawn_inbox_numbers(void);
+/** The same for calls that are not recorded (store/unrecorded.h). */
+void *spawn_inbox_unrecorded(void);
 
 #endif

@@ -95,10 +95,58 @@ static void answer_known(const spawn_incoming *in, spawn_job *job,
     }
 }
 
+static spawn_body *copy_body(const spawn_incoming *in, spawn_failure *why)
+{
+    spawn_body *body = spawn_body_new(in->attrs, in->length);
+
+    if (!body)
+        spawn_failure_set(why, SPAWN_E_SYSTEM, SPAWN_STEP_CHECK, ENOMEM,
+                          "no memory for the job");
+    return body;
+}
+
+/* What has become of it nobody knows, and somebody asks who has to be told that
+ * it may have run. */
+static int is_lost(const spawn_incoming *in, const char *text,
+                   spawn_failure *why)
+{
+    spawn_body *body = copy_body(in, why);
+    spawn_job *job;
+
+    if (!body)
+        return -1;
+    job = spawn_incoming_job(in, body);
+    job->ledger = SPAWN_IN_LEDGER_NOT; /* which has no such calls */
+    spawn_rules_take(job, in->m, spawn_incoming_since(in));
+    spawn_end_say(spawn_end_job(job, SPAWN_OUTCOME_LOST), "%s", text);
+    answer_known(in, job, SPAWN_STATE_DONE);
+    return 1;
+}
+
+/* It was sent to a worker directly, and nothing is known of that one any more:
+ * broker and spawner have gone since. A queue that is full or drained is no
+ * reason to refuse it: its caller would take it for one that has not run. */
+static int may_have_run(const spawn_incoming *in, spawn_failure *why)
+{
+    if (spawn_incoming_may_be(in, why))
+        return -1;
+    return is_lost(in,
+                   "it was sent to a worker, and worker, broker and spawner "
+                   "have gone since: whether it has run is not known",
+                   why);
+}
+
+static bool waits(const spawn_incoming *in)
+{
+    return in->peer
+           && spawn_u64_or(in->m, SPAWN_A_REPLY, SPAWN_REPLY_ACCEPTED)
+                  >= SPAWN_REPLY_STARTED;
+}
+
 /* 1: it is known (and answered); 0: it is new; -1: refused. */
 static int check_known(const spawn_incoming *in, spawn_failure *why)
 {
-    const spawn_unrecorded *ended;
+    const spawn_unrecorded *ended = NULL;
     spawn_known known;
     spawn_job *job;
     int rv = 1;
@@ -133,6 +181,11 @@ static int check_known(const spawn_incoming *in, spawn_failure *why)
                "another job with this id is known");
     if (in->peer && spawn_access_check_known(in->peer, &in->id, why))
         return -1;
+    if (ended && waits(in))
+        return is_lost(in,
+                       "it has ended, as another caller was told, and the "
+                       "store has no record of that",
+                       why);
     answer_known(in, job, known.state);
     return 1;
 }
@@ -260,16 +313,6 @@ static void take_durable(const spawn_incoming *in, spawn_body *body)
     answer_known(in, job, SPAWN_STATE_QUEUED);
 }
 
-static spawn_body *copy_body(const spawn_incoming *in, spawn_failure *why)
-{
-    spawn_body *body = spawn_body_new(in->attrs, in->length);
-
-    if (!body)
-        spawn_failure_set(why, SPAWN_E_SYSTEM, SPAWN_STEP_CHECK, ENOMEM,
-                          "no memory for the job");
-    return body;
-}
-
 /* Another job is there. Of what was posted or spooled the history says so. */
 static int keep_other(const spawn_incoming *in, const spawn_admit_other *other,
                       spawn_failure *why)
@@ -321,29 +364,6 @@ static void take_in(const spawn_incoming *in, spawn_body *body)
     spawn_admitted(job, in->m);
     if (!slot)
         answer_known(in, job, SPAWN_STATE_QUEUED);
-}
-
-/* It was sent to a worker directly, and nothing is known of that one any more:
- * broker and spawner have gone since. A queue that is full or drained is no
- * reason to refuse it: its caller would take it for one that has not run. */
-static int may_have_run(const spawn_incoming *in, spawn_failure *why)
-{
-    spawn_body *body;
-    spawn_job *job;
-
-    if (spawn_incoming_may_be(in, why))
-        return -1;
-    body = copy_body(in, why);
-    if (!body)
-        return -1;
-    job = spawn_incoming_job(in, body);
-    job->ledger = SPAWN_IN_LEDGER_NOT; /* which has no such calls */
-    spawn_rules_take(job, in->m, spawn_incoming_since(in));
-    spawn_end_say(spawn_end_job(job, SPAWN_OUTCOME_LOST),
-                  "it was sent to a worker, and worker, broker and spawner "
-                  "have gone since: whether it has run is not known");
-    answer_known(in, job, SPAWN_STATE_DONE);
-    return 0;
 }
 
 int spawn_take(const spawn_incoming *in, spawn_failure *why)

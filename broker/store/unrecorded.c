@@ -1,47 +1,117 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Ids of calls that ended while the store took nothing. Runs in the broker.
- * Must not grow: a store may fail for days, under thousands of calls a second.
+ * Ids of calls that have ended and that the store does not have. Runs in the
+ * broker. Must not grow: a store may fail for days, under thousands of calls a
+ * second.
  *
- * Each id has one place, by its random part; a later one takes it.
+ * Each id has a few places, by its random part; the oldest of these goes first.
+ * A broker can be killed at any point: a place is free while its number is 0.
  */
 #include "broker/store/unrecorded.h"
 
 #include <stdlib.h>
 #include <string.h>
 
+/* Of this layout; another one has another number. */
+#define MARK   UINT64_C(0x7370776e756e7201)
 #define PLACES 4096u /* a power of two */
+#define TRIED  8u    /* for each id */
 
-static struct {
+typedef struct {
+    uint64_t number; /* the higher, the later; 0: free */
     spawn_unrecorded call;
-    bool used;
-} * places; /* none before the first call of this kind */
+} place;
 
-static uint32_t place_of(const spawn_id *id)
+typedef struct {
+    uint64_t mark, size;
+    uint64_t last; /* number that was given */
+    place of[PLACES];
+} table;
+
+static table *calls;
+
+size_t spawn_unrecorded_size(void)
+{
+    return sizeof(table);
+}
+
+/* What is all zeros is not touched: it takes no memory. The mark is written
+ * last. */
+static void begin(table *t)
+{
+    if (t->mark || t->size)
+        memset(t, 0, sizeof(*t));
+    t->size = sizeof(*t);
+    __atomic_store_n(&t->mark, MARK, __ATOMIC_RELEASE);
+}
+
+void spawn_unrecorded_open(void *room)
+{
+    if (calls)
+        return;
+    calls = room ? room : calloc(1, sizeof(*calls));
+    if (calls && (calls->mark != MARK || calls->size != sizeof(*calls)))
+        begin(calls);
+}
+
+static place *place_of(const spawn_id *id, unsigned i)
 {
     uint32_t random;
 
     memcpy(&random, id->bytes + SPAWN_ID_SIZE - sizeof(random), sizeof(random));
-    return random & (PLACES - 1);
+    return &calls->of[(random + i) & (PLACES - 1)];
+}
+
+static place *find(const spawn_id *id)
+{
+    unsigned i;
+
+    for (i = 0; calls && i < TRIED; i++) {
+        place *p = place_of(id, i);
+
+        if (p->number && spawn_id_equal(&p->call.id, id))
+            return p;
+    }
+    return NULL;
+}
+
+static place *oldest(const spawn_id *id)
+{
+    place *ret = place_of(id, 0);
+    unsigned i;
+
+    for (i = 1; i < TRIED; i++) {
+        place *p = place_of(id, i);
+
+        if (p->number < ret->number)
+            ret = p;
+    }
+    return ret;
 }
 
 void spawn_unrecorded_add(const spawn_unrecorded *call)
 {
-    uint32_t at = place_of(&call->id);
+    place *p = find(&call->id);
 
-    if (!places)
-        places = calloc(PLACES, sizeof(*places));
-    if (!places)
+    if (!calls || p)
         return;
-    places[at].call = *call;
-    places[at].used = true;
+    p = oldest(&call->id);
+    __atomic_store_n(&p->number, 0, __ATOMIC_SEQ_CST);
+    p->call = *call;
+    __atomic_store_n(&p->number, ++calls->last, __ATOMIC_SEQ_CST);
+}
+
+void spawn_unrecorded_drop(const spawn_id *id)
+{
+    place *p = find(id);
+
+    if (p)
+        __atomic_store_n(&p->number, 0, __ATOMIC_RELEASE);
 }
 
 const spawn_unrecorded *spawn_unrecorded_find(const spawn_id *id)
 {
-    uint32_t at = place_of(id);
+    const place *p = find(id);
 
-    return places && places[at].used && spawn_id_equal(&places[at].call.id, id)
-               ? &places[at].call
-               : NULL;
+    return p ? &p->call : NULL;
 }

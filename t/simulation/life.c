@@ -20,6 +20,7 @@
 #include "common/spawn_release.h"
 #include "broker/base/meters.h"
 #include "broker/process/link.h"
+#include "broker/store/unrecorded.h"
 #include "broker/run/durable.h"
 #include "t/simulation/answers.h"
 #include "t/simulation/controls.h"
@@ -40,6 +41,7 @@
 #define INBOX_SLOTS 128 /* as in broker/caller/inbox.c, */
 #define INBOX_SLOT  69632
 #define NUMBERS_AT  ((size_t)256 * INBOX_SLOT)
+#define CALLS_AT    (NUMBERS_AT + SPAWN_METERS_ROOM) /* not recorded */
 
 char world_dir[64];
 bool alive, broker_ready, going, calm;
@@ -110,7 +112,7 @@ static void new_spawner(void)
 /* What all runs have. */
 void life_open(void)
 {
-    size_t size = NUMBERS_AT + spawn_meters_size();
+    size_t size = CALLS_AT + spawn_unrecorded_size();
 
     notify = body_world_fd(inotify_init1(IN_NONBLOCK | IN_CLOEXEC));
     inbox = body_world_fd(spawn_os_memfd("inbox"));
@@ -166,6 +168,7 @@ static void empty_inbox(void)
             memset(slot, 0, INBOX_SLOT);
     }
     memset(slots + NUMBERS_AT, 0, spawn_meters_size());
+    memset(slots + CALLS_AT, 0, spawn_unrecorded_size());
     metered_lost();
 }
 

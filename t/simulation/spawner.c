@@ -400,18 +400,9 @@ static void check_launch(const job *j, const char *as, unsigned attempt)
                        job_number(j), spawner_busy(j->queue), may_run(j));
 }
 
-/* A call that was answered is left out of the history when the store fails, and
- * the file that somebody put beside it is read then. No client does that. */
-static bool file_was_left(const job *j)
-{
-    return j->is_call && j->spooled && j->way == BY_SUBMIT && calls_unsure;
-}
-
 void spawner_launches(job *j, const char *as, unsigned attempt)
 {
     say("job %u is launched, attempt %u", job_number(j), attempt);
-    if ((j->launches > 0 || j->done) && file_was_left(j))
-        j->unsure = true;
     if (!j->unsure)
         check_launch(j, as, attempt);
     if (broken)
