@@ -342,7 +342,7 @@ static void tell_news(spawn_batch *batch)
         if (job->state != SPAWN_STATE_DONE)
             continue;
         if (has_no_record(job))
-            spawn_turn_keep_unrecorded(job);
+            spawn_unrecorded_keep(job);
         let_worker_go(job);
         weight += weight_of(job);
     }

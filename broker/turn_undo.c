@@ -7,7 +7,6 @@
  */
 #include "broker/turn_undo.h"
 
-#include <stdio.h>
 #include <unistd.h>
 
 #include "common/spawn_log.h"
@@ -122,15 +121,6 @@ static void refuse_forgotten(spawn_job *job, const spawn_failure *why)
     spawn_durable_drop(&job->id, SPAWN_LEDGER_IS_WAITING);
 }
 
-void spawn_turn_keep_unrecorded(const spawn_job *job)
-{
-    spawn_unrecorded call = {
-        .id = job->id, .digest = job->digest, .caller_uid = job->caller_uid};
-
-    (void)snprintf(call.queue, sizeof(call.queue), "%s", job->queue->name);
-    spawn_unrecorded_add(&call);
-}
-
 /* It was promised to nobody, but by its slot or by the spool. */
 static void undo_new(spawn_job *job)
 {
@@ -156,7 +146,7 @@ static void undo_new(spawn_job *job)
     spawn_turn_release(job);
     if (job->state == SPAWN_STATE_DONE && job->may_run_unstored
         && (job->started_at || job->told))
-        spawn_turn_keep_unrecorded(job);
+        spawn_unrecorded_keep(job);
     spawn_job_on(job, SPAWN_JOB_UNDONE);
     spawn_inbox_leave(job);
     if (job->spooled)

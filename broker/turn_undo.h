@@ -15,10 +15,6 @@ void spawn_turn_undo_all(spawn_job *list);
  * place in the queue. */
 void spawn_turn_unlaunch(spawn_job *job);
 
-/** Somebody knows its end: it does not run again, though the store does not know
- * it. */
-void spawn_turn_keep_unrecorded(const spawn_job *job);
-
 /** Events of run/durable.h: the ledger did not take it, */
 void spawn_turn_refused(spawn_job *job, const spawn_failure *why);
 /** or perhaps has it, and is to forget it. */

@@ -143,6 +143,18 @@ static bool waits(const spawn_incoming *in)
                   >= SPAWN_REPLY_STARTED;
 }
 
+/* One that the store has is none: its broker was killed just then. */
+static const spawn_unrecorded *unrecorded(const spawn_incoming *in)
+{
+    const spawn_unrecorded *ret = spawn_unrecorded_find(&in->id);
+    spawn_known unused;
+
+    if (!ret || spawn_store_find(in->batch->store, &in->id, &unused) != 1)
+        return ret;
+    spawn_unrecorded_drop(&in->id);
+    return NULL;
+}
+
 /* 1: it is known (and answered); 0: it is new; -1: refused. */
 static int check_known(const spawn_incoming *in, spawn_failure *why)
 {
@@ -157,7 +169,7 @@ static int check_known(const spawn_incoming *in, spawn_failure *why)
         known = (spawn_known){.digest = job->digest,
                               .state = (spawn_state)job->state};
     }
-    else if ((ended = spawn_unrecorded_find(&in->id))) {
+    else if ((ended = unrecorded(in))) {
         known =
             (spawn_known){.digest = ended->digest, .state = SPAWN_STATE_DONE};
     }

@@ -33,6 +33,7 @@
 #include "broker/store/commit.h"
 #include "broker/store/recent.h"
 #include "broker/store/store.h"
+#include "broker/store/unrecorded.h"
 #include "broker/run/end.h"
 #include "broker/run/report.h"
 
@@ -249,6 +250,8 @@ static bool record(spawn_worker *w, const spawn_slate *slate, uint64_t n)
     }
     (void)end_as_noted(job, &call, kept);
     job->told = job->delivered = answered;
+    if (answered) /* the slate says no more that it has run */
+        spawn_unrecorded_keep(job);
     if (!answered && !has_unended(w))
         joins(w, job);
     return true;

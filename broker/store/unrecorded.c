@@ -9,8 +9,11 @@
  */
 #include "broker/store/unrecorded.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include "broker/job/queue.h"
 
 /* Of this layout; another one has another number. */
 #define MARK   UINT64_C(0x7370776e756e7201)
@@ -99,6 +102,15 @@ void spawn_unrecorded_add(const spawn_unrecorded *call)
     __atomic_store_n(&p->number, 0, __ATOMIC_SEQ_CST);
     p->call = *call;
     __atomic_store_n(&p->number, ++calls->last, __ATOMIC_SEQ_CST);
+}
+
+void spawn_unrecorded_keep(const spawn_job *job)
+{
+    spawn_unrecorded call = {
+        .id = job->id, .digest = job->digest, .caller_uid = job->caller_uid};
+
+    (void)snprintf(call.queue, sizeof(call.queue), "%s", job->queue->name);
+    spawn_unrecorded_add(&call);
 }
 
 void spawn_unrecorded_drop(const spawn_id *id)

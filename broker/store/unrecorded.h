@@ -20,6 +20,7 @@
 
 #include "common/spawn_id.h"
 #include "common/spawn_proto.h"
+#include "broker/job/job.h"
 
 /** The parts of a call that are kept. */
 typedef struct {
@@ -43,6 +44,9 @@ void spawn_unrecorded_open(void *room);
 /** This call has ended. With some thousands of them, or without memory for
  * them, the oldest are forgotten. */
 void spawn_unrecorded_add(const spawn_unrecorded *call);
+
+/** The same. Somebody knows its end. */
+void spawn_unrecorded_keep(const spawn_job *job);
 
 /** The store has it, if it is one of them. */
 void spawn_unrecorded_drop(const spawn_id *id);

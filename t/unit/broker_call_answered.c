@@ -144,14 +144,46 @@ static void and_another_one_of_this_id_is_none(void **state)
     expect_refusal(SPAWN_E_CONFLICT);
 }
 
+/* Where they lie in the inbox. */
+#define CALLS_AT   (256 * SLOT_SIZE + (8 << 20))
+#define CALLS_SIZE (1 << 20)
+
+/* Its broker was killed after the commit, and had not forgotten it. */
+static void or_is_told_as_the_store_has_it(void **state)
+{
+    static uint8_t kept[CALLS_SIZE];
+    ssize_t size;
+
+    (void)state;
+    reach_a_worker(&the_worker, &template);
+    time_stands();
+    is_served(&id);
+    is_there();
+    size = pread(inbox_fd, kept, sizeof(kept), CALLS_AT);
+    assert_in_range(size, 1, CALLS_SIZE - 1); /* to the end */
+    time_goes_on();
+    a_moment_passes();
+    kill_broker();
+    expect_sql("SELECT count(*) FROM job", "1");
+    assert_int_equal(pwrite(inbox_fd, kept, (size_t)size, CALLS_AT), size);
+    start_another(&the_worker, &template);
+    call_again(&id);
+    expect_answer(SPAWN_M_JOB);
+    assert_int_equal(spawn_u64_or(&message, SPAWN_A_OUTCOME, 0),
+                     SPAWN_OUTCOME_EXITED);
+}
+
 int main(void)
 {
 #define ALONE(f)                                                               \
     cmocka_unit_test_setup_teardown(f, set_up_clock, tear_down_clock)
     const struct CMUnitTest tests[] = {
-        ALONE(that_lies_in_the_spool), ALONE(that_is_posted),
-        ALONE(that_is_submitted), ALONE(that_is_submitted_by_who_waits),
-        ALONE(and_another_one_of_this_id_is_none)};
+        ALONE(that_lies_in_the_spool),
+        ALONE(that_is_posted),
+        ALONE(that_is_submitted),
+        ALONE(that_is_submitted_by_who_waits),
+        ALONE(and_another_one_of_this_id_is_none),
+        ALONE(or_is_told_as_the_store_has_it)};
 
     find_broker();
     if (no_clocks())

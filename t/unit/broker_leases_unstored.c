@@ -84,6 +84,29 @@ static void in_a_lease_that_has_ended(void **state)
     expect_end(&id);
 }
 
+/* The broker has read it, and its caller the answer. */
+static void nor_one_that_was_answered(void **state)
+{
+    spawn_id id;
+    worker w;
+
+    (void)state;
+    make_store_that_fails(NOT_THE_CALL);
+    reach_lent(&w);
+    begins(&id, NULL);
+    ends(SPAWN_RESULT_RETURNED);
+    spawn_slate_answered(slate);
+    a_moment_passes();
+    another_broker_comes(&w);
+    expect_take_back(&w);
+    gives_back(&w, &id);
+    call_again(&id);
+    expect_answer(SPAWN_M_JOB);
+    assert_int_equal(spawn_u64_or(&message, SPAWN_A_OUTCOME, 0),
+                     SPAWN_OUTCOME_LOST);
+    quiet_at(w.link, 1);
+}
+
 static void its_worker_serves_again(void **state)
 {
     spawn_id id, next;
@@ -187,6 +210,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         ALONE(in_a_lease_that_ends),
         ALONE(in_a_lease_that_has_ended),
+        ALONE(nor_one_that_was_answered),
         ALONE(its_worker_serves_again),
         ALONE(so_it_does_when_the_call_is_told),
         ALONE(on_a_ticket),
