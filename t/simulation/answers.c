@@ -183,7 +183,8 @@ static bool outcome_is_true(const job *j, unsigned outcome,
 {
     int64_t ran = j->ended_ms - j->started_ms;
 
-    if (may_have_run(j) && ended_as_its_worker(j, outcome, m))
+    if ((may_have_run(j) && ended_as_its_worker(j, outcome, m))
+        || recorded_is_lost(j, outcome))
         return true;
     switch (outcome) {
     case SPAWN_OUTCOME_EXITED:
@@ -244,7 +245,7 @@ static void judge_end(job *j, const spawn_message *m)
                        job_number(j), j->retry + 1 - j->attempt);
     revived_ends(j, outcome);
     if (j->done && outcome != j->outcome && !j->maybe_revived
-        && !recorded_may_lose_end(j, outcome))
+        && !recorded_may_lose_end(j, outcome) && !recorded_is_lost(j, outcome))
         promise_broken("job %u had ended as %s, and now as %s", job_number(j),
                        spawn_outcome_name(j->outcome),
                        spawn_outcome_name(outcome));

@@ -367,7 +367,7 @@ static void about_a_job(caller *c, job *j)
         wait_for(c, j, want, chance(50) ? 1 + random_below(3000) : 0);
     else if (dice < 75)
         kill_job(c, j);
-    else if ((j->is_call && j->done) || job_is_run(j))
+    else if (job_is_run(j))
         get(c, j); /* who has its end does not ask for another one */
     else if (j->direct_open || j->abandoned)
         get(c, j); /* nobody else has its id */

@@ -49,6 +49,12 @@ bool recorded_may_lack(const job *j)
                || (ran_directly(j) ? calls_unsure : !store_calm));
 }
 
+/* Who submits it again, and waits for its end, is told so. */
+bool recorded_is_lost(const job *j, unsigned outcome)
+{
+    return outcome == SPAWN_OUTCOME_LOST && j->done && recorded_may_lack(j);
+}
+
 void recorded_lose_broker(int64_t finished_ms)
 {
     unsigned i;

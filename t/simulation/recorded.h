@@ -9,6 +9,8 @@
 void recorded_lose_broker(int64_t finished_ms);
 /* May the history be without it? */
 bool recorded_may_lack(const job *j);
+/* Is who waits for it told that it is lost? */
+bool recorded_is_lost(const job *j, unsigned outcome);
 /* May how it ended be lost, and only that it did be known? */
 bool recorded_may_lose_end(const job *j, unsigned outcome);
 /* May it be told as it was before its end? */
