@@ -8,7 +8,8 @@
 #                 below PREFIX (/usr/local); DESTDIR is put before all of them
 #
 # V=1 shows the commands, WERROR=1 makes a warning an error, and CC, CPPFLAGS,
-# CFLAGS and LDFLAGS are taken from the command line or the environment.
+# CFLAGS and LDFLAGS are taken from the command line or the environment. B=/some/where
+# builds there; APXS=/path/of/apxs, for another httpd than that of PATH.
 
 APXS   ?= apxs
 PERL   ?= perl
@@ -88,7 +89,7 @@ test-browser:
 screenshots:
 	@packaging/install-deps browser
 	@$(MAKE) --no-print-directory all
-	@SPAWN_BUILD=$(CURDIR)/$(B) PERL5LIB=$(CURDIR)/$(B)/perl t/browser/screenshots $(if $(DOCS),--docs)
+	@SPAWN_BUILD=$(abspath $(B)) PERL5LIB=$(abspath $(B))/perl t/browser/screenshots $(if $(DOCS),--docs)
 
 # In a virtual machine, for what needs another kernel than this one; not a part of test.
 test-vm:
@@ -128,10 +129,14 @@ LINK    = $(CC) $(CFLAGS) $(SAN) $(LDFLAGS)
 # What has to be asked for is asked for when it is needed first, and once.
 once = $(eval $(1) := $(2))$($(1))
 
-APR     = $(call once,APR,$(shell apr-1-config --includes --cppflags 2>/dev/null))
-APRLIB  = $(call once,APRLIB,$(shell apr-1-config --link-ld --libs 2>/dev/null))
+# The APR that httpd was built with, which may be another one than that of PATH.
+config  = $(or $(shell $(APXS) -q $(1) 2>/dev/null),$(2))
+APR_CONFIG = $(call once,APR_CONFIG,$(call config,APR_CONFIG,apr-1-config))
+APU_CONFIG = $(call once,APU_CONFIG,$(call config,APU_CONFIG,apu-1-config))
+APR     = $(call once,APR,$(shell $(APR_CONFIG) --includes --cppflags 2>/dev/null))
+APRLIB  = $(call once,APRLIB,$(shell $(APR_CONFIG) --link-ld --libs 2>/dev/null))
 HTTPD   = $(call once,HTTPD,-I$(shell $(APXS) -q INCLUDEDIR 2>/dev/null) $(APR) \
-          -I$(shell apu-1-config --includedir 2>/dev/null))
+          -I$(shell $(APU_CONFIG) --includedir 2>/dev/null))
 # perl's own headers shadow names and are not ours to correct
 PERLCC  = $(call once,PERLCC,$(shell $(PERL) -MConfig -e \
           'print "$$Config{ccflags} -isystem $$Config{archlibexp}/CORE"') \
@@ -147,6 +152,8 @@ MANDIR        ?= $(PREFIX)/share/man
 DOCDIR        ?= $(PREFIX)/share/doc/mod_spawn
 BASHCOMPDIR   ?= $(PREFIX)/share/bash-completion/completions
 ZSHCOMPDIR    ?= $(PREFIX)/share/zsh/site-functions
+# systemd's units (docs/systemd.md), when it is given
+UNITDIR       ?=
 
 comma   := ,
 objects = $(patsubst %.c,$(B)/$(1)/%.o,$(2))
@@ -200,7 +207,7 @@ $(B)/broker/%.o: %.c
 # the perl of templates that name none
 PERL_REAL = $(shell $(PERL) -MConfig -e 'print $$Config{perlpath}')
 ifeq ($(SANITIZE),1)
-PERL_PATH = $(CURDIR)/$(B)/perl-sanitized
+PERL_PATH = $(abspath $(B))/perl-sanitized
 else
 PERL_PATH = $(call once,PERL_PATH,$(PERL_REAL))
 endif
@@ -307,8 +314,8 @@ $(B)/perl-sanitized: Makefile
 	@chmod 1777 $(@D)/reports
 	@{ echo '#!/bin/sh'; \
 	  echo 'export LD_PRELOAD="$(shell $(CC) -print-file-name=libasan.so)"'; \
-	  echo 'export ASAN_OPTIONS="detect_leaks=0:allocator_may_return_null=1:log_path=$(CURDIR)/$(@D)/reports/address"'; \
-	  echo 'export UBSAN_OPTIONS="print_stacktrace=1:log_path=$(CURDIR)/$(@D)/reports/undefined"'; \
+	  echo 'export ASAN_OPTIONS="detect_leaks=0:allocator_may_return_null=1:log_path=$(abspath $(@D))/reports/address"'; \
+	  echo 'export UBSAN_OPTIONS="print_stacktrace=1:log_path=$(abspath $(@D))/reports/undefined"'; \
 	  echo 'exec $(PERL_REAL) "$$@"'; } >$@
 	@chmod 755 $@
 
@@ -396,7 +403,7 @@ $(B)/t/crash/cuts: t/crash/cuts.c $(COMMON) $(CLIENT) | $(B)/mod_spawn/broker $(
 	@chmod 755 $@
 
 test-crash: all $(B)/t/crash/cuts
-	@SPAWN_BUILD=$(CURDIR)/$(B) CUTS=$(or $(CUTS),300) SEED=$(or $(SEED),1) $(B)/t/crash/cuts
+	@SPAWN_BUILD=$(abspath $(B)) CUTS=$(or $(CUTS),300) SEED=$(or $(SEED),1) $(B)/t/crash/cuts
 
 # ---- a simulation of the broker: its own objects, but for loop and main ----
 
@@ -526,6 +533,14 @@ PERL_FILES = $(patsubst $(B)/perl/%,%,$(PM) $(XS_SPAWN) $(XS_HTTPD) $(XS_TEMPLAT
 PERL_PROGRAMS = $(patsubst $(B)/perl/%,%,$(WAITER))
 MAN3       = $(subst /,::,$(patsubst $(B)/perl/%,%.3pm,$(basename $(PM))))
 
+# Pages, and what they show or name: each link of them leads to a file there, too.
+PAGES      = README.md CHANGES LICENSE CONTRIBUTING.md $(wildcard docs/*.md docs/*.json docs/images/* \
+             bench/README.md bench/charts/* examples/c/*.c packaging/docker/* packaging/prometheus/* \
+             packaging/systemd/*)
+RELEASED   = $(shell sed -n 's/.*SPAWN_RELEASED "\(.*\)".*/\1/p' common/spawn_release.h)
+
+UNITS      = mod_spawn.service mod_spawn.socket
+
 # Without one of them files would land in the root directory.
 places = $(foreach v,HTTPD_MODULES HTTPD_INCLUDE PERL_ARCH,$(if $($(v)),,$(error \
            $(v) is not known: apxs or perl did not say; give $(v)=/some/directory)))
@@ -541,7 +556,7 @@ install: all
 	    $(FILE) "$(B)/perl/$$file" "$(DESTDIR)$(PERL_ARCH)/$$file"; \
 	done
 	$(PROG) $(B)/perl/$(PERL_PROGRAMS) "$(DESTDIR)$(PERL_ARCH)/$(PERL_PROGRAMS)"
-	$(DIR) "$(DESTDIR)$(BINDIR)" "$(DESTDIR)$(MANDIR)/man1" "$(DESTDIR)$(MANDIR)/man3" "$(DESTDIR)$(DOCDIR)/docs"
+	$(DIR) "$(DESTDIR)$(BINDIR)" "$(DESTDIR)$(MANDIR)/man1" "$(DESTDIR)$(MANDIR)/man3"
 	$(PROG) $(B)/spawnctl "$(DESTDIR)$(BINDIR)/spawnctl"
 	$(FILE) ctl/spawnctl.1 "$(DESTDIR)$(MANDIR)/man1/spawnctl.1"
 	$(DIR) "$(DESTDIR)$(BASHCOMPDIR)" "$(DESTDIR)$(ZSHCOMPDIR)"
@@ -551,14 +566,25 @@ install: all
 	    module=$${page%.3pm}; to="$(DESTDIR)$(MANDIR)/man3/$$page"; \
 	    file="perl/lib/$$(echo "$$module" | sed 's,::,/,g')"; \
 	    echo "pod2man $$module $$to"; \
-	    pod2man --section=3pm --name="$$module" --center=mod_spawn --release="$(RELEASE)" \
+	    pod2man --section=3pm --name="$$module" --center=mod_spawn --release="$(RELEASE)" --date="$(RELEASED)" \
 	        "$$(ls "$$file.pm" "$$file.pod" 2>/dev/null)" "$$to"; \
 	    chmod 644 "$$to"; \
 	done
-	$(FILE) README.md CHANGES LICENSE "$(DESTDIR)$(DOCDIR)/"
-	$(FILE) docs/*.md "$(DESTDIR)$(DOCDIR)/docs/"
-	$(DIR) "$(DESTDIR)$(DOCDIR)/examples" "$(DESTDIR)$(DOCDIR)/examples/c"
-	$(FILE) examples/c/*.c "$(DESTDIR)$(DOCDIR)/examples/c/"
+	@set -e; for file in $(PAGES); do \
+	    echo "$(FILE) $$file $(DESTDIR)$(DOCDIR)/$$file"; \
+	    $(DIR) "$$(dirname "$(DESTDIR)$(DOCDIR)/$$file")"; \
+	    $(FILE) "$$file" "$(DESTDIR)$(DOCDIR)/$$file"; \
+	done
+ifneq ($(UNITDIR),)
+	$(DIR) "$(DESTDIR)$(UNITDIR)"
+	@set -e; for unit in $(UNITS); do \
+	    to="$(DESTDIR)$(UNITDIR)/$$unit"; \
+	    echo "sed packaging/systemd/$$unit >$$to"; \
+	    sed 's,/usr/lib/apache2/modules/mod_spawn/,$(HTTPD_MODULES)/mod_spawn/,; s,/usr/local/share/doc/mod_spawn/,$(DOCDIR)/,' \
+	        packaging/systemd/$$unit >"$$to"; \
+	    chmod 644 "$$to"; \
+	done
+endif
 
 # Directories that others may use too go when they are empty.
 uninstall:
@@ -568,6 +594,9 @@ uninstall:
 	rm -f "$(DESTDIR)$(BASHCOMPDIR)/spawnctl" "$(DESTDIR)$(ZSHCOMPDIR)/_spawnctl"
 	rm -f $(foreach page,$(MAN3),"$(DESTDIR)$(MANDIR)/man3/$(page)")
 	rm -f $(foreach file,$(PERL_FILES) $(PERL_PROGRAMS),"$(DESTDIR)$(PERL_ARCH)/$(file)")
+ifneq ($(UNITDIR),)
+	rm -f $(foreach unit,$(UNITS),"$(DESTDIR)$(UNITDIR)/$(unit)")
+endif
 	@cd "$(DESTDIR)$(PERL_ARCH)" && rmdir -p $(sort $(dir $(PERL_FILES))) 2>/dev/null || true
 
 clean:

@@ -12,4 +12,7 @@
 #define SPAWN_RELEASE "0.1.0"
 #endif
 
+/* Its day, which man pages and packages have. */
+#define SPAWN_RELEASED "2026-11-30"
+
 #endif

@@ -3,7 +3,8 @@
 #
 # The Makefile: says what it does in a line a file, does nothing twice, uses all
 # cores unless told otherwise, and every command that compiles or links takes the
-# flags of who builds, once. Nothing but one small program is built here.
+# flags of who builds, once. It builds anywhere, for the httpd that apxs is of.
+# Nothing but one small program is built here.
 
 use strict;
 use warnings;
@@ -11,6 +12,7 @@ use warnings;
 use FindBin ();
 use lib "$FindBin::Bin/lib";
 
+use Cwd ();
 use File::Temp ();
 use Test::More;
 
@@ -91,6 +93,38 @@ subtest 'flags' => sub {
     is_deeply [ grep { !/ -Werror / } grep { /\Agcc / && / -c / } @said ], [], 'WERROR=1: errors';
     ($status, @said) = make({ CFLAGS => '-O1' }, '-n', '-B', "B=$dir/none", 'V=1', 'all');
     is_deeply [ grep { !/ -O1 / || /-O2/ } grep { /\Agcc / && / -c / } @said ], [], 'flags of the environment count';
+};
+
+subtest 'out of the sources' => sub {
+    my ($status, @said) = make({}, '-n', "B=$dir/out", 'SANITIZE=1', 'V=1', qw(screenshots test-crash all));
+    is $status, 0, 'make -n';
+    my $root = Cwd::realpath(root_dir());
+    is_deeply [ grep { /\Q$root\E\/+\Q$dir\E/ } @said ], [], 'a path that begins with / is whole';
+    cmp_ok scalar(grep { /SPAWN_BUILD=\Q$dir\E\/out / } @said), '>=', 2, 'and is what tests are told';
+    ($status, @said) = make({}, '-n', 'screenshots');
+    ok((grep { /SPAWN_BUILD=\Q$root\E\/build / } @said), 'another one is below the sources') or diag explain \@said;
+};
+
+subtest 'the httpd of apxs' => sub {
+    mkdir "$dir/httpd" or die "$dir/httpd: $!\n";
+    my %is = (
+        apxs => 'case $2 in (APR_CONFIG) echo "$0/../apr-config";; (APU_CONFIG) echo "$0/../apu-config";; (*) echo /of/apxs;; esac',
+        'apr-config' => 'case $* in (*--libs*) echo -lof-apr;; (*) echo -I/of/apr;; esac',
+        'apu-config' => 'echo /of/apu',
+    );
+    for my $name (sort keys %is) {
+        open my $out, '>', "$dir/httpd/$name" or die "$dir/httpd/$name: $!\n";
+        print {$out} "#!/bin/sh\n", $is{$name} =~ s{\$0/[.][.]}{$dir/httpd}gr, "\n";
+        close $out or die "$dir/httpd/$name: $!\n";
+        chmod 0755, "$dir/httpd/$name" or die "$dir/httpd/$name: $!\n";
+    }
+    my ($status, @said) = make({}, '-n', '-B', "B=$dir/none", 'V=1', "APXS=$dir/httpd/apxs", 'all');
+    is $status, 0, 'make -n';
+    is_deeply [ grep { !m{ -I/of/apxs -I/of/apr -I/of/apu } } grep { /-o \S+\/module\// && / -c / } @said ], [],
+        'the module has its headers, and those of its APR and APR-util';
+    is_deeply [ grep { !m{ -lof-apr } } grep { m{-o \S+/broker } && !/ -c / } @said ], [], 'the broker has its APR';
+    ($status, @said) = make({}, '-n', '-B', "B=$dir/none", 'V=1', 'APXS=/bin/false', 'all');
+    ok((grep { /-lapr-1/ } @said), 'the APR of the system, where apxs names none');
 };
 
 done_testing;

@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 #
 # make install and make uninstall, into a directory of our own, whose name has a
-# space: every file is there with its mode whatever the umask, an httpd runs jobs
+# space: every file is there with its mode whatever the umask, each link of the
+# documents leads to one, man pages have the date of the release, an httpd runs jobs
 # with nothing but what was installed, and nothing is left in the end.
 
 use strict;
@@ -33,10 +34,11 @@ sub make {
     defined $pid or die "fork: $!\n";
     if ($pid == 0) {
         umask 0077;
+        $ENV{SOURCE_DATE_EPOCH} = 0;
         delete @ENV{qw(PREFIX BINDIR MANDIR DOCDIR BASHCOMPDIR ZSHCOMPDIR PERL_ARCH HTTPD_MODULES HTTPD_INCLUDE)};
         open STDERR, '>&', \*STDOUT;
         exec 'make', '--no-print-directory', '-C', root_dir(), '-o', 'all', 'B=' . build_dir(),
-            "DESTDIR=$dest", @more, $target;
+            "DESTDIR=$dest", 'UNITDIR=/lib/systemd/system', @more, $target;
         die "make: $!\n";
     }
     my $said = do { local $/ = undef; <$out> };
@@ -78,8 +80,10 @@ my %want = (
     '/usr/local/share/bash-completion/completions/spawnctl' => 'file 644',
     '/usr/local/share/zsh/site-functions/_spawnctl' => 'file 644',
     (map { ("/usr/local/share/man/man3/Apache2::$_.3pm" => 'file 644') } map { s{/}{::}gr } @classes, @pages),
-    (map { ("/usr/local/share/doc/mod_spawn/$_" => 'file 644') } qw(README.md CHANGES LICENSE),
-        map { substr $_, 1 + length root_dir() } map { glob root_dir() . "/$_" } 'docs/*.md', 'examples/c/*'),
+    (map { ("/lib/systemd/system/mod_spawn.$_" => 'file 644') } qw(service socket)),
+    (map { ("/usr/local/share/doc/mod_spawn/$_" => 'file 644') } qw(README.md CHANGES LICENSE CONTRIBUTING.md),
+        map { substr $_, 1 + length root_dir() } map { glob root_dir() . "/$_" } qw(docs/*.md docs/*.json docs/images/*
+        bench/README.md bench/charts/* examples/c/* packaging/docker/* packaging/prometheus/* packaging/systemd/*)),
 );
 
 my ($status, $said) = make('install');
@@ -88,6 +92,31 @@ my %is = found();
 is $is{$_}, $want{$_}, "$_: $want{$_}" for sort keys %want;
 is_deeply [ grep { !$want{$_} && $is{$_} ne 'directory 755' } sort keys %is ], [],
     'no other file, and directories that everybody can enter';
+
+sub slurp {
+    my ($file) = @_;
+    open my $in, '<', $file or die "$file: $!\n";
+    local $/ = undef;
+    return scalar <$in>;
+}
+
+for my $unit (qw(service socket)) {
+    my $text = slurp("$dest/lib/systemd/system/mod_spawn.$unit");
+    is_deeply [ grep { !$is{$_} } map { s{\Afile://}{}r } $text =~ m{^(?:ExecStart=\@|Documentation=)(\S+)}mg ], [],
+        "mod_spawn.$unit names what is installed";
+}
+
+my @dead;
+for my $page (grep { /[.]md\z/ } sort keys %is) {
+    my $text = slurp("$dest$page");
+    push @dead, map { "$page: $_" } grep { !-e "$dest$page/../$_" =~ s{[^/]+/[.][.]/}{}r }
+        grep { !/\A[a-z]+:/ } $text =~ /\]\(([^)\s#]+)[)#]/g;
+}
+is_deeply \@dead, [], 'each link of the documents leads to something';
+
+my ($year, $month, $day) = slurp(root_dir() . '/common/spawn_release.h') =~ /SPAWN_RELEASED "(\d+)-(\d+)-(\d+)"/;
+is_deeply [ grep { slurp("$dest$_") !~ /^[.]TH .*"$year-$month-$day"/m } grep { m{/man3/} } sort keys %is ], [],
+    'Perl\'s man pages have the date of the release, whenever they are made';
 
 subtest 'an httpd with what was installed' => sub {
     my $httpd = SpawnTest::Httpd->new(
