@@ -7,6 +7,7 @@
 #   make install  the module where apxs says, Perl's where perl says, the rest
 #                 below PREFIX (/usr/local); DESTDIR is put before all of them
 #   make dist     the release's tarball, into build/dist
+#   make deb      Debian's packages, into build/deb; installs what is missing for that
 #
 # V=1 shows the commands, WERROR=1 makes a warning an error, and CC, CPPFLAGS,
 # CFLAGS and LDFLAGS are taken from the command line or the environment. B=/some/where
@@ -54,7 +55,7 @@ else
 does = @echo '  $(1) $(2)';
 endif
 
-.PHONY: all run dist test test-crash test-browser test-long test-system test-vm soak screenshots bench bench-programs install uninstall deps clean fuzz lint mutants simulate unit probe
+.PHONY: all run dist deb test test-crash test-browser test-long test-system test-vm soak screenshots bench bench-programs install uninstall deps clean fuzz lint mutants simulate unit probe
 .DEFAULT_GOAL := all
 .DELETE_ON_ERROR:
 .SECONDARY:
@@ -523,10 +524,14 @@ lint: $(B)/module/status/status_files.h
 	    --suppressions-list=.cppcheck $(LINTED)
 	@printf '%s\n' $(LINTED) | xargs -P $$(nproc) -n 1 sh -c 'clang-tidy --quiet "$$@" -- -std=gnu11 -D_GNU_SOURCE -I. -I$(B)/module/status $(HTTPD)' lint
 
-# ---- a release ----
+# ---- a release, and Debian's packages of it ----
 
 dist:
 	@packaging/dist $(B)/dist
+
+deb:
+	@packaging/install-deps packages
+	@packaging/deb $(B)/deb
 
 # ---- install: these modes under any umask ----
 
