@@ -55,7 +55,7 @@ else
 does = @echo '  $(1) $(2)';
 endif
 
-.PHONY: all run dist deb test test-crash test-browser test-long test-system test-vm soak screenshots bench bench-programs install uninstall deps clean fuzz lint mutants simulate unit probe
+.PHONY: all run dist deb test test-packages test-crash test-browser test-long test-system test-vm soak screenshots bench bench-programs install uninstall deps clean fuzz lint mutants simulate unit probe
 .DEFAULT_GOAL := all
 .DELETE_ON_ERROR:
 .SECONDARY:
@@ -80,6 +80,13 @@ test-system:
 	@packaging/install-deps test
 	@$(MAKE) --no-print-directory all unit probe
 	@SPAWN_BUILD=$(B) t/run t/system/*.t
+
+# Debian's packages, installed, upgraded and removed in a Debian of their own; needs root and apt.
+test-packages:
+	@packaging/install-deps packages
+	@$(MAKE) --no-print-directory all unit probe
+	@packaging/deb $(B)/deb
+	@SPAWN_BUILD=$(B) TEST_LIMIT=3600 t/run t/packages/*.t
 
 # With a browser, which is big; make test has these tests too, where one is there.
 test-browser:
