@@ -83,6 +83,7 @@ test-system:
 
 # Debian's packages, installed, upgraded and removed in a Debian of their own; needs root and apt.
 test-packages:
+	@packaging/install-deps test
 	@packaging/install-deps packages
 	@$(MAKE) --no-print-directory all unit probe
 	@packaging/deb $(B)/deb
