@@ -179,25 +179,49 @@ static int check_durable(const spawn_incoming *in, spawn_failure *why)
     return spawn_durable_check(why);
 }
 
+static bool is_worker_of(const spawn_peer *peer, const spawn_pool *pool)
+{
+    const spawn_worker *w = pool ? pool->workers : NULL;
+
+    if (peer->pid <= 0) /* of another pid namespace */
+        return false;
+    while (w && w->pid != peer->pid)
+        w = w->pool_next;
+    return w;
+}
+
 /* A worker that waits for a job of its own queue may wait for itself. */
 static int check_not_its_own(const spawn_incoming *in, spawn_failure *why)
 {
     const spawn_queue *q = spawn_queue_find(spawn_incoming_queue(in));
-    const spawn_worker *w;
 
-    if (!in->peer || in->peer->pid <= 0 /* of another pid namespace */
+    if (!in->peer
         || spawn_u64_or(in->m, SPAWN_A_REPLY, SPAWN_REPLY_ACCEPTED)
                < SPAWN_REPLY_STARTED
-        || !spawn_pool_serves(q, in->m))
+        || !spawn_pool_serves(q, in->m) || !is_worker_of(in->peer, q->pool))
         return 0;
-    for (w = q->pool->workers; w; w = w->pool_next) {
-        if (w->pid == in->peer->pid)
-            REFUSE(SPAWN_E_INVALID, SPAWN_STEP_QUEUE,
-                   "this is a worker of queue '%s': a call there would wait "
-                   "for itself; call the function directly, or another queue",
-                   q->name);
-    }
-    return 0;
+    REFUSE(SPAWN_E_INVALID, SPAWN_STEP_QUEUE,
+           "this is a worker of queue '%s': a call there would wait "
+           "for itself; call the function directly, or another queue",
+           q->name);
+}
+
+int spawn_check_wait(const spawn_peer *peer, const spawn_job *job,
+                     spawn_failure *why)
+{
+    const spawn_pool *pool = job->queue->pool;
+
+    if (peer->pid > 0 && job->pid == peer->pid
+        && job->state == SPAWN_STATE_RUNNING)
+        REFUSE(SPAWN_E_INVALID, SPAWN_STEP_CHECK,
+               "this is the job that it would wait for");
+    if (!job->perl || !job->perl->pooled || job->state != SPAWN_STATE_QUEUED
+        || !pool || pool->max != 1 || !is_worker_of(peer, pool))
+        return 0;
+    REFUSE(SPAWN_E_INVALID, SPAWN_STEP_QUEUE,
+           "this is the only worker of queue '%s', which is to run the job: it "
+           "would wait for itself",
+           job->queue->name);
 }
 
 int spawn_incoming_may_be(const spawn_incoming *in, spawn_failure *why)

@@ -22,6 +22,11 @@ int spawn_incoming_may_be(const spawn_incoming *in, spawn_failure *why);
 int spawn_check_time(spawn_store *store, const spawn_id *id,
                      spawn_failure *why);
 
+/** Would this peer wait for itself if it waited for the job? It is the job, or
+ * the only worker that can run it. 0, or -1 with why filled. */
+int spawn_check_wait(const spawn_peer *peer, const spawn_job *job,
+                     spawn_failure *why);
+
 /** Does its queue take no jobs, since it is drained? 0, or -1 with why filled.
  */
 int spawn_incoming_drained(const spawn_incoming *in, spawn_failure *why);

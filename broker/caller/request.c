@@ -25,6 +25,7 @@
 #include "broker/run/retry.h"
 #include "broker/caller/access.h"
 #include "broker/caller/ask.h"
+#include "broker/caller/check.h"
 #include "broker/caller/connection.h"
 #include "broker/caller/control.h"
 #include "broker/caller/cron_entry.h"
@@ -83,6 +84,7 @@ static void request_wait(spawn_peer *peer, const spawn_message *m,
                              .output = output_of(m),
                              .ms = spawn_u64_or(m, SPAWN_A_WAIT_MS, 0)};
     spawn_job *job = spawn_job_find(id);
+    spawn_failure why;
     spawn_ask *a;
 
     (void)p;
@@ -96,6 +98,10 @@ static void request_wait(spawn_peer *peer, const spawn_message *m,
         if (!job)
             spawn_waiter_ask(a, &wait);
         spawn_peer_ask(peer, a);
+        return;
+    }
+    if (spawn_check_wait(peer, job, &why)) {
+        spawn_peer_refuse(peer, m->header.seq, id, &why);
         return;
     }
     if (spawn_waiters_enough(peer, m->header.seq, id))

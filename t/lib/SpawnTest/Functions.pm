@@ -196,6 +196,22 @@ sub _wait_at {
 # Its parent is the spawner, or the template that httpd has forked. Waits at a
 # gate before and after, when there are.
 # Calls a function with these options: the error's code and text, or its value.
+# The function's only value or, when its job cannot be waited for, the error's code and message.
+sub waits_for {
+    my ($options, $function, @arguments) = @_;
+    my $value = eval {
+        Apache2::Spawn->spawn_call($function, \@arguments, %{$options})->result(20);
+    };
+    return $value if defined $value;
+    return ref $@ ? ($@->code, $@->message) : "$@";
+}
+
+# The same of the job that runs it.
+sub waits_for_itself {
+    eval { Apache2::Spawn->job(Apache2::Spawn->job->id)->wait(20); 1 } and return 'waited';
+    return ref $@ ? ($@->code, $@->message) : "$@";
+}
+
 sub calls {
     my ($options, $function, @arguments) = @_;
     my $value = eval { Apache2::Spawn->call($function, \@arguments, %{$options}) };

@@ -416,6 +416,10 @@ worker's.
 
 =back
 
+A worker that calls a function of its own queue, or as the only worker of its queue waits for
+a job there, would wait for itself: it gets C<invalid> at once. So does a job that
+waits for itself.
+
 Calls that want surroundings of their own (C<cwd>, C<env>, streams, C<fds>, C<limits>,
 C<nice>, another C<template>) get a process of their own in such a queue, too.
 
