@@ -139,7 +139,6 @@ static void take_in_call(spawn_batch *batch, spawn_salvage *damaged,
         tell(&call->id,
              job->state != SPAWN_STATE_DONE && !spawn_told_has_ended(&w->id),
              whole);
-        spawn_job_store_now(job);
         spawn_job_changed(job);
     }
     free(marked);

@@ -252,12 +252,8 @@ static int ended_row(spawn_batch *batch, const spawn_durable_row *row)
     bool may_be_later = !ended || row->record.attempt > 1;
     int rv = may_be_later ? spawn_revive_found(batch, row) : 0;
 
-    if (rv == 1 && ended) {
-        spawn_job *job = spawn_job_find(&row->record.id);
-
-        end_as_row(job, row);
-        spawn_job_changed(job);
-    }
+    if (rv == 1 && ended)
+        end_as_row(spawn_job_find(&row->record.id), row);
     if (rv == 0)
         ledger_follows(batch->store, row);
     else if (rv == -EBADMSG)

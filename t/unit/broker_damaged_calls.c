@@ -225,6 +225,61 @@ static void the_next_broker_knows_that_it_has_returned(void **state)
     expect_it_has_returned();
 }
 
+/* As the store has it that was set aside. */
+static void the_order_of_a_program_is_not_believed(void **state)
+{
+    (void)state;
+    a_stored_call_runs();
+    kill_broker();
+    run_sql("DELETE FROM job");
+    put_job(&job, SPAWN_STATE_RUNNING, NULL);
+    run_sql("PRAGMA wal_checkpoint(TRUNCATE)");
+    damage_table("output");
+    start_another(&the_worker, &template);
+    expect_it_runs("the store was damaged");
+    expect_it_returns();
+}
+
+/* Once its worker has another call nothing else has its end. */
+static void the_end_of_one_is_stored_at_once(void **state)
+{
+    (void)state;
+    a_stored_call_runs();
+    broker_is_killed_and_the_store_damaged("output");
+    worker_returns(&the_worker, &job);
+    start_another(&the_worker, &template);
+    is_there();
+    kill_broker();
+    expect_sql("SELECT state FROM job", "4");
+}
+
+/* Not to be held open as long as the broker lives. */
+static void what_was_set_aside_is_closed(void **state)
+{
+    spawn_id call;
+
+    (void)state;
+    ONLY_ROOT_LOOKS;
+    a_stored_call_runs();
+    call = job;
+    kill_broker();
+    (void)spawn_id_make(&job);
+    put_job(&job, SPAWN_STATE_RUNNING, NULL);
+    run_sql("PRAGMA wal_checkpoint(TRUNCATE)");
+    damage_table("output");
+    start_broker();
+    say_running(SPAWN_STATE_RUNNING, 4242, 1000);
+    say_running_app(&template);
+    say_running_worker(&the_worker);
+    go();
+    call_in();
+    look();
+    job = call;
+    look();
+    assert_int_equal(logged("MS0896"), 2);
+    assert_int_equal(has_open("damaged-"), 0);
+}
+
 /* No store was damaged: the history has let go of it. */
 static void one_that_was_forgotten_is_not_taken_in(void **state)
 {
@@ -253,6 +308,9 @@ int main(void)
         ALONE(one_that_has_returned_is_taken_in),
         ALONE(so_is_one_whose_worker_has_ended_since),
         ALONE(the_next_broker_knows_that_it_has_returned),
+        ALONE(the_order_of_a_program_is_not_believed),
+        ALONE(the_end_of_one_is_stored_at_once),
+        ALONE(what_was_set_aside_is_closed),
         ALONE(one_that_was_forgotten_is_not_taken_in),
     };
 

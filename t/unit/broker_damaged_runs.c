@@ -504,6 +504,65 @@ static void each_of_several_is_taken_in(void **state)
     assert_int_equal(logged("MS0585"), 0);
 }
 
+/* ---- what it was ---- */
+
+#define ITS_ROW                                                                \
+    "SELECT queue || ' ' || ifnull(template, '-') || ' ' || digest || ' ' ||"  \
+    " fds || ' ' || caller_uid || ' ' || caller_pid FROM job"
+
+#define KNOWN_ROW "digest = 77, fds = 2, caller_uid = 12345, caller_pid = 678"
+
+/* The next broker goes by it. */
+static void is_stored_so(const char *wanted)
+{
+    damage_table("output");
+    another_broker_is_told_of_it();
+    expect_it_runs();
+    end_broker();
+    expect_sql(ITS_ROW, wanted);
+}
+
+static void its_row_is_what_it_was(void **state)
+{
+    (void)state;
+    one_runs(NULL);
+    run_sql("UPDATE job SET queue = 'slow', " KNOWN_ROW " WHERE state = 3");
+    is_stored_so("slow - 77 2 12345 678");
+}
+
+static void so_is_that_of_a_function(void **state)
+{
+    (void)state;
+    one_runs("My::function");
+    run_sql("UPDATE job SET template = 'app', " KNOWN_ROW " WHERE state = 3");
+    is_stored_so("default app 77 2 12345 678");
+}
+
+/* A function that names no template has its queue's. */
+static void it_has_no_template_that_it_did_not_name(void **state)
+{
+    (void)state;
+    one_runs("My::function");
+    run_sql("UPDATE job SET " KNOWN_ROW " WHERE state = 3");
+    is_stored_so("default  77 2 12345 678");
+}
+
+/* The rest of its row is as good as its order. */
+static void of_what_is_not_believed_nothing_is_kept(void **state)
+{
+    char wanted[32];
+
+    (void)state;
+    one_runs("My::function");
+    run_sql("UPDATE job SET body = x'ffffffff00', queue = 'slow',"
+            " template = 'app', submitted_at = 7000, " KNOWN_ROW
+            " WHERE state = 3");
+    is_stored_so("default - 0 0 4294967295 0");
+    (void)snprintf(wanted, sizeof(wanted), "%lld",
+                   (long long)spawn_id_time(&job));
+    expect_sql("SELECT submitted_at FROM job", wanted);
+}
+
 /* It is submitted again by a caller that had no answer. */
 static void it_does_not_run_twice(void **state)
 {
@@ -533,6 +592,40 @@ static void the_next_broker_knows_it_too(void **state)
     expect_it_has_its_end(3);
 }
 
+/* Else a broker that is killed then leaves an end that the next one drops. */
+static void the_end_of_one_is_stored_at_once(void **state)
+{
+    (void)state;
+    one_runs(NULL);
+    damage_table("job");
+    start_broker();
+    time_stands();
+    tell_ended(); /* which is forgotten when it is stored */
+    kill_broker();
+    expect_sql("SELECT state || ' ' || exit_code FROM job", "4 3");
+}
+
+/* Not to be held open as long as the broker lives. */
+static void what_was_set_aside_is_closed(void **state)
+{
+    spawn_id other;
+
+    (void)state;
+    ONLY_ROOT_LOOKS;
+    one_runs(NULL);
+    other = job;
+    (void)spawn_id_make(&job);
+    put_job(&job, SPAWN_STATE_RUNNING, NULL);
+    damage_table("output");
+    start_broker();
+    tell_running(0);
+    job = other;
+    tell_running(0);
+    goes_on();
+    expect_it_runs();
+    assert_int_equal(has_open("damaged-"), 0);
+}
+
 int main(void)
 {
 #define ALONE(f)                                                               \
@@ -560,8 +653,14 @@ int main(void)
         ALONE(without_any_row_what_it_wrote_is_kept_from_all),
         ALONE(with_its_row_it_is_told),
         ALONE(each_of_several_is_taken_in),
+        ALONE(its_row_is_what_it_was),
+        ALONE(so_is_that_of_a_function),
+        ALONE(it_has_no_template_that_it_did_not_name),
+        ALONE(of_what_is_not_believed_nothing_is_kept),
         ALONE(it_does_not_run_twice),
         ALONE(the_next_broker_knows_it_too),
+        ALONE(the_end_of_one_is_stored_at_once),
+        ALONE(what_was_set_aside_is_closed),
     };
 
     find_broker();

@@ -290,6 +290,51 @@ static void one_that_ended_once_revived_does_not_run_again(void **state)
     expect_sql("SELECT exit_code FROM attempt WHERE number = 2", "1");
 }
 
+/* It was dead after its first attempt. */
+static void nor_does_one_with_a_single_attempt(void **state)
+{
+    (void)state;
+    at_once = true;
+    one_is_dead();
+    ask_to_revive();
+    expect_answer(SPAWN_M_DONE);
+    fails(2);
+    has_heard();
+    the_power_was_cut("UPDATE job SET attempt = 1");
+    ledger_sql("UPDATE job SET exit_code = 9");
+    another_broker();
+    quiet_for(50);
+    expect_outcome(SPAWN_OUTCOME_EXITED);
+    assert_int_equal(spawn_u64_or(&message, SPAWN_A_EXIT_CODE, 0), 9);
+    assert_int_equal(spawn_u64_or(&message, SPAWN_A_ATTEMPT, 0), 2);
+}
+
+/* Else another one that has ended is taken for one too many. */
+static void one_that_ended_once_revived_counts_once(void **state)
+{
+    spawn_id dead;
+
+    (void)state;
+    one_is_dead();
+    dead = job;
+    job_runs(0, 0, SPAWN_REPLY_ACCEPTED);
+    ends(0);
+    job = dead;
+    ask_to_revive();
+    expect_answer(SPAWN_M_DONE);
+    fails(3);
+    fails(4);
+    has_heard();
+    the_power_was_cut("UPDATE job SET attempt = 2 WHERE seq = 1");
+    history_jobs = 2;
+    another_broker();
+    expect_outcome(SPAWN_OUTCOME_EXITED);
+    assert_int_equal(spawn_u64_or(&message, SPAWN_A_ATTEMPT, 0), 4);
+    time_passes(60);
+    end_broker();
+    expect_sql("SELECT count(*) FROM job", "2");
+}
+
 /* It ended well, so that it could not be revived once more. */
 static void nor_is_it_dead_when_it_ended_well(void **state)
 {
@@ -396,10 +441,8 @@ static void it_is_refused_while_nothing_can_be_stored(void **state)
 }
 
 /* That it waits may be on the disk, until its end is. */
-static void it_is_refused_when_the_ledger_has_its_end(void **state)
+static void is_refused_when_the_ledger_has_its_end(void)
 {
-    (void)state;
-    NEEDS_A_DISK;
     one_is_dead();
     its_end_is_in_the_ledger();
     disk[FAIL_NEXT] = -1;
@@ -410,6 +453,21 @@ static void it_is_refused_when_the_ledger_has_its_end(void **state)
     expect_refused_with("a durable job cannot be stored");
     everything_is_killed();
     expect_ledger("SELECT state FROM job", "4");
+}
+
+static void it_is_refused_when_the_ledger_has_its_end(void **state)
+{
+    (void)state;
+    NEEDS_A_DISK;
+    is_refused_when_the_ledger_has_its_end();
+}
+
+static void so_is_one_with_a_single_attempt(void **state)
+{
+    (void)state;
+    NEEDS_A_DISK;
+    at_once = true;
+    is_refused_when_the_ledger_has_its_end();
 }
 
 static void expect_dead_again(void)
@@ -525,6 +583,8 @@ int main(void)
         TEST(so_it_is_when_the_ledger_says_so_late),
         TEST(one_that_is_not_to_be_tried_again_stays_dead),
         TEST(one_that_ended_once_revived_does_not_run_again),
+        TEST(nor_does_one_with_a_single_attempt),
+        TEST(one_that_ended_once_revived_counts_once),
         TEST(nor_is_it_dead_when_it_ended_well),
         TEST(one_that_died_stays_dead),
         TEST(the_ledger_may_have_forgotten_it),
@@ -534,6 +594,7 @@ int main(void)
         TEST(one_that_cannot_be_read_then_is_refused),
         TEST(one_that_the_ledger_does_not_take_is_dead_again),
         TEST(it_is_refused_when_the_ledger_has_its_end),
+        TEST(so_is_one_with_a_single_attempt),
         TEST(one_that_is_tried_again_is_not_made_durable),
         TEST(it_replaces_nobody),
     };
