@@ -279,6 +279,25 @@ static void a_post_can_wait_too(void **state)
     it_starts();
 }
 
+/* No broker has read it yet. */
+static void so_can_one_in_a_slot(void **state)
+{
+    spawn_writer w;
+
+    (void)state;
+    make_inbox();
+    assert_int_equal(spawn_id_make(&job), 0);
+    begin_post(&w, &job, "/bin/true");
+    spawn_put_u64(&w, SPAWN_A_DELAY, HOUR * 1000);
+    assert_int_equal(spawn_writer_finish(&w, 0), 0);
+    put_in_slot(0, w.data, w.length);
+    spawn_writer_free(&w);
+    reach_go_and_call_in();
+    it_waits();
+    step(HOUR, HOUR);
+    it_starts();
+}
+
 /* KB */
 static long memory_of_the_broker(void)
 {
@@ -471,6 +490,7 @@ int main(void)
         ALONE(it_can_be_cancelled),
         ALONE(they_start_in_the_order_of_their_times),
         ALONE(a_post_can_wait_too),
+        ALONE(so_can_one_in_a_slot),
         ALONE(one_takes_little_memory),
         ALONE(they_do_not_fill_the_queue),
         ALONE(a_short_delay_is_no_way_past_the_limits),

@@ -6,6 +6,9 @@
  * in broker_access.c.)
  */
 #include "t/unit/broker_jobs.h"
+#include "t/unit/broker_post.h"
+
+#define WAITERS_MAX 1024 /* of a connection (caller/connection.h) */
 
 /* All rows of an answer; [0]: of all queues together. */
 static spawn_message rows[8];
@@ -174,6 +177,45 @@ static void so_is_a_submit_that_waits_for_the_end(void **state)
     log_is_kept = false;
 }
 
+/* Nobody waits for an answer, but for the log. */
+static void so_is_a_post_that_is_refused(void **state)
+{
+    spawn_id id;
+
+    (void)state;
+    log_is_kept = true;
+    make_inbox();
+    queue_jobs = queue_waits = 1;
+    reach_go_and_call_in();
+    job_runs(0, 0, SPAWN_REPLY_ACCEPTED);
+    submit_for(0, 0, SPAWN_REPLY_ACCEPTED);
+    post(&id);
+    wait_until_logged("MS0560", 1);
+    look("default");
+    queue_jobs = queue_waits = 10;
+    log_is_kept = false;
+    assert_int_equal(told(2, SPAWN_A_REFUSALS, SPAWN_E_QUEUE_FULL), 1);
+}
+
+/* As many wait for jobs as one connection may. */
+static void so_is_one_too_many_of_a_connection(void **state)
+{
+    unsigned i;
+
+    (void)state;
+    reach_go_and_call_in();
+    job_runs(0, 0, SPAWN_REPLY_ACCEPTED);
+    for (i = 0; i < WAITERS_MAX; i++) {
+        waits_for_its_end(SPAWN_M_WAIT);
+        if (i % 64 == 0)
+            has_heard(); /* its socket has room for some hundred */
+    }
+    waits_for_its_end(SPAWN_M_SUBMIT);
+    expect_refusal(SPAWN_E_INVALID);
+    look(NULL);
+    assert_int_equal(told(2, SPAWN_A_REFUSALS, SPAWN_E_INVALID), 1);
+}
+
 static void the_next_broker_goes_on(void **state)
 {
     uint64_t since;
@@ -207,8 +249,11 @@ int main(void)
 {
 #define ALONE(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down_all)
     const struct CMUnitTest tests[] = {
-        ALONE(what_happened_is_told), ALONE(a_full_queue_is_counted),
+        ALONE(what_happened_is_told),
+        ALONE(a_full_queue_is_counted),
         ALONE(so_is_a_submit_that_waits_for_the_end),
+        ALONE(so_is_a_post_that_is_refused),
+        ALONE(so_is_one_too_many_of_a_connection),
         ALONE(the_next_broker_goes_on)};
 
     if (getsid(0) == 0) /* it began outside of our namespace */

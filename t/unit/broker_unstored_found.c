@@ -88,6 +88,47 @@ static void nor_by_the_broker_after_the_next(void **state)
     }
 }
 
+/* A clock that is set back since does not hold it up. */
+static void one_that_was_due_does_not_wait_again(void **state)
+{
+    spawn_writer w;
+
+    (void)state;
+    begins();
+    (void)spawn_id_make(&job);
+    begin_post(&w, &job, "/bin/true");
+    spawn_put_u64(&w, SPAWN_A_AT, (uint64_t)spawn_wall_ms() - 1000);
+    send_post(&w);
+    expect_id(SPAWN_M_LAUNCH, &job);
+    kill_broker();
+    steps[0] -= 3600;
+    start_broker();
+    go();
+    expect_id(SPAWN_M_LAUNCH, &job);
+}
+
+/* No broker has read it yet. */
+static void a_post_in_a_slot_came_when_its_id_was_made(void **state)
+{
+    char came[32];
+    spawn_writer w;
+
+    (void)state;
+    make_store();
+    make_inbox();
+    (void)spawn_id_make(&job);
+    begin_post(&w, &job, "/bin/true");
+    assert_int_equal(spawn_writer_finish(&w, 0), 0);
+    put_in_slot(0, w.data, w.length);
+    spawn_writer_free(&w);
+    steps[0] += 100;
+    reach_go();
+    runs(&job);
+    end_broker();
+    (void)snprintf(came, sizeof(came), "%lld", (long long)spawn_id_time(&job));
+    expect_sql("SELECT submitted_at FROM job", came);
+}
+
 static void the_end_of_one_is_stored_and_then_forgotten(void **state)
 {
     (void)state;
@@ -365,6 +406,8 @@ int main(void)
         LATER(one_whose_order_was_not_sent_runs_once),
         LATER(one_that_runs_is_not_run_again),
         LATER(nor_by_the_broker_after_the_next),
+        LATER(one_that_was_due_does_not_wait_again),
+        LATER(a_post_in_a_slot_came_when_its_id_was_made),
         LATER(the_end_of_one_is_stored_and_then_forgotten),
         LATER(its_caller_comes_again_and_is_told_the_end),
         LATER(what_the_store_has_is_taken_from_there),
