@@ -89,11 +89,23 @@ static void a_change_finds_them_again(void **state)
     assert_int_equal(list(), SPAWN_M_REFUSED);
 }
 
+/* Its own stands before the others, whatever their numbers are. */
+static void its_own_is_found_before_others(void **state)
+{
+    NEEDS_ROOT;
+    say_of(NULL, 0, STAFF, SPAWN_MAY_SEE);
+    reach_go_and_call_in();
+    connect_with(OTHER, STAFF, OPS);
+    say_hello();
+    expect_answer(SPAWN_M_WELCOME);
+}
+
 int main(void)
 {
 #define ALONE(f) cmocka_unit_test_setup_teardown(f, set_up_each, tear_down_all)
     const struct CMUnitTest tests[] = {ALONE(groups_take_no_memory),
-                                       ALONE(a_change_finds_them_again)};
+                                       ALONE(a_change_finds_them_again),
+                                       ALONE(its_own_is_found_before_others)};
 
     find_broker();
     return cmocka_run_group_tests_name("groups of callers", tests, NULL, NULL);
