@@ -209,6 +209,21 @@ static void what_is_read_is_told_an_error(void **state)
     the_next_one_sets_it_aside();
 }
 
+/* And not that the job has ended. */
+static void so_is_who_wants_it_killed(void **state)
+{
+    spawn_writer w;
+    spawn_id old;
+
+    (void)state;
+    begins_whole(&old);
+    damage();
+    begin(&w, SPAWN_M_KILL, &old);
+    ask(&w);
+    expect_refusal(SPAWN_E_STORE);
+    it_leaves();
+}
+
 static void what_cannot_be_written_is_for_the_next_one(void **state)
 {
     spawn_id old, more;
@@ -316,6 +331,7 @@ int main(void)
     cmocka_unit_test_setup_teardown(f, set_up_clock, tear_down_clock)
     const struct CMUnitTest tests[] = {
         ALONE(what_is_read_is_told_an_error),
+        ALONE(so_is_who_wants_it_killed),
         ALONE(what_cannot_be_written_is_for_the_next_one),
         ALONE(so_is_one_that_is_too_long_to_be_read),
         ALONE(a_good_one_stays),

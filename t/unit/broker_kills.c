@@ -190,12 +190,13 @@ static void another_broker_finds_it(void)
 
 /* It was on its way when the broker was killed, or the spawner, and its caller
  * has been told that it is done. */
-static void what_ends_it_is_sent_again(void **state)
+static void is_sent_again(bool stored)
 {
-    (void)state;
     make_store();
     reach_go_and_call_in();
     job_runs(0, 0, SPAWN_REPLY_ACCEPTED);
+    if (stored)
+        a_moment_passes();
     kill_it(SIGTERM);
     expect_answer(SPAWN_M_DONE);
     expect_signal(SIGTERM, SPAWN_LEFT_ALONE);
@@ -205,6 +206,19 @@ static void what_ends_it_is_sent_again(void **state)
     say(SPAWN_M_GO);
     ends(SIGTERM);
     expect_end("4 - 15");
+}
+
+static void what_ends_it_is_sent_again(void **state)
+{
+    (void)state;
+    is_sent_again(false);
+}
+
+/* Nothing else of it is to be stored. */
+static void so_it_is_to_one_that_is_stored_already(void **state)
+{
+    (void)state;
+    is_sent_again(true);
 }
 
 /* Once more it may mean something else. */
@@ -238,6 +252,7 @@ int main(void)
         STEPPED(one_that_was_killed_before_it_was_seen_is_asked_for),
         ALONE(a_cancel_is_stored_when_it_is_done),
         ALONE(what_ends_it_is_sent_again),
+        ALONE(so_it_is_to_one_that_is_stored_already),
         ALONE(what_only_tells_it_something_is_not)};
 
     find_broker();

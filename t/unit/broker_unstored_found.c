@@ -6,6 +6,8 @@
  */
 #include "t/unit/broker_unstored.h"
 
+#include "common/spawn_rule.h"
+
 /* ---- the next broker ---- */
 
 static void one_whose_order_was_not_sent_runs_once(void **state)
@@ -143,6 +145,33 @@ static void the_end_of_one_is_stored_and_then_forgotten(void **state)
     go();
     expect_id(SPAWN_M_FORGET, &job);
     expect_jobs("4 1 6 -");
+}
+
+/* Its caller was told that it is tried no more: it can be revived. */
+static void one_that_was_to_be_tried_again_is_dead(void **state)
+{
+    static const uint64_t lost = SPAWN_RETRY_ON_LOST;
+    spawn_writer w;
+
+    (void)state;
+    begins();
+    (void)spawn_id_make(&job);
+    begin_submit(&w, &job, "/bin/true");
+    spawn_put_u64(&w, SPAWN_A_REPLY, SPAWN_REPLY_FINISHED);
+    spawn_put_i64(&w, SPAWN_A_RETRY, 1);
+    spawn_put_u64v(&w, SPAWN_A_RETRY_ON, &lost, 1);
+    ask(&w);
+    expect_id(SPAWN_M_LAUNCH, &job);
+    say_started(&job);
+    say_exited(&job, 0, 6 << 8);
+    expect_answer(SPAWN_M_JOB);
+    another_spawner();
+    comes_anew();
+    go();
+    quiet_for(NO_EVENT);
+    end_broker();
+    expect_sql("SELECT outcome || ' ' || exit_code || ' ' || dead FROM job",
+               "1 6 1");
 }
 
 static void its_caller_comes_again_and_is_told_the_end(void **state)
@@ -406,6 +435,7 @@ int main(void)
         LATER(one_whose_order_was_not_sent_runs_once),
         LATER(one_that_runs_is_not_run_again),
         LATER(nor_by_the_broker_after_the_next),
+        LATER(one_that_was_to_be_tried_again_is_dead),
         LATER(one_that_was_due_does_not_wait_again),
         LATER(a_post_in_a_slot_came_when_its_id_was_made),
         LATER(the_end_of_one_is_stored_and_then_forgotten),
