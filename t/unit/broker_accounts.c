@@ -228,6 +228,40 @@ static void an_account_that_cannot_be_read_is_left_out(void **state)
     runs("media", "/", "they");
 }
 
+/* "-": nothing is said of it. */
+static void expect_told_of(const char *queue, const char *user,
+                           const char *group)
+{
+    bool found = false;
+    spawn_writer w;
+
+    begin(&w, SPAWN_M_QUEUES, NULL);
+    spawn_put_u64(&w, SPAWN_A_QUEUE_DO, SPAWN_QUEUE_LIST);
+    ask(&w);
+    while (receive_at(caller, SPAWN_FROM_BROKER) == 1
+           && message.header.type != SPAWN_M_END) {
+        if (strcmp(spawn_str_or(&message, SPAWN_A_QUEUE, ""), queue) != 0)
+            continue;
+        assert_string_equal(spawn_str_or(&message, SPAWN_A_JOB_USER, "-"),
+                            user);
+        assert_string_equal(spawn_str_or(&message, SPAWN_A_JOB_GROUP, "-"),
+                            group);
+        found = true;
+    }
+    assert_true(found);
+}
+
+static void a_queue_tells_whose_its_jobs_are(void **state)
+{
+    (void)state;
+    reach_go_and_call_in();
+    expect_told_of("media", "media", told[0].users_group);
+    expect_told_of("default", "-", "-");
+    told[0].user = told[0].users_group = NULL;
+    configure_again();
+    expect_told_of("media", "61001", "61003");
+}
+
 /* ---- templates ---- */
 
 static unsigned call_in_queue(const char *queue)
@@ -328,6 +362,7 @@ int main(void)
         ALONE(a_new_configuration_counts_alone),
         ALONE(a_job_names_the_account_of_its_queue_or_none),
         ALONE(an_account_that_cannot_be_read_is_left_out),
+        ALONE(a_queue_tells_whose_its_jobs_are),
         ALONE(a_function_needs_a_template_of_its_account),
         ALONE(or_of_the_same_numbers),
         ALONE(a_template_goes_with_its_account)};

@@ -175,6 +175,34 @@ static void the_spawner_is_asked_to_kill_what_we_may_not(void **state)
     child_ends();
 }
 
+static void expect_it_is_to_be_killed(const worker *w)
+{
+    expect_id(SPAWN_M_SIGNAL, &w->id);
+    assert_int_equal(spawn_u64_or(&message, SPAWN_A_SIGNO, 0), SIGKILL);
+    assert_int_equal(spawn_u64_or(&message, SPAWN_A_PID, 0), child);
+}
+
+/* The spawner may not have come to it. */
+static void one_that_stays_then_is_killed_again(void **state)
+{
+    worker w, next;
+
+    (void)state;
+    in_broker = no_signals;
+    child_runs(CHILD_OBEYS);
+    reach_workers(1, 1, &template);
+    worker_is_child(&w, 20);
+    is_there();
+    say_orphaned(&w, child);
+    expect_no_more(&w);
+    worker_ordered(&next);
+    time_passes(11);
+    expect_it_is_to_be_killed(&w);
+    time_passes(6);
+    expect_it_is_to_be_killed(&w);
+    child_ends();
+}
+
 static void its_last_words_are_in_the_log(void **state)
 {
     worker w, next;
@@ -422,6 +450,7 @@ int main(void)
         ALONE(a_call_in_it_goes_on_and_is_told),
         ALONE(a_call_in_it_can_be_killed),
         ALONE(the_spawner_is_asked_to_kill_what_we_may_not),
+        STEPPED(one_that_stays_then_is_killed_again),
         ALONE(its_last_words_are_in_the_log),
         ALONE(no_descriptor_of_it_is_left),
         STEPPED(who_is_left_of_its_group_has_its_grace_and_no_more),
