@@ -59,8 +59,6 @@ static spawn_job *found_job(const spawn_incoming *in,
     job = spawn_incoming_job(in, body);
     if (note)
         take_note(job, note, in->m);
-    else
-        job->submitted_at = (int64_t)spawn_id_time(&in->id);
     job->launched = job->may_run_unstored = found->launched;
     if (found->launched)
         take_rules_found(job, in->m);

@@ -9,6 +9,8 @@
 
 #include "common/spawn_box.h"
 
+static uint64_t expires; /* ms; 0: never */
+
 static void submit_with_handle(spawn_reply reply)
 {
     const spawn_stdio in = {SPAWN_STDIO_FD, 0, 0, ""};
@@ -19,6 +21,8 @@ static void submit_with_handle(spawn_reply reply)
     begin_submit(&w, &job, "/bin/true");
     spawn_put_stdio(&w, SPAWN_A_STDIN, &in);
     spawn_put_u64(&w, SPAWN_A_REPLY, reply);
+    if (expires)
+        spawn_put_u64(&w, SPAWN_A_EXPIRES, expires);
     assert_int_equal(spawn_writer_finish(&w, 1), 0);
     assert_int_equal(spawn_packet_send(caller, w.data, w.length, &fd, 1), 0);
     spawn_writer_free(&w);
@@ -197,6 +201,29 @@ static void without_its_handles_one_that_waits_fails(void **state)
 #define LATER(test)                                                            \
     cmocka_unit_test_setup_teardown(test, set_up_clock, tear_down_clock)
 
+/* They count from when its id was made, and not from the next broker. */
+static void one_that_waits_keeps_its_times(void **state)
+{
+    char came[64];
+    int box;
+
+    (void)state;
+    expires = 3600000;
+    box = waits_with_handle();
+    expires = 0;
+    kill_broker();
+    steps[0] += 100;
+    start_broker();
+    say_held(box);
+    expect_ready();
+    end_broker();
+    (void)snprintf(came, sizeof(came), "%lld 1",
+                   (long long)spawn_id_time(&job));
+    expect_sql("SELECT submitted_at || ' ' ||"
+               " (abs(expires_at - submitted_at - 3600000) < 1000) FROM job",
+               came);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -206,7 +233,8 @@ int main(void)
         LATER(one_that_waits_starts_with_its_handles),
         LATER(one_whose_order_was_not_sent_starts_with_its_handles),
         LATER(one_that_runs_is_not_run_again),
-        LATER(without_its_handles_one_that_waits_fails)};
+        LATER(without_its_handles_one_that_waits_fails),
+        LATER(one_that_waits_keeps_its_times)};
 
     find_broker();
     if (no_clocks())

@@ -147,6 +147,39 @@ static void the_end_of_one_is_stored_and_then_forgotten(void **state)
     expect_jobs("4 1 6 -");
 }
 
+/* Its times count from when its id was made, and not from the next broker. */
+static void one_that_waits_keeps_its_times(void **state)
+{
+    char came[64];
+    spawn_id first;
+    spawn_writer w;
+
+    (void)state;
+    queue_jobs = 1;
+    begins();
+    is_accepted();
+    first = job;
+    (void)spawn_id_make(&job);
+    begin_submit(&w, &job, "/bin/true");
+    spawn_put_u64(&w, SPAWN_A_EXPIRES, 3600000);
+    ask(&w);
+    expect_answer(SPAWN_M_ACCEPTED);
+    kill_broker();
+    steps[0] += 100;
+    time_goes_on();
+    start_broker();
+    queue_jobs = 10;
+    go();
+    expect_id(SPAWN_M_LAUNCH, &first);
+    end_broker();
+    (void)snprintf(came, sizeof(came), "%lld 1",
+                   (long long)spawn_id_time(&job));
+    expect_sql("SELECT submitted_at || ' ' ||"
+               " (abs(expires_at - submitted_at - 3600000) < 1000)"
+               " FROM job WHERE expires_at NOT NULL",
+               came);
+}
+
 /* Its caller was told that it is tried no more: it can be revived. */
 static void one_that_was_to_be_tried_again_is_dead(void **state)
 {
@@ -435,6 +468,7 @@ int main(void)
         LATER(one_whose_order_was_not_sent_runs_once),
         LATER(one_that_runs_is_not_run_again),
         LATER(nor_by_the_broker_after_the_next),
+        LATER(one_that_waits_keeps_its_times),
         LATER(one_that_was_to_be_tried_again_is_dead),
         LATER(one_that_was_due_does_not_wait_again),
         LATER(a_post_in_a_slot_came_when_its_id_was_made),
