@@ -424,6 +424,66 @@ static void a_worker_of_it_is_killed_too(void **state)
     expect_the_template_is_killed();
 }
 
+/* Others are none of its children, whatever is known of them. */
+static void that_another_job_starts_is_no_reason_to_stay(void **state)
+{
+    (void)state;
+    template_has_a_job(true);
+    let_the_job_end();
+    template_is_ready();
+    submit_for(0, 0, SPAWN_REPLY_ACCEPTED);
+    expect_id(SPAWN_M_LAUNCH, &job);
+    it_is_to_go();
+    long_enough_passes();
+    expect_the_template_is_killed();
+}
+
+/* It leaves when its worker does, which has a call. */
+static void with_a_worker_that_has_a_call_it_stays(void **state)
+{
+    spawn_writer w;
+    spawn_id call;
+    worker it;
+
+    (void)state;
+    template_has_a_job(false);
+    workers_min = workers_max = 1;
+    make_inbox();
+    template_is_ready();
+    worker_ordered(&it);
+    begin(&w, SPAWN_M_STARTED, &it.id);
+    spawn_put_u64(&w, SPAWN_A_PID, (uint64_t)its_job);
+    spawn_put_u64(&w, SPAWN_A_BOOT_STARTED, (uint64_t)job_started);
+    send_fds(&w, NULL, 0);
+    worker_says(&it, NULL);
+    submit(&call, SPAWN_REPLY_ACCEPTED);
+    expect_answer(SPAWN_M_ACCEPTED);
+    expect_call(&it, &call);
+    it_is_to_go();
+    long_enough_passes();
+    long_enough_passes();
+    assert_int_equal(logged("MS0603"), 0);
+}
+
+/* It may be slow. */
+static void it_has_its_time_and_is_killed_once(void **state)
+{
+    (void)state;
+    a_job_of_it_runs(false);
+    let_the_job_end();
+    wait_until_state(its_job, 'Z');
+    time_passes(6);
+    time_passes(6);
+    time_passes(6);
+    quiet_for(1);
+    assert_int_equal(logged("MS0603"), 0);
+    time_passes(31);
+    expect_the_template_is_killed();
+    long_enough_passes();
+    long_enough_passes();
+    quiet_for(1);
+}
+
 int main(void)
 {
 #define STEPPED(f)                                                             \
@@ -436,7 +496,10 @@ int main(void)
         STEPPED(nor_one_whose_job_has_lost_its_first_thread),
         STEPPED(one_that_is_to_go_and_has_no_job_is_killed),
         STEPPED(with_a_job_it_stays_until_that_has_ended),
-        STEPPED(a_worker_of_it_is_killed_too)};
+        STEPPED(a_worker_of_it_is_killed_too),
+        STEPPED(that_another_job_starts_is_no_reason_to_stay),
+        STEPPED(with_a_worker_that_has_a_call_it_stays),
+        STEPPED(it_has_its_time_and_is_killed_once)};
 
     find_broker();
     if (no_clocks())
