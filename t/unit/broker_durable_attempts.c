@@ -6,6 +6,8 @@
  */
 #include "t/unit/broker_durable_tried.h"
 
+#include "common/spawn_rule.h"
+
 /* As the store was before it heard of the end of that attempt, or of the end
  * of the job. */
 #define RUNS_STILL                                                             \
@@ -289,6 +291,32 @@ static void one_that_was_killed_before_it_is_read_has_ended(void **state)
     expect_outcome(SPAWN_OUTCOME_CANCELLED);
 }
 
+/* Its key was that of who waits for a first attempt. */
+static void what_it_gave_up_it_does_not_claim_again(void **state)
+{
+    spawn_writer w;
+
+    (void)state;
+    reach_go_and_call_in();
+    begin_retried(&w, 3600000);
+    spawn_put_str(&w, SPAWN_A_UNIQUE, "k");
+    spawn_put_u64(&w, SPAWN_A_UNIQUE_FOR, SPAWN_UNIQUE_WAITING);
+    ask(&w);
+    expect_answer(SPAWN_M_ACCEPTED);
+    it_starts(1);
+    ends(0x0100);
+    has_heard();
+    the_power_was_cut("DELETE FROM job");
+    another_broker();
+    look();
+    assert_int_equal(spawn_u64_or(&message, SPAWN_A_ATTEMPT, 1), 2);
+    (void)spawn_id_make(&job);
+    begin_submit(&w, &job, "/bin/true");
+    spawn_put_str(&w, SPAWN_A_UNIQUE, "k");
+    ask(&w);
+    expect_answer(SPAWN_M_ACCEPTED);
+}
+
 #define TEST(f) cmocka_unit_test_setup_teardown(f, set_up_disk, tear_down_disk)
 
 int main(void)
@@ -297,6 +325,7 @@ int main(void)
         TEST(the_attempt_is_told_that_ended),
         TEST(so_it_is_when_the_ledger_is_read_late),
         TEST(an_end_is_logged_once),
+        TEST(what_it_gave_up_it_does_not_claim_again),
         TEST(one_that_was_not_started_starts_then),
         TEST(one_that_was_starting_has_the_end_of_the_ledger),
         TEST(one_that_runs_and_fails_then_is_tried_again),

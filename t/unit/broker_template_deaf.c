@@ -424,6 +424,60 @@ static void a_worker_of_it_is_killed_too(void **state)
     expect_the_template_is_killed();
 }
 
+/* Its job was reaped, and this process of ours has got its number since. */
+static pid_t another_has_its_number(bool ends)
+{
+    const pid_t other = fork();
+    spawn_writer w;
+
+    if (other == 0) {
+        (void)spawn_os_die_with_parent(SIGKILL);
+        while (!ends)
+            (void)pause();
+        _exit(0);
+    }
+    template_has_a_job(true);
+    template_is_ready();
+    begin_function(&w, &job);
+    function_is_ordered(&w, &job, &template);
+    let_the_job_end();
+    wait_until_state(its_job, '-');
+    its_job = other;
+    say_job_runs();
+    if (ends)
+        wait_until_state(other, 'Z');
+    return other;
+}
+
+static void over(pid_t other)
+{
+    (void)kill(other, SIGKILL);
+    assert_int_equal(waitpid(other, NULL, 0), other);
+}
+
+static void who_has_its_jobs_number_does_not_keep_it(void **state)
+{
+    const pid_t other = another_has_its_number(false);
+
+    (void)state;
+    it_is_to_go();
+    long_enough_passes();
+    expect_the_template_is_killed();
+    over(other);
+}
+
+static void nor_is_it_killed_for_what_others_do_not_reap(void **state)
+{
+    const pid_t other = another_has_its_number(true);
+
+    (void)state;
+    long_enough_passes();
+    long_enough_passes();
+    quiet_for(1);
+    assert_int_equal(logged("MS0603"), 0);
+    over(other);
+}
+
 /* Others are none of its children, whatever is known of them. */
 static void that_another_job_starts_is_no_reason_to_stay(void **state)
 {
@@ -499,7 +553,9 @@ int main(void)
         STEPPED(a_worker_of_it_is_killed_too),
         STEPPED(that_another_job_starts_is_no_reason_to_stay),
         STEPPED(with_a_worker_that_has_a_call_it_stays),
-        STEPPED(it_has_its_time_and_is_killed_once)};
+        STEPPED(it_has_its_time_and_is_killed_once),
+        STEPPED(who_has_its_jobs_number_does_not_keep_it),
+        STEPPED(nor_is_it_killed_for_what_others_do_not_reap)};
 
     find_broker();
     if (no_clocks())
