@@ -137,8 +137,7 @@ static void look_at_all(spawn_timer *timer)
             if (!i->foreign || i->gone || i->pid <= 0)
                 continue;
             any = true;
-            if (!i->killed)
-                look_at_one(i, now);
+            look_at_one(i, now);
         }
     }
     if (any)
