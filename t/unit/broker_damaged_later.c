@@ -224,6 +224,22 @@ static void so_is_who_wants_it_killed(void **state)
     it_leaves();
 }
 
+/* Of an old time, so that only the store can tell: it may have run. */
+static void what_may_be_known_is_not_taken(void **state)
+{
+    spawn_id old, again;
+
+    (void)state;
+    begins_whole(&old);
+    (void)spawn_id_make(&again);
+    memset(again.bytes, 0, 6);
+    damage();
+    submit(&again);
+    expect_refusal(SPAWN_E_STORE);
+    it_leaves();
+    the_next_one_sets_it_aside();
+}
+
 static void what_cannot_be_written_is_for_the_next_one(void **state)
 {
     spawn_id old, more;
@@ -332,6 +348,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         ALONE(what_is_read_is_told_an_error),
         ALONE(so_is_who_wants_it_killed),
+        ALONE(what_may_be_known_is_not_taken),
         ALONE(what_cannot_be_written_is_for_the_next_one),
         ALONE(so_is_one_that_is_too_long_to_be_read),
         ALONE(a_good_one_stays),
