@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 #
 # The spawner of a running httpd is killed: it is missed within a second and
-# replaced at once, and who submits meanwhile waits that long and is accepted.
+# replaced at once, and who submits meanwhile waits that long and is accepted:
+# within the default SpawnSubmitTimeout.
 
 use strict;
 use warnings;
@@ -18,13 +19,17 @@ use SpawnTest::Process qw(alive);
 each_mpm(
     sub {
         my ($mpm) = @_;
-        # of 2 s usually half is left; this one is for a machine that is busy
-        my $httpd = SpawnTest::Httpd->new(mpm => $mpm, conf => "SpawnSubmitTimeout 30s\n")->start;
-        my $file = $httpd->work . '/ran';
-        my $gone = $httpd->kill_pair('spawner');
-        # until then it might take an order, and nobody knew what became of it
-        ok wait_until(sub { !alive($gone) }, 20), 'the spawner has gone';
-        my $job = $httpd->spawn([ '/bin/sh', '-c', "echo ran >>$file" ], reply => 'accepted');
+        my ($httpd, $file, $gone, $job);
+        # the default, which a machine that is busy may miss: so another httpd is tried
+        for (1 .. 3) {
+            $httpd = SpawnTest::Httpd->new(mpm => $mpm, conf => "SpawnSubmitTimeout 2s\n")->start;
+            $file = $httpd->work . '/ran';
+            $gone = $httpd->kill_pair('spawner');
+            # until then it might take an order, and nobody knew what became of it
+            wait_until(sub { !alive($gone) }, 20) or die "the spawner stays\n";
+            $job = $httpd->spawn([ '/bin/sh', '-c', "echo ran >>$file" ], reply => 'accepted');
+            last if !$job->{error};
+        }
         is $job->{error}, undef, 'accepted' or diag explain $job;
         is $httpd->wait($job->{id})->{outcome}, 'exited', 'and has run';
         is -s $file, 4, 'once';
