@@ -99,6 +99,14 @@ cause('system', 'no descriptor is left', sub {
     $spawn->spawn(@true, stdin => \$data);
 });
 
+# ---- a broker of another release ----
+
+my $other = FakeBroker->start(hello => sub { return [refused => code => 15, text => 'another version'] });
+cause('version', 'another version of the wire', sub { $other->connection->spawn(@true) });
+my $strange = FakeBroker->start(get => sub { return ['welcome'] });
+cause('protocol', 'an answer to another question',
+    sub { $strange->connection->job('01900000-0000-7000-8000-000000000001')->status });
+
 # ---- what the broker refuses ----
 
 cause('unknown_queue', 'a queue', sub { $spawn->spawn(@true, queue => 'none') });

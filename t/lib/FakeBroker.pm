@@ -94,7 +94,8 @@ sub _encode {
 sub _answer {
     my ($answers, $packet) = @_;
     my $request = _decode($packet);
-    return _encode($request->{seq}, 'welcome', release => '0.1.0') if $request->{type} eq 'hello';
+    return _encode($request->{seq}, 'welcome', release => '0.1.0')
+        if $request->{type} eq 'hello' && !$answers->{hello};
     return _encode($request->{seq}, 'refused', code => 8, text => 'no memfds here')
         if $request->{flags} & 1;    # perl cannot receive descriptors
     my $code = $answers->{ $request->{type} };
@@ -128,7 +129,7 @@ sub _serve {
 
 # %answers: the name of a request => code that gets its attributes and returns
 # messages, each [type => name => value, ...]; none: the request stays
-# unanswered. forget => 1: there is no next_request, and so as many requests as
+# unanswered; hello is welcome without one. forget => 1: there is no next_request, and so as many requests as
 # a test likes.
 sub start {
     my ($class, %answers) = @_;
