@@ -78,6 +78,17 @@ my ($values) = $pod =~ /C<only_if>,\s+which\s+is\s+(.*?)\./s;
 my ($kinds) = slurp("$root/perl/xs/cleanup.c") =~ m{\[\] = \{(.*?"aborted".*?)\}}s;
 is_deeply [ 'always', $values =~ /C<(\w+)>/g ], [ $kinds =~ /"(\w+)"/g ], '... and all that it can be';
 
+# one class says of the other's method what that does without a job
+my ($job_method) = $pod =~ /^=head2 job\n(.*?)^=head2/ms;
+my $current_pod = slurp("$root/perl/lib/Apache2/Spawn/Current.pm");
+my ($current_job) = $current_pod =~ /^=item job\n(.*?)^=item/ms;
+like $_, qr/throws\s+C<invalid>/, 'Apache2::Spawn->job without a job throws' for $job_method, $current_job;
+
+# nothing is preloaded into app, the default template
+for my $path (sort @modules) {
+    unlike slurp($path), qr/template\s+has\s+not\s+preloaded/, "$path: a module that a template has, or has not";
+}
+
 # methods
 require Apache2::Spawn;
 require Apache2::Spawn::Process;

@@ -256,8 +256,8 @@ another; its output goes to the error log.
 =item C<My::Handler>
 
 Its function C<handler> (called as a method when it is C<sub handler : method>), or
-the function of that name. A module that the template does not have is loaded in the
-job; C<+My::Handler> means the same.
+the function of that name. A module that its template does not have is loaded
+in the job; C<+My::Handler> means the same.
 
 =item C<< My::Class->method >>
 

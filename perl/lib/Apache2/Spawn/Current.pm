@@ -168,9 +168,9 @@ on the class.
 
     my $job = Apache2::Spawn::Current->job;
 
-The object, or undef when this process is no Perl job. C<< Apache2::Spawn->job >> gives
-the same object, and throws C<invalid> when there is none. In a process that the function
-has forked it is still there.
+The object, or undef when this process is no Perl job. C<< Apache2::Spawn->job >>
+gives the same object, but throws C<invalid> when there is none. In a process that
+the function has forked it is still there.
 
 =item id
 
