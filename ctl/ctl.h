@@ -98,12 +98,13 @@ int ctl_drain(spawn_ctl *ctl, int argc, char **argv);
 int ctl_scale(spawn_ctl *ctl, int argc, char **argv);
 int ctl_metrics(spawn_ctl *ctl, int argc, char **argv);
 int ctl_top(spawn_ctl *ctl, int argc, char **argv);
+int ctl_check_code(spawn_ctl *ctl, int argc, char **argv);
 
 extern const char ctl_run_help[], ctl_ps_help[], ctl_show_help[],
     ctl_wait_help[], ctl_logs_help[], ctl_kill_help[], ctl_retry_help[],
     ctl_start_help[], ctl_templates_help[], ctl_cron_help[], ctl_queues_help[],
     ctl_pause_help[], ctl_resume_help[], ctl_drain_help[], ctl_scale_help[],
-    ctl_metrics_help[], ctl_top_help[];
+    ctl_metrics_help[], ctl_top_help[], ctl_check_code_help[];
 
 /* ---- one_job.c ---- */
 

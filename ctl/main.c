@@ -2,7 +2,7 @@
 /*
  * spawnctl: start, list, watch and stop jobs from a shell. Runs as the account
  * that calls it, holds no privilege, and must never become a parent of a job:
- * it only talks to the broker. spawnctl.1 is its manual.
+ * it only talks to the broker, or becomes perl. spawnctl.1 is its manual.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -18,7 +18,7 @@
 #define DEFAULT_TIMEOUT_MS 5000
 #define VERBS                                                                  \
     "run, ps, show, wait, logs, kill, retry, start, templates, cron, "         \
-    "queues, pause, resume, drain, scale, metrics, top"
+    "queues, pause, resume, drain, scale, metrics, top, check-code"
 
 static const char main_help[] =
     "usage: spawnctl [options] verb [options] ...\n"
@@ -42,6 +42,8 @@ static const char main_help[] =
     "  metrics [options]                           numbers for Prometheus\n"
     "  top [options]                               queues, shown again and "
     "again\n"
+    "  check-code [options] path ...               what Perl code runs by "
+    "itself\n"
     "\n"
     "  -s, --socket PATH    httpd's SpawnSocket (default: $SPAWN_SOCKET, else\n"
     "                       " SPAWNCTL_SOCKET ")\n"
@@ -71,7 +73,8 @@ static const struct {
              {"drain", ctl_drain, ctl_drain_help},
              {"scale", ctl_scale, ctl_scale_help},
              {"metrics", ctl_metrics, ctl_metrics_help},
-             {"top", ctl_top, ctl_top_help}};
+             {"top", ctl_top, ctl_top_help},
+             {"check-code", ctl_check_code, ctl_check_code_help}};
 
 /* A descriptor that we open must not become somebody's stdin, stdout or
  * stderr. */

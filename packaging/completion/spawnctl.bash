@@ -17,7 +17,7 @@ __spawnctl_options() {
 
 __spawnctl_verbs() {
     "$__spawnctl" --help 2>/dev/null </dev/null |
-        sed -nE 's/^  ([a-z]+(, [a-z]+)*) .*/\1/p' | tr -s ', ' '\n'
+        sed -nE 's/^  ([a-z-]+(, [a-z]+)*) .*/\1/p' | tr -s ', ' '\n'
 }
 
 # The first thing in each row of an answer in JSON. A quote that somebody wrote has a backslash
@@ -114,7 +114,7 @@ _spawnctl() {
 
     case $wants in
         -s | --socket | --cwd | --std*) compopt -o default 2>/dev/null ;;
-        '') [[ $verb != run || -z $only_arguments$count ]] || compopt -o default 2>/dev/null ;;
+        '') [[ $verb != check-code && ($verb != run || -z $only_arguments$count) ]] || compopt -o default 2>/dev/null ;;
     esac
     while IFS= read -r word; do
         [[ -z $word || $word != "$cur"* ]] || COMPREPLY+=("$word")

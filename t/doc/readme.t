@@ -31,7 +31,7 @@ my %target = map { $_ => 1 } grep { $makefile =~ /^\Q$_\E:/m } split ' ', $phony
 is_deeply [ grep { !$target{$_} } split ' ', $phony ], [], 'each target of .PHONY has a rule';
 
 my ($verbs) = slurp('ctl/main.c') =~ /\bverbs\[\] = \{(.*?)\};/s;
-my %verb = map { $_ => 1 } $verbs =~ /\{"(\w+)",/g;
+my %verb = map { $_ => 1 } $verbs =~ /\{"([\w-]+)",/g;
 
 for my $page (qw(README.md CONTRIBUTING.md)) {
     my $text = slurp($page);
@@ -42,7 +42,7 @@ for my $page (qw(README.md CONTRIBUTING.md)) {
         map { /\A(?:\w+=\S+ )*make\b(.*)\z/ ? $1 : () } @code;
     ok @targets, "$page: commands were found";
     ok $target{$_}, "$page: make $_" for do { my %seen; grep { !$seen{$_}++ } @targets };
-    ok $verb{$_}, "$page: spawnctl $_" for map { /\Aspawnctl ([a-z]+)/ ? $1 : () } @code;
+    ok $verb{$_}, "$page: spawnctl $_" for map { /\Aspawnctl ([a-z-]*[a-z])\b/ ? $1 : () } @code;
 
     my %files = map { $_ => 1 } $text =~ /\]\(([^):#]+)\)/g,
         grep { m{\A(?:t|docs|common|ctl|module|spawner|broker)/[\w/]+\.\w+\z} } @code;

@@ -37,7 +37,7 @@ sub items {
 # ---- verbs ----
 
 my ($table) = slurp('ctl/main.c') =~ /\bverbs\[\] = \{(.*?)\};/s;
-my @verbs = $table =~ /\{"(\w+)",/g;
+my @verbs = $table =~ /\{"([\w-]+)",/g;
 cmp_ok scalar @verbs, '>=', 5, 'verbs';
 for my $verb (@verbs) {
     ok defined part('Ss', $verb), "verb $verb: a section";
@@ -52,7 +52,7 @@ my @all = $all =~ /\{"([a-z-]+)",/g;
 ok $common->{$_}, "option --$_ of all verbs" for @all, 'timeout';
 
 for my $verb (@verbs) {
-    my $file = $verb eq 'run' ? 'ctl/options.c' : $verb =~ /^(?:pause|resume|drain|scale)$/ ? 'ctl/queue_change.c' : "ctl/$verb.c";
+    my $file = $verb eq 'run' ? 'ctl/options.c' : $verb =~ /^(?:pause|resume|drain|scale)$/ ? 'ctl/queue_change.c' : 'ctl/' . $verb =~ tr/-/_/r . '.c';
     my ($options) = slurp($file) =~ /struct option \w+\[\] = \{(.*?)\};/s;
     my @names = $options =~ /(?:OPTION\(|\{)"([a-z-]+)",/g;
     @names = grep { $_ ne 'undo' } @names if $verb eq 'resume';

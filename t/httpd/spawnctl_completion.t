@@ -81,17 +81,17 @@ sub complete {
 # ---- what there is, by the sources ----
 
 my ($table) = slurp('ctl/main.c') =~ /\bverbs\[\] = \{(.*?)\};/s;
-my @verbs = sort $table =~ /\{"(\w+)",/g;
+my @verbs = sort $table =~ /\{"([\w-]+)",/g;
 my ($common) = slurp('ctl/ctl.h') =~ /define CTL_LONG_OPTIONS(.*?)\n\n/s;
 my @common = $common =~ /\{"([a-z-]+)",/g;
 
 sub options_of {
     my ($verb) = @_;
-    my $file = $verb eq 'run' ? 'ctl/options.c' : $verb =~ /^(?:pause|resume|drain|scale)$/ ? 'ctl/queue_change.c' : "ctl/$verb.c";
+    my $file = $verb eq 'run' ? 'ctl/options.c' : $verb =~ /^(?:pause|resume|drain|scale)$/ ? 'ctl/queue_change.c' : 'ctl/' . $verb =~ tr/-/_/r . '.c';
     my ($options) = slurp($file) =~ /struct option \w+\[\] = \{(.*?)\};/s;
     my %is = map { $_ => 1 } $options =~ /(?:OPTION\(|\{)"([a-z-]+)",/g, @common;
     delete $is{undo} if $verb eq 'resume';
-    delete $is{json} if $verb =~ /^(?:logs|metrics|top)$/;    # refused, or no other form
+    delete $is{json} if $verb =~ /^(?:logs|metrics|top|check-code)$/;    # refused, or no other form
     delete $is{limit};                                        # another name of limits
     return map {"--$_"} sort keys %is;
 }

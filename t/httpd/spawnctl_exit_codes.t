@@ -45,7 +45,7 @@ code_is(127, [qw(run no-such-program-anywhere)], qr/exec: No such file/, 'a name
 code_is(125, [qw(run --cwd /nowhere /bin/true)], qr/start_failed: cwd: No such file/,
     'an earlier step of the start');
 
-code_is(125, [], qr/no verb; wanted: run, ps, show, wait, logs, kill, retry, start, templates, cron, queues, pause, resume, drain, scale, metrics, top\n/, 'no verb');
+code_is(125, [], qr/no verb; wanted: run, ps, show, wait, logs, kill, retry, start, templates, cron, queues, pause, resume, drain, scale, metrics, top, check-code\n/, 'no verb');
 code_is(125, ['eat'], qr/'eat' is not a verb/, 'an unknown verb');
 code_is(125, [qw(templates app)], qr/'app' is too much/, 'templates takes no name');
 code_is(125, ['run'], qr/spawnctl run --help/, 'no program');

@@ -255,6 +255,7 @@ Apache2::Spawn::Check - find what a tree runs by itself
 
 =head1 SYNOPSIS
 
+    spawnctl check-code DIR...
     perl -MApache2::Spawn::Check -e 'exit check(@ARGV)' DIR...
 
 =head1 DESCRIPTION
@@ -311,7 +312,7 @@ and F<.bzr> are left out.
 
 A file of more than 1,000,000 bytes counts as one that cannot be read, because
 PPI takes a second or two for 100,000 bytes, and may take far longer.
-C<$Apache2::Spawn::Check::LIMIT> is that number.
+C<$Apache2::Spawn::Check::LIMIT>, and C<--max-bytes> of spawnctl, is that number.
 
 =head2 Output and result
 
