@@ -401,14 +401,34 @@ static int take(spawn_batch *batch, spawn_cron_entry *e, const spawn_id *id,
     return rv;
 }
 
+/* A power cut may have cost the row that the clock was set back, and not the
+ * ledger the runs since: they would run again, with other ids. */
+static void find_round(const spawn_batch *batch, spawn_cron_entry *e,
+                       int64_t planned)
+{
+    unsigned later = e->durable ? SPAWN_CRON_ROUNDS : 0;
+    spawn_known known;
+    spawn_id id;
+
+    for (; later > 0; later--) {
+        spawn_cron_later_id(e, planned, later, &id);
+        if (spawn_job_find(&id)
+            || spawn_store_find(batch->store, &id, &known) == 1)
+            break;
+    }
+    e->row.round += later;
+}
+
 static void submit(spawn_batch *batch, spawn_cron_entry *e, int64_t planned)
 {
-    spawn_cron_row before = e->row;
+    spawn_cron_row before;
     char text[TIME_TEXT];
     spawn_failure why;
     spawn_id id;
     int rv;
 
+    find_round(batch, e, planned);
+    before = e->row;
     spawn_cron_id(e, planned, &id);
     rv = take(batch, e, &id, planned, &why);
     if (rv == SPAWN_OWN_TAKEN || rv == SPAWN_OWN_KNOWN)

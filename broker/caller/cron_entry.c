@@ -16,8 +16,6 @@
 #include "broker/job/job.h"
 #include "broker/job/queue.h"
 
-#define ROUNDS 16 /* of clocks, in which a run that goes on is looked for */
-
 static spawn_cron_entry *entries;
 static size_t entries_count;
 static bool read_anew;
@@ -283,13 +281,21 @@ void spawn_cron_id(const spawn_cron_entry *e, int64_t planned, spawn_id *ret)
     make_id(e, planned, e->row.round, ret);
 }
 
-/* Since it was made, the clock may have been set back so often. */
+void spawn_cron_later_id(const spawn_cron_entry *e, int64_t planned,
+                         unsigned later, spawn_id *ret)
+{
+    make_id(e, planned, e->row.round + later, ret);
+}
+
+/* Since it was made, the clock may have been set back so often; or a power cut
+ * has cost the row what the ledger's runs still have. */
 static bool is_run(const spawn_cron_entry *e, const spawn_id *id, int64_t often)
 {
-    int64_t ms = (int64_t)spawn_id_time(id), i;
+    int64_t ms = (int64_t)spawn_id_time(id);
+    int64_t i = often && e->durable ? -SPAWN_CRON_ROUNDS : 0;
     spawn_id own;
 
-    for (i = 0; ms % 60000 == 0 && i <= often && i <= e->row.round; i++) {
+    for (; ms % 60000 == 0 && i <= often && i <= e->row.round; i++) {
         make_id(e, ms / 1000, e->row.round - i, &own);
         if (spawn_id_equal(&own, id))
             return true;
@@ -316,7 +322,7 @@ void spawn_cron_adopt(spawn_cron_entry *e)
         int64_t planned = (int64_t)(spawn_id_time(&job->id) / 1000);
 
         if (!(planned > e->row.done && is_run(e, &job->id, 0))
-            && !(alone && is_open(job) && is_run(e, &job->id, ROUNDS)))
+            && !(alone && is_open(job) && is_run(e, &job->id, SPAWN_CRON_ROUNDS)))
             continue;
         e->pending = true;
         e->pending_id = job->id;

@@ -14,6 +14,7 @@
 #include "broker/job/cron.h"
 
 #define SPAWN_CRON_MADE_UP 1000 /* runs of one entry, with catch_up=all */
+#define SPAWN_CRON_ROUNDS  16   /* of clocks, in which a run is looked for */
 
 typedef struct spawn_cron_entry spawn_cron_entry;
 struct spawn_cron_entry {
@@ -86,6 +87,10 @@ int64_t spawn_cron_entry_oldest(const spawn_cron_entry *e, int64_t first,
 
 /** The id of a planned run: always the same, so that it never runs twice. */
 void spawn_cron_id(const spawn_cron_entry *e, int64_t planned, spawn_id *ret);
+/** The one that it has when the clock was set back so often, and the row does
+ * not say so. */
+void spawn_cron_later_id(const spawn_cron_entry *e, int64_t planned,
+                         unsigned later, spawn_id *ret);
 
 /** Is one of its runs there that the row does not have? It is pending then. */
 void spawn_cron_adopt(spawn_cron_entry *e);

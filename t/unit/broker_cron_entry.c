@@ -402,6 +402,22 @@ static void so_is_one_of_the_clock_before(void **state)
     forget(job);
 }
 
+/* A power cut may cost the row that the clock was set back, not the ledger. */
+static void so_is_a_durable_one_of_a_clock_that_the_row_lost(void **state)
+{
+    spawn_cron_entry *e = one_entry(false);
+    spawn_job *job = found(e, 1798808460);
+
+    (void)state;
+    e->row.round = 2;
+    assert_false(is_adopted(e));
+    e->durable = true;
+    assert_true(is_adopted(e));
+    ends(job);
+    assert_false(is_adopted(e));
+    forget(job);
+}
+
 static void one_beside_that_of_the_row_is_not(void **state)
 {
     spawn_cron_entry *e = one_entry(false);
@@ -485,6 +501,7 @@ int main(void)
         TEST(a_run_that_the_row_lacks_is_adopted),
         TEST(so_is_one_that_counts_as_dealt_with),
         TEST(so_is_one_of_the_clock_before),
+        TEST(so_is_a_durable_one_of_a_clock_that_the_row_lost),
         TEST(one_beside_that_of_the_row_is_not),
         TEST(an_id_stays_what_it_is),
         TEST(an_order_is_what_the_entry_says),

@@ -287,6 +287,33 @@ static void a_durable_one_is_not_run_twice(void **state)
     expect_outcome(SPAWN_OUTCOME_LOST);
 }
 
+/* It ran since the clock was set back, which jobs.db does not know any more. */
+static void nor_one_after_the_clock_was_set_back(void **state)
+{
+    (void)state;
+    one("0 13 * * *", SPAWN_CATCH_UP_ONE, false);
+    entries[0].rules = durable;
+    it_is("2027-01-01 12:59:30");
+    starts();
+    has_heard();
+    kill_broker();
+    run_sql("UPDATE cron SET round = round + 1");
+    another_broker();
+    later_by(40);
+    expect_run("2027-01-01 13:00:00");
+    say_started(&run);
+    has_heard();
+    the_power_was_cut("UPDATE cron SET done = done - 3600, round = round - 1,"
+                      " id = NULL; DELETE FROM job");
+    it_is("2027-01-01 13:05:00");
+    starts();
+    no_run();
+    later_by(60);
+    no_run();
+    job = run;
+    expect_outcome(SPAWN_OUTCOME_LOST);
+}
+
 /* Killed between the two, a broker would leave one that waits beside it. */
 static void a_durable_one_comes_when_the_end_before_it_is_stored(void **state)
 {
@@ -457,6 +484,7 @@ int main(void)
         ALONE(it_has_its_priority_and_its_time),
         ALONE(a_durable_one_outlives_a_power_cut),
         ALONE(a_durable_one_is_not_run_twice),
+        ALONE(nor_one_after_the_clock_was_set_back),
         ALONE(none_starts_beside_one_that_the_ledger_tells_late),
         ALONE(one_that_the_ledger_refuses_is_not_tried_again),
         ALONE(nor_with_all),
