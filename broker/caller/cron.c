@@ -203,6 +203,7 @@ static void look_at_pending(spawn_batch *batch, spawn_cron_entry *e)
         if (e->foretold)
             take_back(batch, e);
         e->retry_at = spawn_mono_ms() + TRY_AGAIN;
+        e->refused = 0; /* it is not the queue that it waits for */
         return;
     }
     if (rv < 0 || e->retry_at > spawn_mono_ms())
