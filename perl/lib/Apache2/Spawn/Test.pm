@@ -1,10 +1,12 @@
 package Apache2::Spawn::Test;
 
-# Jobs of an application's tests: checked as real ones, recorded, not run. Runs in test
-# scripts. Must change nothing unless a script asks for it.
+# Jobs of an application's tests: checked as real ones, and run at once, or recorded. Runs
+# in test scripts. Must change nothing unless a script asks for it.
 #
 # The seam is the socket: the library checks and sends as always, to a process of ours that
-# accepts. It is a process because the library waits for the answer in this one.
+# accepts (Test::Broker). It is a process because the library waits for the answer in this
+# one. It is forked before the application's code is there, so that what runs a job
+# (Test::Runner) is forked from this one, ahead of the submit.
 
 use strict;
 use warnings;
@@ -12,27 +14,27 @@ use warnings;
 our $VERSION = '0.1.0';
 
 use Apache2::Spawn ();
+use Apache2::Spawn::Test::Broker ();
+use Apache2::Spawn::Test::Runner ();
 use File::Temp ();
-use IO::Select ();
 use IO::Socket::UNIX ();
 use POSIX ();
+use Scalar::Util ();
 use Socket qw(SOCK_SEQPACKET);
 use Test::Builder ();
+use Time::HiRes ();
 
-our @EXPORTED = qw(spawned_ok job_like jobs clear_jobs);
+our @EXPORTED = qw(spawned_ok job_like jobs clear_jobs drain fail_nth advance_clock);
 
-# Numbers of the wire, as common/spawn_proto.h has them.
-our %MESSAGE = (hello => 1, submit => 2);
-our %ANSWER = (welcome => 20, accepted => 21, refused => 23);
-our %ATTRIBUTE = (id => 1, reply => 21, state => 40, code => 60, text => 61, release => 66);
-use constant { U64 => 1, STR => 3, ID => 7, INVALID => 6 };
-
-my (@jobs, $broker, $connection);
+my (@jobs, $mode, $broker, $connection);
 
 sub import {
-    my ($class, $mode) = @_;
+    my ($class, $wanted) = @_;
     my $package = caller;
-    die "Apache2::Spawn::Test: wanted: 'fake'" . _at() if !defined $mode || $mode ne 'fake';
+    die "Apache2::Spawn::Test: wanted: 'inline' or 'fake'" . _at()
+        if !defined $wanted || $wanted !~ /\A(?:inline|fake)\z/;
+    die "Apache2::Spawn::Test: '$wanted': this script has '$mode' already" . _at() if defined $mode && $mode ne $wanted;
+    $mode = $wanted;
     _begin() if !$broker;
     no strict 'refs';    ## no critic (ProhibitNoStrict)
     *{"${package}::$_"} = \&{$_} for @EXPORTED;
@@ -44,69 +46,6 @@ sub _at {
     return " at $file line $line.\n";
 }
 
-# ---- the process that accepts ----
-
-sub _attribute {
-    my ($name, $kind, $data) = @_;
-    return pack('vCCV', $ATTRIBUTE{$name}, $kind, 0, length $data) . $data . "\0" x (-length($data) & 7);
-}
-
-sub _message {
-    my ($seq, $type, @attributes) = @_;
-    my $body = join '', @attributes;
-    return pack('vCCvvVV', 0x5053, 1, 0, $ANSWER{$type}, 0, $seq, length $body) . $body;
-}
-
-sub _refused {
-    my ($seq, $text) = @_;
-    return _message($seq, 'refused', _attribute(code => U64, pack 'Q<', INVALID), _attribute(text => STR, "$text\0"));
-}
-
-sub _answer {
-    my ($packet) = @_;
-    my (undef, undef, $flags, $type, undef, $seq) = unpack 'vCCvvV', $packet;
-    return _message($seq, 'welcome', _attribute(release => STR, Apache2::Spawn::_release() . "\0"))
-        if $type == $MESSAGE{hello};
-    return _refused($seq, 'Apache2::Spawn::Test: a recorded job has not run, and nothing is known of it')
-        if $type != $MESSAGE{submit};
-    return _refused($seq, 'Apache2::Spawn::Test: the job has too much data to be recorded') if $flags & 1;
-    my %got;
-    for (my $at = 16; $at < length $packet;) {    ## no critic (ProhibitCStyleForLoops)
-        my ($number, undef, undef, $n) = unpack 'vCCV', substr $packet, $at, 8;
-        $got{$number} = substr $packet, $at + 8, $n;
-        $at += 8 + (($n + 7) & ~7);
-    }
-    my $reply = $got{ $ATTRIBUTE{reply} };
-    return _refused($seq, 'Apache2::Spawn::Test: a recorded job does not run, so its end cannot be waited for')
-        if defined $reply && unpack('Q<', $reply) >= 2;
-    return _message($seq, 'accepted', _attribute(id => ID, $got{ $ATTRIBUTE{id} }),
-        _attribute(state => U64, pack 'Q<', 1));
-}
-
-# Until the script is gone, however it ends: then $life is at its end.
-sub _serve {
-    my ($listener, $life) = @_;
-    my $select = IO::Select->new($listener, $life);
-    while (my @ready = $select->can_read) {
-        for my $peer (@ready) {
-            return if $peer == $life;
-            if ($peer == $listener) {
-                my $new = $listener->accept;
-                $select->add($new) if $new;
-                next;
-            }
-            my $packet = '';
-            if (!defined recv($peer, $packet, 1 << 18, 0) || $packet eq '') {
-                $select->remove($peer);
-                close $peer;
-                next;
-            }
-            send $peer, _answer($packet), 0;
-        }
-    }
-    return;
-}
-
 sub _begin {
     my $dir = File::Temp->newdir;
     my $listener = IO::Socket::UNIX->new(Type => SOCK_SEQPACKET, Local => "$dir/socket", Listen => 20)
@@ -116,13 +55,13 @@ sub _begin {
     die "Apache2::Spawn::Test: fork: $!\n" if !defined $pid;
     if (!$pid) {
         close $held;
-        _serve($listener, $life);
+        Apache2::Spawn::Test::Broker::serve($listener, $life, $mode eq 'inline');
         POSIX::_exit(0);
     }
     $broker = { dir => $dir, held => $held, pid => $pid, owner => $$ };
-    $connection = Apache2::Spawn->connect("$dir/socket", timeout => 60);
-    _record($_) for qw(spawn spawn_call);
-    _redirect($_) for qw(run call job list);
+    $connection = Apache2::Spawn->connect("$dir/socket", timeout => 3600);
+    _record($_) for qw(spawn spawn_call run call);
+    _redirect($_) for qw(job list);
     return;
 }
 
@@ -134,7 +73,7 @@ END {
     }
 }
 
-# ---- what is recorded ----
+# ---- what is recorded, and run ----
 
 sub _record {
     my ($method) = @_;
@@ -143,26 +82,58 @@ sub _record {
     no warnings 'redefine';
     *{"Apache2::Spawn::$method"} = sub {
         my (undef, @given) = @_;
-        my ($job, $error);
+        my $runner = $mode eq 'inline' ? _kept(\&_runner) : undef;
+        my $want = wantarray;
+        my ($id, @sent) = _with_id($method, @given);
+        my (@got, $error);
         {
             local $@;
-            $error = $@ if !eval { $job = $real->($connection, @given); 1 };
+            my $ok = eval {
+                if    ($want)         { @got    = $real->($connection, @sent) }
+                elsif (defined $want) { $got[0] = $real->($connection, @sent) }
+                else                  { $real->($connection, @sent) }
+                1;
+            };
+            $error = \"$@" if !$ok;
+            $error = \(my $object = $@) if !$ok && ref $@;
         }
-        die _from_caller($error, caller) if $error;
-        push @jobs, _job($method, $job->id, @given);
-        return $job;
+        _end_runner($runner) if $runner;
+        push @jobs, _job($method, $id, @given) if !$error || _was_accepted(${$error});
+        die _from_caller(${$error}, caller) if $error;
+        return $want ? @got : $got[0];
     };
     return;
+}
+
+# The arguments with an id: without a result, nothing else tells which job it is.
+sub _with_id {
+    my ($method, @given) = @_;
+    my $first = $method =~ /call/ && @given % 2 == 0 ? 2 : 1;    # of the options
+    return (undef, @given) if @given < $first || (@given - $first) % 2;
+    for (my $i = $first; $i < @given; $i += 2) {    ## no critic (ProhibitCStyleForLoops)
+        return ("$given[$i + 1]", @given) if defined $given[$i] && $given[$i] eq 'id' && defined $given[ $i + 1 ];
+    }
+    my $id = Apache2::Spawn->new_id;
+    return ($id, @given, id => $id);
+}
+
+# A job that has failed was one; a submit that is refused was none.
+sub _was_accepted {
+    my ($error) = @_;
+    return 1 if !Scalar::Util::blessed($error) || !$error->isa('Apache2::Spawn::Error');
+    return 1 if $error->step eq 'template';
+    return $error->code =~ /\A(?:call_failed|start_failed|timed_out|expired|output_gone)\z/;
 }
 
 # The error names the line of the application, as in production.
 sub _from_caller {
     my ($error, undef, $file, $line) = @_;
-    @{$error}{qw(file line)} = ($file, $line) if ref $error;
+    @{$error}{qw(file line)} = ($file, $line)
+        if Scalar::Util::blessed($error) && $error->isa('Apache2::Spawn::Error');
     return $error;
 }
 
-# To the process that accepts, which refuses what needs a job that runs.
+# To the process that accepts.
 sub _redirect {
     my ($method) = @_;
     my $real = Apache2::Spawn->can($method);
@@ -178,14 +149,108 @@ sub _redirect {
 
 sub _job {
     my ($method, $id, $what, @rest) = @_;
-    return { method => $method, id => $id, argv => [ @{$what} ], options => {@rest} } if $method eq 'spawn';
+    return { method => $method, id => $id, argv => [ @{$what} ], options => {@rest} } if $method !~ /call/;
     my $arguments = @rest % 2 ? shift @rest : [];
     return { method => $method, id => $id, function => $what, arguments => $arguments, options => {@rest} };
 }
 
+# Not with local: what is forked inside could not give its exit code.
+sub _kept {
+    my ($code) = @_;
+    my @kept = ($!, $?);
+    my @got = $code->();
+    ($!, $?) = @kept;    ## no critic (RequireLocalizedPunctuationVars)
+    return wantarray ? @got : $got[0];
+}
+
+# A connection of the test's own, and the answer to what is ordered.
+sub _order {
+    my ($order) = @_;
+    my $socket = IO::Socket::UNIX->new(Type => SOCK_SEQPACKET, Peer => "$broker->{dir}/socket")
+        or die "Apache2::Spawn::Test: $broker->{dir}/socket: $!\n";
+    send $socket, "test $order", 0;
+    return ($socket, _told($socket));
+}
+
+sub _told {
+    my ($socket) = @_;
+    my $answer = '';
+    recv $socket, $answer, 1 << 18, 0;
+    return $answer;
+}
+
+# The process that will run the job which is submitted next, from this one.
+sub _runner {
+    my ($socket) = _order("runner $$");
+    return _fork_runner($socket);
+}
+
+sub _fork_runner {
+    my ($socket, $body) = @_;
+    my $pid = fork;
+    die "Apache2::Spawn::Test: fork: $!\n" if !defined $pid;
+    return $pid if $pid;
+    $SIG{TERM} = 'DEFAULT';    ## no critic (RequireLocalizedPunctuationVars)
+    close $broker->{held};
+    eval { Apache2::Spawn::Test::Runner::serve($socket, $body); 1 } or print {*STDERR} $@;
+    POSIX::_exit(1);
+    return;
+}
+
+sub _end_runner {
+    my ($pid) = @_;
+    local ($!, $?);
+    for my $look (1 .. 200) {
+        kill $look < 200 ? 'TERM' : 'KILL', $pid;
+        return if waitpid($pid, POSIX::WNOHANG()) != 0;
+        Time::HiRes::sleep(0.005);
+    }
+    waitpid $pid, 0;
+    return;
+}
+
 sub jobs { return @jobs }
 
-sub clear_jobs { @jobs = (); return }
+sub clear_jobs {
+    @jobs = ();
+    _order('clear');
+    return;
+}
+
+# ---- what becomes of the recorded ----
+
+sub drain { return _kept(\&_drain) }
+
+sub _drain {
+    my $count = 0;
+    while (1) {
+        my ($socket, $body) = _order('next');
+        last if $body eq 'none';
+        my $pid = _fork_runner($socket, $body);
+        waitpid $pid, 0;
+        close $socket;
+        $count++;
+    }
+    return $count;
+}
+
+sub fail_nth {
+    my ($n, $code) = @_;
+    die "Apache2::Spawn::Test: fail_nth: wanted: a number from 1 on" . _at() if !defined $n || $n !~ /\A[1-9]\d{0,8}\z/;
+    my %known = map { $_ => 1 } @Apache2::Spawn::Test::Broker::CODES[ 1 .. $#Apache2::Spawn::Test::Broker::CODES ];
+    $code //= '';
+    die "Apache2::Spawn::Test: fail_nth: there is no error code '$code'" . _at() if !$known{$code};
+    _order("fail $n $code");
+    return;
+}
+
+sub advance_clock {
+    my ($seconds) = @_;
+    die "Apache2::Spawn::Test: advance_clock: wanted: seconds, not negative" . _at()
+        if !Scalar::Util::looks_like_number($seconds) || !($seconds >= 0 && $seconds < 1e9);
+    _order('clock ' . int $seconds * 1000);
+    return;
+}
 
 # ---- tests ----
 
@@ -241,6 +306,13 @@ Apache2::Spawn::Test - tests of what an application spawns, without httpd
 =head1 SYNOPSIS
 
     use Test::More;
+    use Apache2::Spawn::Test 'inline';
+
+    is My::Shop::price(42), 7, 'the function is called';
+    spawned_ok('My::Shop::quote', { arguments => [42] });
+
+or, when the jobs are to wait:
+
     use Apache2::Spawn::Test 'fake';
 
     My::Shop::order(42);
@@ -251,9 +323,28 @@ Apache2::Spawn::Test - tests of what an application spawns, without httpd
 =head1 DESCRIPTION
 
 For the test suites of applications that use L<Apache2::Spawn>. No httpd, spawner or broker
-is needed. Jobs are recorded, not run. The options are checked by the same code as in
-production: a wrong option throws the same L<Apache2::Spawn::Error>, and nothing is recorded.
-Connections that the application makes with C<connect> are not used: their jobs are recorded, too.
+is needed. The options are checked by the same code as in production: a wrong option throws the
+same L<Apache2::Spawn::Error>, and nothing is recorded. Connections that the application makes
+with C<connect> are not used: their jobs are recorded, too. A script has one of two modes:
+
+=over
+
+=item C<inline>
+
+A job runs when it is submitted, and has ended when C<spawn>, C<spawn_call>, C<run> or C<call> returns.
+It runs as in production: in a process and a session of its own, forked from the script, with the small
+clean environment, its streams, C<cwd>, C<umask>, C<nice> and C<timeout>. A function has the code that the
+script has loaded by then; what it changes in variables is not seen in the script, as the caller in
+production does not see it. A job with C<delay> or C<at> waits for C<advance_clock> and C<drain>.
+
+=item C<fake>
+
+A job is recorded, and runs when C<drain> is called, or never.
+
+=back
+
+Methods of jobs answer as in production: C<status>, C<wait>, C<result>, C<pid>; C<kill> is true for
+a job that has not run, which then never does, and false for one that has ended.
 
 The module works with L<Test::More> and whatever else is built on L<Test::Builder>. In a suite
 that uses L<Apache::Test>, it is for the scripts that call the application's code themselves: what a
@@ -261,8 +352,8 @@ handler in the server under test spawns goes to that server's broker.
 
 =head1 FUNCTIONS
 
-All are exported. A record is a hash reference: C<method> (C<spawn> or C<spawn_call>), C<id>,
-C<options> (as they were given), and C<argv>, or C<function> and C<arguments>.
+All are exported. A record is a hash reference: C<method> (C<spawn>, C<spawn_call>, C<run> or C<call>),
+C<id>, C<options> (as they were given), and C<argv>, or C<function> and C<arguments>.
 
 =over
 
@@ -282,7 +373,23 @@ The records, oldest first.
 
 =item clear_jobs
 
-Forgets them.
+Forgets them, jobs that have not run, and what C<fail_nth> has ordered.
+
+=item drain
+
+Runs the jobs that wait and are due, and those that they submit: the highest C<priority> first,
+then in the order of their submits; C<after> the jobs that they name. One whose C<expires> is over ends
+as C<expired>. Returns how many have run.
+
+=item fail_nth($n, $code)
+
+The submit that is the C<$n>-th from now, counted from 1, is refused with this
+L<code|Apache2::Spawn::Error/code>, such as C<queue_full>.
+
+=item advance_clock($seconds)
+
+For the jobs it is so much later: C<delay>, C<at> and C<expires> count by this clock. It does not run
+those that are due now; C<drain> does. The clock of the application is not changed.
 
 =back
 
@@ -294,11 +401,17 @@ The options of one job:
     my ($job) = jobs();
     job_like($job, { method => 'spawn', argv => [ '/usr/sbin/sendmail', '-t' ] });
 
-Each test for itself:
+A reminder that is sent the day after:
 
-    clear_jobs();
-    My::Shop::look(42);
-    is scalar(jobs()), 0, 'looking spawns nothing';
+    My::Shop::order(42);
+    is drain(), 0, 'no reminder yet';
+    advance_clock(86_400);
+    is drain(), 1, 'a day later';
+
+What the application does when the queue is full:
+
+    fail_nth(1, 'queue_full');
+    is My::Shop::order(42), 'try later', 'the visitor is told';
 
 =head1 LIMITS
 
@@ -306,25 +419,38 @@ Each test for itself:
 
 =item *
 
-There is no C<drain> and no clock: what is recorded is never run, and C<delay> changes nothing.
-
-=item *
-
-Jobs do not run: C<run>, C<call>, C<< reply => 'started' >> and C<< reply => 'finished' >> throw
-C<invalid>, and so do all methods of a job that ask the broker (C<wait>, C<status>, C<result>, C<kill>).
+With C<fake>, C<run>, C<call>, C<< reply => 'started' >> and C<< reply => 'finished' >> throw C<invalid>, since they
+need a job that runs. So do C<wait> and C<result> of a job that has not run, in both modes, and C<list>, C<retry>
+and C<start_now>.
 
 =item *
 
 What only a broker knows is not checked: whether a queue exists or is full, permissions, C<unique>
-keys, whether the program or function exists.
+keys. There is no C<retry>; C<after_failed> does not count; C<after_fork> hooks are not run.
 
 =item *
 
-Methods of C<$r>, C<cleanup> and C<pipe> need httpd or a running program and are not recorded.
+C<user>, C<group>, C<limits>, C<ionice>, C<no_new_privs> and C<leftovers> are checked and not applied. What goes
+to C<log> goes to the script's stderr. A job's C<progress> is not kept.
 
 =item *
 
-A job with more data than fits in one message (64 KB) throws C<invalid>.
+Handles (C<fds>, C<stdin>, C<stdout>, C<stderr>) cannot be given to a job: C<inline> throws C<invalid>, and
+with C<drain> the job fails to start.
+
+=item *
+
+Methods of C<$r>, C<cleanup>, C<spawn_cleanup>, C<pipe>, C<open3>, L<Apache2::Spawn::Instead> and
+L<Apache2::Spawn::Process> need httpd or a running program: they are neither recorded nor run.
+
+=item *
+
+A job with more data than fits in one message (64 KB) throws C<invalid>. Of its output at most 56,000 bytes
+are kept, and of a return value 28,000 bytes: more is C<too_big>.
+
+=item *
+
+A job belongs to the submit that runs it: when a signal handler ends that, the job is killed.
 
 =item *
 
@@ -332,7 +458,8 @@ Arguments of functions are recorded as the caller's values, not copied.
 
 =item *
 
-Jobs of a child process that the script forks are recorded in that child alone.
+Jobs of a child process that the script forks, and those that a job submits, are recorded in that
+process alone.
 
 =back
 
