@@ -17,6 +17,7 @@ my $changed = 0;
 
 package My::Shop {    ## no critic
     sub add { return $_[0] + $_[1] }
+    sub same { return $_[0] }
     sub list { $changed = 1; return (1, 2, 3) }
     sub context { return wantarray ? 'list' : defined wantarray ? 'scalar' : 'void' }
     sub dies { die "no such item\n" }
@@ -71,6 +72,8 @@ is scalar <$in>, "to a file\n", 'a path';
 
 # functions
 is(Apache2::Spawn->call('My::Shop::add', [ 1, 2 ]), 3, 'call: a value');
+is length(Apache2::Spawn->call('My::Shop::same', [ 'y' x 20_000 ])), 20_000, 'a long one, of a long argument';
+is(Apache2::Spawn->run([ '/bin/echo', 'z' x 20_000 ])->stdout, 'z' x 20_000 . "\n", 'and of a program');
 is_deeply [ Apache2::Spawn->call('My::Shop::list') ], [ 1, 2, 3 ], 'a list';
 is $changed, 0, 'a job changes nothing in the script';
 is scalar(Apache2::Spawn->call('My::Shop::context')), 'scalar', 'scalar context';

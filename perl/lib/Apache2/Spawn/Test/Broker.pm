@@ -50,6 +50,7 @@ my %output = map { $_ => 1 } qw(out err out_lost err_lost result);
 
 use constant MOMENT => 1 << 63;    # in EXPIRES: it is a time of day
 use constant STEP_FDS => 33;
+use constant TOLD_MAX => 8000;    # bytes of a job up to which its argv is told: an answer has room for output
 
 my $inline;      # jobs run at their submit
 my $ahead = 0;   # the clock, in ms
@@ -130,12 +131,12 @@ sub _take {
     my ($is, $body) = @_;
     my $now = _now();
     my $expires = $is->{expires} || 0;
-    my %told = map { $_ => 1 } qw(label function argv context);
+    my %told = map { $_ => 1 } qw(label function), length $body > TOLD_MAX ? () : qw(argv context);
     return $jobs{ $is->{id} } = {
         is => $is, body => $body, number => $number, state => 'queued', submitted => $now,
         due => $is->{delay} ? $now + $is->{delay} : $is->{at} && $is->{at} > $now ? $is->{at} : $now,
         expires => !$expires ? 0 : $expires >= MOMENT ? $expires - MOMENT : $now + $expires,
-        raw => length $body > 8000 ? {} : _raw($body, \%told),
+        raw => _raw($body, \%told),
     };
 }
 
