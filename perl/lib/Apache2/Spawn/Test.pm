@@ -60,7 +60,7 @@ sub _begin {
     }
     $broker = { dir => $dir, held => $held, pid => $pid, owner => $$ };
     $connection = Apache2::Spawn->connect("$dir/socket", timeout => 3600);
-    _record($_) for qw(spawn spawn_call run call);
+    _record($_) for qw(cleanup spawn spawn_call run call);    # cleanup uses the real ones
     _redirect($_) for qw(job list);
     return;
 }
@@ -77,14 +77,18 @@ END {
 
 sub _record {
     my ($method) = @_;
-    my $real = Apache2::Spawn->can($method);
+    my $cleanup = $method eq 'cleanup';
+    my %real = map { $_ => Apache2::Spawn->can($_) } $cleanup ? qw(spawn spawn_call) : $method;
     no strict 'refs';      ## no critic (ProhibitNoStrict)
     no warnings 'redefine';
     *{"Apache2::Spawn::$method"} = sub {
         my (undef, @given) = @_;
-        my $runner = $mode eq 'inline' ? _kept(\&_runner) : undef;
+        my $runner = $mode eq 'inline' && !$cleanup ? _kept(\&_runner) : undef;
+        _kept(sub { _order("idle $$") }) if $cleanup;
         my $want = wantarray;
-        my ($id, @sent) = _with_id($method, @given);
+        my $verb = !$cleanup ? $method : _is_program($given[0]) ? 'spawn' : 'spawn_call';
+        my $real = $real{$verb};
+        my ($id, @sent) = _with_id($verb, $cleanup ? _without_only_if($verb, @given) : @given);
         my (@got, $error);
         {
             local $@;
@@ -98,7 +102,7 @@ sub _record {
             $error = \(my $object = $@) if !$ok && ref $@;
         }
         _end_runner($runner) if $runner;
-        push @jobs, _job($method, $id, @given) if !$error || _was_accepted(${$error});
+        push @jobs, { method => $method, id => $id, _given($verb, @given) } if !$error || _was_accepted(${$error});
         die _from_caller(${$error}, caller) if $error;
         return $want ? @got : $got[0];
     };
@@ -108,7 +112,7 @@ sub _record {
 # The arguments with an id: without a result, nothing else tells which job it is.
 sub _with_id {
     my ($method, @given) = @_;
-    my $first = $method =~ /call/ && @given % 2 == 0 ? 2 : 1;    # of the options
+    my $first = _first_option($method, @given);
     return (undef, @given) if @given < $first || (@given - $first) % 2;
     for (my $i = $first; $i < @given; $i += 2) {    ## no critic (ProhibitCStyleForLoops)
         return ("$given[$i + 1]", @given) if defined $given[$i] && $given[$i] eq 'id' && defined $given[ $i + 1 ];
@@ -147,11 +151,33 @@ sub _redirect {
     return;
 }
 
-sub _job {
-    my ($method, $id, $what, @rest) = @_;
-    return { method => $method, id => $id, argv => [ @{$what} ], options => {@rest} } if $method !~ /call/;
+# What a record has of the arguments.
+sub _given {
+    my ($verb, $what, @rest) = @_;
+    return (argv => [ @{$what} ], options => {@rest}) if $verb !~ /call/;
     my $arguments = @rest % 2 ? shift @rest : [];
-    return { method => $method, id => $id, function => $what, arguments => $arguments, options => {@rest} };
+    return (function => $what, arguments => $arguments, options => {@rest});
+}
+
+sub _is_program {
+    my ($what) = @_;
+    return ref $what eq 'ARRAY' || Scalar::Util::blessed($what);
+}
+
+# It says which answers the job of a cleanup is for; there is none in a test.
+sub _without_only_if {
+    my ($verb, @given) = @_;
+    my $first = _first_option($verb, @given);
+    for (my $i = @given - 2; $i >= $first; $i -= 2) {    ## no critic (ProhibitCStyleForLoops)
+        splice @given, $i, 2 if defined $given[$i] && $given[$i] eq 'only_if';
+    }
+    return @given;
+}
+
+# Behind the program, or the function and its arguments.
+sub _first_option {
+    my ($verb, @given) = @_;
+    return $verb =~ /call/ && @given % 2 == 0 ? 2 : 1;
 }
 
 # Not with local: what is forked inside could not give its exit code.
@@ -335,7 +361,8 @@ A job runs when it is submitted, and has ended when C<spawn>, C<spawn_call>, C<r
 It runs as in production: in a process and a session of its own, forked from the script, with the small
 clean environment, its streams, C<cwd>, C<umask>, C<nice> and C<timeout>. A function has the code that the
 script has loaded by then; what it changes in variables is not seen in the script, as the caller in
-production does not see it. A job with C<delay> or C<at> waits for C<advance_clock> and C<drain>.
+production does not see it. A job with C<delay> or C<at> waits for C<advance_clock> and C<drain>,
+and that of C<cleanup>, which starts after the answer, for C<drain>.
 
 =item C<fake>
 
@@ -352,8 +379,8 @@ handler in the server under test spawns goes to that server's broker.
 
 =head1 FUNCTIONS
 
-All are exported. A record is a hash reference: C<method> (C<spawn>, C<spawn_call>, C<run> or C<call>),
-C<id>, C<options> (as they were given), and C<argv>, or C<function> and C<arguments>.
+All are exported. A record is a hash reference: C<method> (C<spawn>, C<spawn_call>, C<run>, C<call> or
+C<cleanup>), C<id>, C<options> (as they were given), and C<argv>, or C<function> and C<arguments>.
 
 =over
 
@@ -440,13 +467,15 @@ with C<drain> the job fails to start.
 
 =item *
 
-Methods of C<$r>, C<cleanup>, C<spawn_cleanup>, C<pipe>, C<open3>, L<Apache2::Spawn::Instead> and
+Methods of C<$r>, C<spawn_cleanup> among them, C<pipe>, C<open3>, L<Apache2::Spawn::Instead> and
 L<Apache2::Spawn::Process> need httpd or a running program: they are neither recorded nor run.
+C<cleanup> is, whatever its C<only_if> says.
 
 =item *
 
 A job with more data than fits in one message (64 KB) throws C<invalid>. Of its output at most 56,000 bytes
-are kept, and of a return value 28,000 bytes: more is C<too_big>.
+are kept, and of a return value 28,000 bytes: more is C<too_big>. Of a
+job with more than 8,000 bytes C<status> does not tell C<argv> and C<context>.
 
 =item *
 

@@ -225,9 +225,6 @@ sub _submit {
     my $is = decode($body);
     my $known = $jobs{ $is->{id} };
     my $reply = $is->{reply} // 1;
-    return _refused($seq, 'invalid', q{a recorded job does not run by itself; use 'inline' for run, call and replies}
-            . ' that tell of its start or end')
-        if !$inline && $reply >= 2;
     return _refused($seq, 'invalid', 'handles cannot be given to a job in a test; paths and data can')
         if $inline && $handles;
     my $accepted = _message($seq, 'accepted', attribute(id => $is->{id}), attribute(state => $STATE{queued}));
@@ -236,6 +233,9 @@ sub _submit {
     return $answer->() if $known;
     my ($pid) = unpack 'i', getsockopt($peer, SOL_SOCKET, SO_PEERCRED) || pack 'i', 0;
     my $runner = $inline ? $runners{$pid} : undef;
+    return _refused($seq, 'invalid', q{a recorded job does not run by itself; use 'inline' for run, call and replies}
+            . ' that tell of its start or end')
+        if !$runner && $reply >= 2;
     my $job = _take($is, $body);
     $job->{handles} = $handles;
     return $accepted if !$runner || $job->{due} > $job->{submitted} && $reply < 2;
@@ -279,6 +279,7 @@ sub _answer {
 
 my %order = (
     runner => sub { my ($peer, $pid) = @_; $runners{$pid} = $peer; return 'ok' },
+    idle   => sub { delete $runners{ $_[1] }; return 'ok' },
     clock  => sub { $ahead += $_[1]; return 'ok' },
     fail   => sub { $fail{ $number + $_[1] } = $_[2]; return 'ok' },
     clear  => sub {
