@@ -447,8 +447,8 @@ What the application does when the queue is full:
 =item *
 
 With C<fake>, C<run>, C<call>, C<< reply => 'started' >> and C<< reply => 'finished' >> throw C<invalid>, since they
-need a job that runs. So do C<wait> and C<result> of a job that has not run, in both modes, and C<list>, C<retry>
-and C<start_now>.
+need a job that runs. So do C<wait> and C<result> of a job that has not run, in both modes (C<wait(0)> gives
+undef), and C<list>, C<retry> and C<start_now>.
 
 =item *
 
