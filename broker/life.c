@@ -164,6 +164,7 @@ static void wait_for_room(spawn_broker *broker, const spawn_failure *why)
 static int recover(spawn_broker *broker, spawn_failure *why, bool *ret_full)
 {
     spawn_in_use_begin(broker->store);
+    spawn_unrecorded_open(spawn_inbox_unrecorded()); /* workers' calls come */
     return spawn_recover(&broker->batch, why, ret_full);
 }
 
@@ -194,7 +195,6 @@ static void start(spawn_broker *broker)
         spawn_log(SPAWN_LOG_NOTICE,
                   MSNO(0663) "there is room for the store again");
     spawn_meters_open(spawn_inbox_numbers(), &spawn_conf.spawner_life);
-    spawn_unrecorded_open(spawn_inbox_unrecorded());
     spawn_queues_count_from_now();
     spawn_phase.recovered = true;
     if (spawn_store_controls(broker->store))

@@ -106,21 +106,21 @@ static spawn_body *copy_body(const spawn_incoming *in, spawn_failure *why)
 }
 
 /* What has become of it nobody knows, and somebody asks who has to be told that
- * it may have run. */
-static int is_lost(const spawn_incoming *in, const char *text,
-                   spawn_failure *why)
+ * it may have run. NULL: refused. */
+static spawn_job *is_lost(const spawn_incoming *in, const char *text,
+                          spawn_failure *why)
 {
     spawn_body *body = copy_body(in, why);
     spawn_job *job;
 
     if (!body)
-        return -1;
+        return NULL;
     job = spawn_incoming_job(in, body);
     job->ledger = SPAWN_IN_LEDGER_NOT; /* which has no such calls */
     spawn_rules_take(job, in->m, spawn_incoming_since(in));
     spawn_end_say(spawn_end_job(job, SPAWN_OUTCOME_LOST), "%s", text);
     answer_known(in, job, SPAWN_STATE_DONE);
-    return 1;
+    return job;
 }
 
 /* It was sent to a worker directly, and nothing is known of that one any more:
@@ -133,7 +133,22 @@ static int may_have_run(const spawn_incoming *in, spawn_failure *why)
     return is_lost(in,
                    "it was sent to a worker, and worker, broker and spawner "
                    "have gone since: whether it has run is not known",
-                   why);
+                   why)
+               ? 1
+               : -1;
+}
+
+static int has_ended(const spawn_incoming *in, spawn_failure *why)
+{
+    spawn_job *job = is_lost(in,
+                             "it has ended, as another caller was told, and "
+                             "the store has no record of that",
+                             why);
+
+    if (!job)
+        return -1;
+    job->judged = true; /* it is not tried again: its end was told */
+    return 1;
 }
 
 static bool waits(const spawn_incoming *in)
@@ -194,10 +209,7 @@ static int check_known(const spawn_incoming *in, spawn_failure *why)
     if (in->peer && spawn_access_check_known(in->peer, &in->id, why))
         return -1;
     if (ended && waits(in))
-        return is_lost(in,
-                       "it has ended, as another caller was told, and the "
-                       "store has no record of that",
-                       why);
+        return has_ended(in, why);
     answer_known(in, job, known.state);
     return 1;
 }

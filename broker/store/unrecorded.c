@@ -10,6 +10,7 @@
 #include "broker/store/unrecorded.h"
 
 #include <stdio.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -38,13 +39,13 @@ size_t spawn_unrecorded_size(void)
     return sizeof(table);
 }
 
-/* What is all zeros is not touched: it takes no memory. The mark is written
- * last. */
+/* What is all zeros is not touched: it takes no memory. A broker that is killed
+ * in here leaves mark and size as they were, and the next one begins again. */
 static void begin(table *t)
 {
     if (t->mark || t->size)
-        memset(t, 0, sizeof(*t));
-    t->size = sizeof(*t);
+        memset(&t->last, 0, sizeof(*t) - offsetof(table, last));
+    __atomic_store_n(&t->size, sizeof(*t), __ATOMIC_RELEASE);
     __atomic_store_n(&t->mark, MARK, __ATOMIC_RELEASE);
 }
 
@@ -69,7 +70,7 @@ static place *find(const spawn_id *id)
 {
     unsigned i;
 
-    for (i = 0; calls && i < TRIED; i++) {
+    for (i = 0; calls && calls->last && i < TRIED; i++) {
         place *p = place_of(id, i);
 
         if (p->number && spawn_id_equal(&p->call.id, id))
@@ -123,7 +124,10 @@ void spawn_unrecorded_drop(const spawn_id *id)
 
 const spawn_unrecorded *spawn_unrecorded_find(const spawn_id *id)
 {
-    const place *p = find(id);
+    place *p = find(id);
 
-    return p ? &p->call : NULL;
+    if (!p)
+        return NULL;
+    p->call.queue[SPAWN_NAME_MAX] = '\0'; /* another process wrote it */
+    return &p->call;
 }

@@ -132,6 +132,41 @@ static void that_is_submitted_by_who_waits(void **state)
     no_worker_gets_it();
 }
 
+/* Also when it may be tried again: that is for a call which nobody has heard
+ * the end of. */
+static void that_is_submitted_with_retries_left(void **state)
+{
+    spawn_writer w;
+    unsigned i;
+
+    (void)state;
+    reach_a_worker(&the_worker, &template);
+    time_stands();
+    (void)spawn_id_make(&id);
+    for (i = 0; i < 2; i++) {
+        begin_call(&w, SPAWN_M_SUBMIT, "My::f");
+        spawn_put_i64(&w, SPAWN_A_RETRY, 3);
+        spawn_put_u64(&w, SPAWN_A_REPLY, SPAWN_REPLY_FINISHED);
+        ask(&w);
+        if (i == 0) {
+            spawn_id next;
+
+            expect_call(&the_worker, &id);
+            worker_returns(&the_worker, &id);
+            expect_answer(SPAWN_M_JOB);
+            is_served(&next);
+            is_there();
+            kill_broker();
+            time_goes_on();
+            start_another(&the_worker, &template);
+        }
+    }
+    expect_answer(SPAWN_M_JOB);
+    assert_int_equal(spawn_u64_or(&message, SPAWN_A_OUTCOME, 0),
+                     SPAWN_OUTCOME_LOST);
+    no_worker_gets_it();
+}
+
 static void and_another_one_of_this_id_is_none(void **state)
 {
     spawn_writer w;
@@ -182,6 +217,7 @@ int main(void)
         ALONE(that_is_posted),
         ALONE(that_is_submitted),
         ALONE(that_is_submitted_by_who_waits),
+        ALONE(that_is_submitted_with_retries_left),
         ALONE(and_another_one_of_this_id_is_none),
         ALONE(or_is_told_as_the_store_has_it)};
 
