@@ -3,7 +3,8 @@
 #
 # A FIFO as a standard stream does not wait for somebody at its other end: to be
 # read it is as empty as it is then, to be written without a reader it is a start
-# failure that says so. The job gets an ordinary, blocking descriptor.
+# failure that says so. The job gets an ordinary, blocking descriptor. So it is for
+# programs, and for Perl functions of both kinds of template and of workers.
 
 use strict;
 use warnings;
@@ -17,11 +18,25 @@ use POSIX ();
 use Test::More;
 
 use SpawnTest qw(each_mpm is_error);
+use SpawnTest::Calls ();
+
+# A function with that stdin: what it reads there.
+sub reads_of {
+    my ($httpd, $fifo, @options) = @_;
+    my $answer = SpawnTest::Calls->ask($httpd,
+        'Apache2::Spawn->call("SpawnTest::Functions::reads_stdin", [], stdin => @_)', $fifo, timeout => 30, @options);
+    return $answer->{values} || $answer;
+}
 
 each_mpm(
     sub {
         my ($mpm) = @_;
-        my $httpd = SpawnTest::Httpd->new(mpm => $mpm)->start;
+        my $httpd = SpawnTest::Calls->httpd(
+            mpm => $mpm,
+            templates => "SpawnTemplate tools exec preload=SpawnTest::Functions inc=\@INC@\n"
+                . "PerlModule SpawnTest::Functions\n",
+            conf => "<SpawnQueue rpc>\nSpawnWorkers 1 1\n</SpawnQueue>\n",
+        )->start;
         my $fifo = $httpd->work . '/fifo';
         POSIX::mkfifo($fifo, 0666) or die "$fifo: $!\n";
         chmod 0666, $fifo or die "$fifo: $!\n";
@@ -36,11 +51,24 @@ each_mpm(
             like $answer->{error}{text}, qr/FIFO that nobody reads/, '... which says why';
         }
 
+        my %kind = ('a function of app' => [ template => 'app' ], 'of an exec template' => [ template => 'tools' ],
+            'in a queue of workers' => [ queue => 'rpc' ]);
+        for my $kind (sort keys %kind) {
+            is_deeply reads_of($httpd, $fifo, @{ $kind{$kind} }), [undef], "nobody writes: $kind runs, and reads nothing";
+        }
+
+        my $sum = SpawnTest::Calls->ask($httpd, 'Apache2::Spawn->call("SpawnTest::Functions::sum", [2, 3], queue => "rpc", timeout => 30)');
+        is_deeply $sum, { values => [5] }, '... and its worker is free';
+
         sysopen my $both, $fifo, O_RDWR | O_NONBLOCK or die "$fifo: $!\n";
         syswrite $both, "a line\n" or die "$fifo: $!\n";
         $result = $httpd->run([ '/bin/sh', '-c', 'read line; echo "$line"' ],
             stdin => $fifo, stdout => 'capture', timeout => 20);
         is $result->{stdout}, "a line\n", 'somebody writes: it reads that' or diag explain $result;
+        for my $kind (sort keys %kind) {
+            syswrite $both, "for $kind\n" or die "$fifo: $!\n";
+            is_deeply reads_of($httpd, $fifo, @{ $kind{$kind} }), ["for $kind\n"], "somebody writes: $kind, too";
+        }
 
         my $report = $httpd->work . '/report.json';
         $httpd->run([ $httpd->probe, $report ], stdin => $fifo, stdout => $fifo, timeout => 20);

@@ -286,6 +286,9 @@ sub warns { my ($text) = @_; warn "$text\n"; return }
 
 sub prints { my ($text) = @_; print $text; return }
 
+# Its first line; undef at once when there is none.
+sub reads_stdin { return scalar <STDIN> }
+
 # The lines of a handle that was passed.
 sub reads_fd {
     my ($number) = @_;
