@@ -137,6 +137,12 @@ refused('not_dead', 25, 'one that ended well is to be tried again', hello(),
 refused('not_delayed', 27, 'one that has ended is to start now', hello(),
     FakeBroker::_encode(2, 'start_now', id => pack('H32', $running->id =~ s/-//gr)));
 
+for my $method (qw(kill retry start_now)) {
+    my $given;
+    my $lived = eval { $given = $running->$method; 1 };
+    ok $lived && !$given, "Perl's $method gives false for it, and throws nothing" or diag $lived ? $given : $@;
+}
+
 # ---- what becomes of a job ----
 
 cause('start_failed', 'no such program', sub { $spawn->spawn(['/nowhere/at/all'], reply => 'started') });

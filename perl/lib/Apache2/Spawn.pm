@@ -594,14 +594,14 @@ C<job>. The codes:
     store           the store could not be read or written
     system          a system call failed
     conflict        another job with this id is known
-    not_running     the job is not running
+    not_running     never thrown: kill gives false
     output_gone     the captured output, or the result, is not kept
     call_failed     the Perl function ended its process without a result, or died
                     with an object
     not_sendable    a value cannot travel to another process
     expired         the job was to start by a time, and had not started
-    not_dead        the job has not failed for good
-    not_delayed     the job does not wait for its time
+    not_dead        never thrown: retry gives false
+    not_delayed     never thrown: start_now gives false
     not_unique      another job of the queue has the unique key
     ok              no error: never thrown
 

@@ -246,8 +246,8 @@ C<context> are no contents: another request may ask for the same job.)
 
 =item C<not_running>
 
-The job is not running. L<kill|Apache2::Spawn::Job/kill> returns false instead
-of throwing this.
+The job is not running. Never thrown to Perl: L<kill|Apache2::Spawn::Job/kill> returns
+false. C<spawnctl kill> says so, and exits with 1.
 
 =item C<output_gone>
 
@@ -272,13 +272,13 @@ The function was not called: its job was to start by a time
 
 =item C<not_dead>
 
-Of C<spawnctl retry>: the job has not failed for good. (L<Apache2::Spawn::Job/retry> gives
-false then.)
+The job has not failed for good. Never thrown to Perl: L<retry|Apache2::Spawn::Job/retry>
+returns false. C<spawnctl retry> says so, and exits with 1.
 
 =item C<not_delayed>
 
-Of C<spawnctl start>: the job does not wait for its time. (L<Apache2::Spawn::Job/start_now> gives
-false then.)
+The job does not wait for its time. Never thrown to Perl:
+L<start_now|Apache2::Spawn::Job/start_now> returns false. C<spawnctl start> says so, and exits with 1.
 
 =item C<not_unique>
 
