@@ -2,8 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0
 #
 # Closing a handle can take as long as who passed it likes: a connection with
-# SO_LINGER whose other end does not read, a file whose file system does not
-# answer. Broker and spawner wait for neither: others are answered at once, and
+# SO_LINGER whose other end does not read, a terminal with output that nobody
+# takes, a file whose file system does not answer (FUSE; NFS is the same, and
+# needs a server that the tests cannot have). Broker and spawner wait for neither: others are answered at once, and
 # their jobs run, while such a handle came with a job that is refused, that
 # waits, that has run.
 
@@ -64,7 +65,7 @@ each_mpm(
         my $strangers = SpawnTest::Strangers->new($httpd);
         my @pair = ($httpd->spawner_pid, $httpd->broker_pid);
 
-        try_with('tcp', 'tcp', $strangers, sub { });
+        try_with($_, $_, $strangers, sub { }) for qw(tcp tty);
         SKIP: {
             my ($file, $why) = $strangers->hanging_file;
             skip "no file system that hangs: $why", 1 if !defined $file;

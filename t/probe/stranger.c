@@ -10,16 +10,18 @@
  *       empty   as submit, behind a packet that is empty
  *       many    as submit, 3000 times over one connection
  * WHAT  tcp     a connection with SO_LINGER whose other end does not read
+ *       tty     a terminal with output that nobody takes
  *       a path  of a file that is opened
  *
  * It says on stdout, a line each: what came of it ("sent", "not sent: ..."),
- * then what the broker answered, and "done" at last. It keeps the other end of
- * connections until its stdin ends.
+ * then what the broker answered, and "done" at last. It keeps the other ends of
+ * connections and terminals until its stdin ends.
  */
 #include <errno.h>
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <poll.h>
+#include <pty.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -73,9 +75,27 @@ static int lingering(void)
     return c;
 }
 
+/* Its master is left open and never read. */
+static int undrained(void)
+{
+    static char zeros[65536];
+    int master, fd;
+
+    if (openpty(&master, &fd, NULL, NULL, NULL) < 0
+        || fcntl(fd, F_SETFL, O_NONBLOCK) < 0)
+        fail("tty");
+    while (write(fd, zeros, sizeof(zeros)) > 0)
+        continue;
+    if (fcntl(fd, F_SETFL, 0) < 0)
+        fail("tty");
+    return fd;
+}
+
 static int make(const char *what)
 {
-    int fd = strcmp(what, "tcp") == 0 ? lingering() : open(what, O_RDONLY);
+    int fd = strcmp(what, "tcp") == 0   ? lingering()
+             : strcmp(what, "tty") == 0 ? undrained()
+                                        : open(what, O_RDONLY);
 
     if (fd < 0)
         fail(what);
