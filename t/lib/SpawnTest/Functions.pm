@@ -286,6 +286,9 @@ sub warns { my ($text) = @_; warn "$text\n"; return }
 
 sub prints { my ($text) = @_; print $text; return }
 
+# The time of day, as clock_gettime has it.
+sub clock { require Time::HiRes; return Time::HiRes::clock_gettime(Time::HiRes::CLOCK_REALTIME()) }
+
 # Its first line; undef at once when there is none.
 sub reads_stdin { return scalar <STDIN> }
 
