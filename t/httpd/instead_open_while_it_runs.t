@@ -24,14 +24,14 @@ sub release { CORE::open(my $out, '>', $_[0]) or die "$_[0]: $!\n"; return close
 sub handler {
     my ($r) = @_;
     my ($gate, $work) = ($r->dir_config('Gate'), $r->dir_config('Work'));
-    open my $in, '-|', '/bin/sh', '-c', 'echo first; : <"$1"; echo second; exec >&-; : <"$1"; echo end >"$2"; exit 3', 'sh', $gate, "$work/ended"
+    open my $in, '-|', '/bin/sh', '-c', 'echo first; : <"$1"; echo second; exec >&-; : <"$2"; echo end >"$3"; exit 3', 'sh', "$gate.1", "$gate.2", "$work/ended"
         or die "open: $!\n";
     my $first = <$in>;
-    release($gate);                     # had it not begun, nobody would open the other end
+    release("$gate.1");                 # had it not begun, nobody would open the other end
     my $second = <$in>;
     my $eof = <$in>;
     my $before = -e "$work/ended" ? 'ended' : 'runs';
-    release($gate);
+    release("$gate.2");
     my $closed = close $in;
     my $after = -e "$work/ended" ? 'ended' : 'runs';
     $r->print(join ',', map { defined $_ ? $_ =~ s/\n//r : 'undef' } $first, $second, $eof, $before, $closed ? 1 : 0, $? >> 8, $after);
@@ -46,8 +46,11 @@ each_mpm(
         my ($mpm) = @_;
         my $httpd = SpawnTest::Httpd->new(mpm => $mpm);
         my $work = $httpd->work;
-        POSIX::mkfifo("$work/gate", 0666) or die "mkfifo: $!\n";
-        chmod 0666, "$work/gate";
+        # two: the writer of one may still have it open when the program reads it again
+        for my $gate ("$work/gate.1", "$work/gate.2") {
+            POSIX::mkfifo($gate, 0666) or die "mkfifo: $!\n";
+            chmod 0666, $gate;
+        }
         $httpd->file('../perl/MyTalk.pm', $package);
         $httpd->{conf} = <<"END";
 PerlModule MyTalk

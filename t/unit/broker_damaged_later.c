@@ -5,48 +5,12 @@
  * another one, which sets the store aside, has an empty one, and what had been
  * accepted and not stored. The protocol of broker_clock.h.
  */
-#include "t/unit/broker_clock.h"
+#include "t/unit/broker_damage.h"
 
 #include <glob.h>
 
 static spawn_id runs; /* a job that does when the damage comes */
-
-#define HISTORY "3000"
-static const char *body_size;
-
-/* More than is kept in memory of it. Half of the ids are of an old time: the
- * index has many pages between these and the ids of now. */
-static void fill_history(void)
-{
-    char sql[600];
-
-    (void)snprintf(
-        sql, sizeof(sql),
-        "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL"
-        " SELECT i + 1 FROM n WHERE i < " HISTORY ")"
-        " INSERT INTO job(id, queue, state, digest, fds, submitted_at,"
-        " started_at, ended_at, elapsed, outcome, exit_code, body, end_seq)"
-        " SELECT CASE i %% 2 WHEN 0 THEN randomblob(16)"
-        " ELSE CAST(x'00' || randomblob(15) AS BLOB) END,"
-        " 'default', 4, 1, 0, i, i, i, 1, 1, 0, randomblob(%s), i FROM n",
-        body_size);
-    run_sql(sql);
-}
-
-/* So much of it that nothing else is in memory. */
-static void others_are_read(void)
-{
-    spawn_writer w;
-
-    begin(&w, SPAWN_M_LIST, NULL);
-    spawn_put_u64(&w, SPAWN_A_BEFORE, 2000);
-    spawn_put_u64(&w, SPAWN_A_ROWS, 1000);
-    ask(&w);
-    do {
-        assert_int_equal(receive_at(caller, SPAWN_FROM_BROKER), 1);
-    } while (message.header.type == SPAWN_M_JOB);
-    assert_int_equal(message.header.type, SPAWN_M_END);
-}
+static const char *body_size = "900";
 
 /* Of the oldest one in the history. */
 static void oldest(spawn_id *ret)
@@ -58,25 +22,6 @@ static void oldest(spawn_id *ret)
         assert_int_equal(sscanf(hex + 2 * i, "%2x", &byte), 1);
         ret->bytes[i] = (uint8_t)byte;
     }
-}
-
-/* All but the first page, where the layout is. */
-static void damage(void)
-{
-    char name[300], bytes[4096];
-    struct stat st;
-    off_t at;
-    int fd;
-
-    memset(bytes, 'x', sizeof(bytes));
-    (void)snprintf(name, sizeof(name), "%s/jobs.db", dir);
-    fd = open(name, O_WRONLY | O_CLOEXEC);
-    assert_true(fd >= 0);
-    assert_int_equal(fstat(fd, &st), 0);
-    assert_true(st.st_size > 2000000);
-    for (at = sizeof(bytes); at < st.st_size; at += (off_t)sizeof(bytes))
-        assert_int_equal(pwrite(fd, bytes, sizeof(bytes), at), sizeof(bytes));
-    (void)close(fd);
 }
 
 static size_t set_aside_are(void)
@@ -110,12 +55,9 @@ static void submit(const spawn_id *id)
 static void begins_whole(spawn_id *ret_old)
 {
     log_is_kept = true;
-    if (!body_size)
-        body_size = "900";
     make_inbox();
     make_store();
-    fill_history();
-    body_size = NULL;
+    fill_history(body_size);
     oldest(ret_old);
     reach_go_and_call_in();
     (void)spawn_id_make(&runs);
@@ -278,6 +220,7 @@ static void so_is_one_that_is_too_long_to_be_read(void **state)
     (void)state;
     body_size = "12000";
     begins_whole(&old);
+    body_size = "900";
     (void)snprintf(name, sizeof(name), "%s/jobs.db", dir);
     assert_int_equal(stat(name, &st), 0);
     assert_true(st.st_size > 33 << 20);
