@@ -564,6 +564,32 @@ static void a_stray_byte_is_passed_over(void **state)
     end_child(child);
 }
 
+/* By then its number is a job's of another template, or it has begun, or the
+ * job is forgotten. */
+static void a_claim_is_of_a_job_that_starts(void **state)
+{
+    job *template = have_template(1, 0), *other = have_template(2, 0);
+    job *j = have_job_of(template, 9, JOB_STARTING, 0);
+    const job gone = {.id = id_of(10)};
+
+    (void)state;
+    claim(template, &gone, 702, false);
+    assert_null(template_claimed(702, getuid()));
+    claim(template, j, 700, false);
+    j->template = table_index(other);
+    assert_null(template_claimed(700, getuid()));
+    j->template = table_index(template);
+    j->state = JOB_RUNNING;
+    assert_null(template_claimed(700, getuid()));
+    j->state = JOB_STARTING;
+    assert_null(template_claimed(701, getuid()));
+    assert_null(template_claimed(700, getuid() + 1));
+    assert_int_equal(j->pid, 0);
+    assert_ptr_equal(template_claimed(700, getuid()), j);
+    assert_int_equal(j->pid, 700);
+    assert_null(template_claimed(700, getuid()));
+}
+
 #define T(f) cmocka_unit_test_setup_teardown(f, start, stop)
 
 int main(void)
@@ -581,6 +607,7 @@ int main(void)
         T(a_spare_has_its_order_when_it_tells_so),
         T(a_spare_that_has_gone_never_had_it),
         T(what_is_signalled_is_no_spare),
+        T(a_claim_is_of_a_job_that_starts),
         T(exits_are_told_of_its_own_children_only),
         T(what_was_preloaded_is_told_once),
         T(what_is_not_understood_is_passed_over),
