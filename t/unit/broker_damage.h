@@ -44,6 +44,18 @@ static inline void others_are_read(void)
     assert_int_equal(message.header.type, SPAWN_M_END);
 }
 
+/* Of the oldest one in the history. */
+static inline void oldest(spawn_id *ret)
+{
+    const char *hex = ask_sql("SELECT hex(id) FROM job ORDER BY seq LIMIT 1");
+    unsigned i, byte;
+
+    for (i = 0; i < SPAWN_ID_SIZE; i++) {
+        assert_int_equal(sscanf(hex + 2 * i, "%2x", &byte), 1);
+        ret->bytes[i] = (uint8_t)byte;
+    }
+}
+
 /* All but the first page, where the layout is. */
 static inline void damage(void)
 {

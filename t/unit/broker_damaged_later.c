@@ -12,18 +12,6 @@
 static spawn_id runs; /* a job that does when the damage comes */
 static const char *body_size = "900";
 
-/* Of the oldest one in the history. */
-static void oldest(spawn_id *ret)
-{
-    const char *hex = ask_sql("SELECT hex(id) FROM job ORDER BY seq LIMIT 1");
-    unsigned i, byte;
-
-    for (i = 0; i < SPAWN_ID_SIZE; i++) {
-        assert_int_equal(sscanf(hex + 2 * i, "%2x", &byte), 1);
-        ret->bytes[i] = (uint8_t)byte;
-    }
-}
-
 static size_t set_aside_are(void)
 {
     char pattern[100];
