@@ -57,9 +57,11 @@ void spawn_scribe_send(const spawn_ledger_record *r, const void *message,
     last = *r;
 }
 
+static size_t backlog;
+
 size_t spawn_scribe_backlog(void)
 {
-    return 0;
+    return backlog;
 }
 
 bool spawn_scribe_idle(void)
@@ -425,6 +427,26 @@ static void late_ones_are_taken_some_at_a_time(void **state)
     in_a_process(one_that_the_store_fails_for_is_taken_later);
 }
 
+/* 32 MB may wait for it. */
+static void the_disk_does_not_keep_up(void)
+{
+    spawn_failure why = {.code = SPAWN_E_OK};
+
+    scribe->rows_end(false);
+    backlog = 32u << 20;
+    CHECK(spawn_durable_check(&why) == 0);
+    backlog++;
+    CHECK(spawn_durable_check(&why) < 0);
+    CHECK(why.code == SPAWN_E_STORE && why.step == SPAWN_STEP_STORE);
+    CHECK(strstr(why.text, " 32 MB wait for it"));
+}
+
+static void none_is_taken_that_the_disk_cannot_follow(void **state)
+{
+    (void)state;
+    in_a_process(the_disk_does_not_keep_up);
+}
+
 static void the_first_is_stored(void)
 {
     it_is_submitted_again(NULL);
@@ -474,6 +496,7 @@ int main(void)
         cmocka_unit_test(an_order_comes_after_the_boot_is_noted),
         cmocka_unit_test(late_ones_are_taken_some_at_a_time),
         cmocka_unit_test(rows_that_come_twice_are_taken_once),
+        cmocka_unit_test(none_is_taken_that_the_disk_cannot_follow),
         cmocka_unit_test(none_is_used_before_all_are_there),
         cmocka_unit_test(those_that_come_before_the_store_are_for_the_recovery),
     };
