@@ -321,18 +321,24 @@ static void none_starts_before_it_is_of_this_boot(void)
 /* Nor before the store has noted that it was read. */
 static void none_starts_before_that_is_noted(void)
 {
+    const spawn_ledger_record read = {.type = SPAWN_LEDGER_READ};
+    const int64_t now = spawn_mono_ms();
     spawn_batch batch = {0};
     const spawn_job job = {.batch = &batch};
 
     is_noted = false;
-    scribe->rows_end(false);
+    scribe->rows_end(true);
     spawn_durable_recovered(false);
     CHECK(spawn_durable_in_trouble(&job));
     takes_note = false;
     spawn_durable_stored(NULL);
-    CHECK(spawn_durable_in_trouble(&job));
+    CHECK(sent == 0 && spawn_durable_in_trouble(&job));
+    CHECK(spawn_timer_next() >= now + 1000); /* in a turn of its own */
+    spawn_timers_run(spawn_timer_next());
     takes_note = true;
     spawn_durable_stored(NULL);
+    CHECK(sent == SPAWN_LEDGER_READ);
+    scribe->answered(&read, NULL);
     CHECK(!spawn_durable_in_trouble(&job));
 }
 
