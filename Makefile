@@ -8,6 +8,7 @@
 #                 below PREFIX (/usr/local); DESTDIR is put before all of them
 #   make dist     the release's tarball, into build/dist
 #   make deb      Debian's packages, into build/deb; installs what is missing for that
+#   make docs     the manual, as pages of HTML, into build/manual; installs what is missing
 #
 # V=1 shows the commands, WERROR=1 makes a warning an error, and CC, CPPFLAGS,
 # CFLAGS and LDFLAGS are taken from the command line or the environment. B=/some/where
@@ -55,7 +56,7 @@ else
 does = @echo '  $(1) $(2)';
 endif
 
-.PHONY: all run dist deb test test-packages test-crash test-browser test-long test-system test-vm soak screenshots bench bench-programs install uninstall deps clean fuzz lint mutants simulate unit probe
+.PHONY: all run dist deb rpm docs install-docs manual test test-packages test-crash test-browser test-long test-system test-vm soak screenshots bench bench-programs install uninstall deps clean fuzz lint mutants simulate unit probe
 .DEFAULT_GOAL := all
 .DELETE_ON_ERROR:
 .SECONDARY:
@@ -537,9 +538,20 @@ lint: $(B)/module/status/status_files.h
 dist:
 	@packaging/dist $(B)/dist
 
+# The manual, which install-docs puts beside the documents.
+docs:
+	@packaging/install-deps docs
+	@$(MAKE) --no-print-directory manual
+
+manual:
+	@packaging/manual/build $(B)/manual
+
 deb:
 	@packaging/install-deps packages
 	@packaging/deb $(B)/deb
+
+rpm:
+	@packaging/rpm/build $(B)/rpm
 
 # ---- install: these modes under any umask ----
 
@@ -575,9 +587,10 @@ install: all
 	    $(FILE) "$(B)/perl/$$file" "$(DESTDIR)$(PERL_ARCH)/$$file"; \
 	done
 	$(PROG) $(B)/perl/$(PERL_PROGRAMS) "$(DESTDIR)$(PERL_ARCH)/$(PERL_PROGRAMS)"
-	$(DIR) "$(DESTDIR)$(BINDIR)" "$(DESTDIR)$(MANDIR)/man1" "$(DESTDIR)$(MANDIR)/man3"
+	$(DIR) "$(DESTDIR)$(BINDIR)" "$(DESTDIR)$(MANDIR)/man1" "$(DESTDIR)$(MANDIR)/man3" "$(DESTDIR)$(MANDIR)/man8"
 	$(PROG) $(B)/spawnctl "$(DESTDIR)$(BINDIR)/spawnctl"
 	$(FILE) ctl/spawnctl.1 "$(DESTDIR)$(MANDIR)/man1/spawnctl.1"
+	$(FILE) module/mod_spawn.8 "$(DESTDIR)$(MANDIR)/man8/mod_spawn.8"
 	$(DIR) "$(DESTDIR)$(BASHCOMPDIR)" "$(DESTDIR)$(ZSHCOMPDIR)"
 	$(FILE) packaging/completion/spawnctl.bash "$(DESTDIR)$(BASHCOMPDIR)/spawnctl"
 	$(FILE) packaging/completion/_spawnctl "$(DESTDIR)$(ZSHCOMPDIR)/_spawnctl"
@@ -605,11 +618,18 @@ ifneq ($(UNITDIR),)
 	done
 endif
 
+# Below DOCDIR, which uninstall removes.
+install-docs: manual
+	@set -e; cd $(B)/manual; find . -type f | sort | while read -r file; do \
+	    $(DIR) "$(DESTDIR)$(DOCDIR)/html/$$(dirname "$$file")"; \
+	    $(FILE) "$$file" "$(DESTDIR)$(DOCDIR)/html/$$file"; \
+	done
+
 # Directories that others may use too go when they are empty.
 uninstall:
 	$(places)rm -rf "$(DESTDIR)$(HTTPD_MODULES)/mod_spawn" "$(DESTDIR)$(DOCDIR)"
 	rm -f "$(DESTDIR)$(HTTPD_MODULES)/mod_spawn.so" "$(DESTDIR)$(HTTPD_INCLUDE)/mod_spawn.h"
-	rm -f "$(DESTDIR)$(BINDIR)/spawnctl" "$(DESTDIR)$(MANDIR)/man1/spawnctl.1"
+	rm -f "$(DESTDIR)$(BINDIR)/spawnctl" "$(DESTDIR)$(MANDIR)/man1/spawnctl.1" "$(DESTDIR)$(MANDIR)/man8/mod_spawn.8"
 	rm -f "$(DESTDIR)$(BASHCOMPDIR)/spawnctl" "$(DESTDIR)$(ZSHCOMPDIR)/_spawnctl"
 	rm -f $(foreach page,$(MAN3),"$(DESTDIR)$(MANDIR)/man3/$(page)")
 	rm -f $(foreach file,$(PERL_FILES) $(PERL_PROGRAMS),"$(DESTDIR)$(PERL_ARCH)/$(file)")

@@ -77,6 +77,7 @@ my %want = (
     "$perl/auto/Apache2/Spawn/Process/Serve/waiter" => 'file 755',
     '/usr/local/bin/spawnctl' => 'file 755',
     '/usr/local/share/man/man1/spawnctl.1' => 'file 644',
+    '/usr/local/share/man/man8/mod_spawn.8' => 'file 644',
     '/usr/local/share/bash-completion/completions/spawnctl' => 'file 644',
     '/usr/local/share/zsh/site-functions/_spawnctl' => 'file 644',
     (map { ("/usr/local/share/man/man3/Apache2::$_.3pm" => 'file 644') } map { s{/}{::}gr } @classes, @pages),

@@ -39,6 +39,14 @@ is_deeply [ grep { !defined $version{$_} || $version{$_} ne $release } sort keys
 my ($played) = slurp('t/lib/FakeBroker.pm') =~ /release => '(\S+)'/;
 is $played, $release, 'the broker that tests play has it';
 
+my ($version) = slurp('packaging/rpm/mod_spawn.spec') =~ /^Version:\s+(\S+)$/m;
+is $version, $release, 'packages for rpm have it';
+
+my %month;
+@month{qw(January February March April May June July August September October November December)} = 1 .. 12;
+my ($name, $of, $year) = slurp('module/mod_spawn.8') =~ /^[.]Dd (\w+) (\d+), (\d+)$/m;
+is sprintf('%04d-%02d-%02d', $year, $month{$name}, $of), $day, 'mod_spawn(8) has its day';
+
 my ($package, $date) = slurp('debian/changelog') =~ /\Amod-spawn \((\S+)\) .*?^ -- .* <.*>  (.*?)$/ms;
 is $package, $release, 'debian/changelog begins with it';
 my $when = Time::Piece->strptime($date, '%a, %d %b %Y %H:%M:%S %z');
