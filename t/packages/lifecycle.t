@@ -60,7 +60,7 @@ subtest 'installed' => sub {
     ok wait_until(sub { $debian->pids('mod_spawn spawner') }, 60), 'the spawner runs';
     is $debian->run('stat', '-c', '%U %a', '/var/lib/mod_spawn')->{out}, "www-data 700\n", "the store is httpd's";
     is $debian->run('sh', '-c', 'cd /usr/lib/*/perl5/*/auto/Apache2/Spawn/Process/Serve && stat -c %a waiter')->{out}, "755\n",
-        'who waits for processes can be executed';
+        'the waiter of processes can be executed';
 };
 
 # README's handler, and one whose job stays.
@@ -92,7 +92,7 @@ $debian->file('/etc/apache2/conf-available/first.conf', block('httpd.conf') =~ s
 my @sleep = qw(/bin/sleep 3600);
 my ($job, $spawner);
 
-# What README's handler answers; a reload takes its time, and who asks may meet its middle.
+# What README's handler answers; a request may meet the middle of a reload, which takes its time.
 sub answered {
     my $answer = '';
     wait_until(sub { ($answer = $debian->get('/first')) =~ /and 4 =/ }, 60);
