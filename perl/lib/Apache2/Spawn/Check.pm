@@ -1,5 +1,8 @@
-# SPDX-License-Identifier: Apache-2.0
 package Apache2::Spawn::Check;
+
+# Finds what Perl code and httpd's configuration run by themselves, with PPI, and says what to
+# write instead. Runs in a process of its own, which a person has started. Must run nothing of
+# the code, and print no character of a file's name that a terminal obeys.
 
 use strict;
 use warnings;
@@ -8,6 +11,7 @@ our $VERSION = '0.1.0';
 
 use Errno qw(ENOENT);
 use Exporter 'import';
+use IO::Handle ();
 
 our @EXPORT = qw(check);
 
@@ -51,7 +55,7 @@ sub check {
         return 2;
     }
     if (!eval { require PPI; 1 }) {
-        my ($why) = split /\n/, $@;
+        my ($why) = map { _shown($_) } split /\n/, $@;
         warn "check: PPI is needed (Debian: libppi-perl), and cannot be loaded: $why\n";
         return 2;
     }
@@ -60,17 +64,37 @@ sub check {
         next if $seen{ $file->[0] }++;
         for my $place (_check_file(@$file, \%count)) {
             my ($line, $what, $kind) = @$place;
-            print "$file->[0]:$line: $what: $ADVICE{$kind}[0]; see docs/migrating.md, $ADVICE{$kind}[1]\n";
+            print _shown($file->[0]), ":$line: $what: $ADVICE{$kind}[0]; see docs/migrating.md, $ADVICE{$kind}[1]\n";
             $count{found}++;
         }
+    }
+    if (!STDOUT->flush || STDOUT->error) {
+        warn "check: standard output: $!\n";
+        return 2;
     }
     warn "check: files read: $count{read}, places found: $count{found}, not read: $count{failed}\n";
     return $count{failed} ? 2 : $count{found} ? 1 : 0;
 }
 
+# A character of several bytes, and those among them that a terminal or a reader of lines obeys:
+# as common/spawn_escape.c has them.
+my $CHARACTER = qr/[\xc2-\xdf][\x80-\xbf]|\xe0[\xa0-\xbf][\x80-\xbf]|\xed[\x80-\x9f][\x80-\xbf]
+    |[\xe1-\xec\xee\xef][\x80-\xbf]{2}|\xf0[\x90-\xbf][\x80-\xbf]{2}|[\xf1-\xf3][\x80-\xbf]{3}
+    |\xf4[\x80-\x8f][\x80-\xbf]{2}/x;
+my $OBEYED = qr/\xc2[\x80-\x9f]|\xe2\x80[\xa8-\xae]|\xe2\x81[\xa6-\xa9]/;
+my %ESCAPE = ("\b" => '\\b', "\n" => '\\n', "\r" => '\\r', "\t" => '\\t', "\x0b" => '\\v', '\\' => '\\\\');
+
+# Text of strangers, escaped as in the error log.
+sub _shown {
+    my ($text) = @_;
+    utf8::encode($text) if utf8::is_utf8($text);
+    $text =~ s/((?!$OBEYED)$CHARACTER)|([^\x20-\x5b\x5d-\x7e])/defined $1 ? $1 : $ESCAPE{$2} || sprintf '\\x%02x', ord $2/ge;
+    return $text;
+}
+
 sub _not_read {
     my ($path, $why, $count) = @_;
-    warn "$path: not read: $why\n";
+    warn _shown($path), ': not read: ', _shown($why), "\n";
     $count->{failed}++;
     return;
 }
@@ -260,8 +284,8 @@ Apache2::Spawn::Check - find what a tree runs by itself
 
 =head1 DESCRIPTION
 
-Who moves old code wants a list of the places where it starts programs and
-processes, or works after the answer. C<check> takes directories and files, and
+Before old code is moved, somebody needs a list of the places where it starts programs
+and processes, or works after the answer. C<check> takes directories and files, and
 prints a line for each place: file, line, what it is, what to write instead, and
 the section of F<docs/migrating.md> that shows how. It reads Perl with PPI
 (Debian: C<libppi-perl>), so it does not take comments, POD, keys of hashes and
@@ -318,12 +342,15 @@ C<$Apache2::Spawn::Check::LIMIT>, and C<--max-bytes> of spawnctl, is that number
 
 The places are on standard output. What could not be read is on standard error,
 with the reason, and so is a last line with the numbers of files read, places
-found, and files and directories not read. C<check> returns
+found, and files and directories not read. Of their names, and of the reasons,
+control characters are escaped as in httpd's error log (C<\n>, C<\x1b>), and a backslash is doubled.
+C<check> returns
 
     0  nothing was found
     1  something was found
     2  not all was read: something does not exist or is not readable, a file is
-       too large or PPI cannot parse it, PPI itself is missing, or nothing was named
+       too large or PPI cannot parse it, PPI itself is missing, or nothing was named;
+       or the places could not be written
 
 =head1 LIMITS
 
