@@ -1,7 +1,8 @@
 package Apache2::Spawn::Error;
 
-# What the methods throw. The C part makes the objects. Runs in callers and in jobs. Must
-# only read the object: it may be all that is left of a failed submit.
+# The object that methods throw. The C part makes it for methods in C, and _throw for those in
+# Perl. Runs in callers and in jobs. Its methods must only read it: it may be all that is left
+# of a failed submit.
 
 use strict;
 use warnings;
@@ -42,6 +43,39 @@ sub as_string {
     my $errno = $self->errno_text;
     $where .= ": $errno" if length $errno && index($self->{message}, $errno) < 0;
     return "Apache2::Spawn: $self->{message} ($where) at $self->{file} line $self->{line}.\n";
+}
+
+# ---- for methods in Perl ----
+
+sub _throw {
+    my ($code, $message, %more) = @_;
+    my ($file, $line) = _caller();
+    die bless {    ## no critic (RequireCarping)
+        code => $code, step => 'options', errno => 0, message => $message, job => undef, exception => undef,
+        file => $file, line => $line, map { $_ => $more{$_} } grep { defined $more{$_} } keys %more,
+    }, __PACKAGE__;
+}
+
+# One of ours with the place that called us, and any other as it is.
+sub _rethrow {
+    my ($error) = @_;
+    @{$error}{qw(file line)} = _caller() if _is_one($error);
+    die $error;    ## no critic (RequireCarping)
+}
+
+sub _is_one {
+    my ($error) = @_;
+    return ref $error && UNIVERSAL::isa($error, __PACKAGE__);
+}
+
+# The statement that has called a method of ours.
+sub _caller {
+    my $i = 0;
+    while (my ($package, $file, $line) = caller $i++) {
+        return ($file, $line)
+            if $package !~ /\AApache2::Spawn(?:::(?:Error|Httpd|Pipe|Stream|Process(?:::(?:End|Failure|Given|Loop|New|Send))?))?\z/;
+    }
+    return ('-', 0);
 }
 
 1;

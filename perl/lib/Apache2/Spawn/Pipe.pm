@@ -8,17 +8,25 @@ use warnings;
 
 our $VERSION = '0.1.0';
 
+use Apache2::Spawn::Error ();
+
 my %of = (stdin => 'in', stdout => 'out', stderr => 'err');
 
 sub in  { return $_[0]{in} }
 sub out { return $_[0]{out} }
 sub err { return $_[0]{err} }
 sub job { return $_[0]{job} }
-sub pid { return $_[0]{job}->pid }
+
+# Methods of the job, which name the caller's statement when they throw: so not from here.
+sub pid {
+    @_ = ($_[0]{job});
+    goto &Apache2::Spawn::Job::pid;
+}
 
 sub kill {    ## no critic (ProhibitBuiltinHomonyms)
     my ($self, @signal) = @_;
-    return $self->{job}->kill(@signal);
+    @_ = ($self->{job}, @signal);
+    goto &Apache2::Spawn::Job::kill;
 }
 
 sub close_in {
@@ -30,11 +38,14 @@ sub close_in {
 
 sub close {    ## no critic (ProhibitBuiltinHomonyms, ProhibitAmbiguousNames)
     my ($self, @seconds) = @_;
-    local ($!, $?);
-    for my $handle (grep { defined } delete @{$self}{qw(in out err)}) {
-        CORE::close($handle) if defined fileno $handle;
+    {
+        local ($!, $?);
+        for my $handle (grep { defined } delete @{$self}{qw(in out err)}) {
+            CORE::close($handle) if defined fileno $handle;
+        }
     }
-    return $self->{job}->wait(@seconds);
+    @_ = ($self->{job}, @seconds);
+    goto &Apache2::Spawn::Job::wait;
 }
 
 # ---- for Apache2::Spawn ----
@@ -68,30 +79,14 @@ sub _started {
     my $job = do { local $SIG{__DIE__}; eval { $submit->(@job) } };
     return $job if $job;
     my $error = $@;
-    if (ref $error && $error->isa('Apache2::Spawn::Error')) {
-        eval { $error->job->kill('KILL') } if $error->code eq 'timed_out' && $error->job;
-        @{$error}{qw(file line)} = _caller();
+    if (Apache2::Spawn::Error::_is_one($error) && $error->code eq 'timed_out' && $error->job) {
+        local $SIG{__DIE__};
+        eval { $error->job->kill('KILL') };
     }
-    die $error;
+    return Apache2::Spawn::Error::_rethrow($error);
 }
 
-sub _no {
-    my ($what) = @_;
-    my ($file, $line) = _caller();
-    die bless {
-        code => 'system', step => 'options', errno => $! + 0, message => "$what cannot be made", job => undef,
-        exception => undef, file => $file, line => $line,
-    }, 'Apache2::Spawn::Error';
-}
-
-# The statement that has called a method of ours.
-sub _caller {
-    my $i = 0;
-    while (my ($package, $file, $line) = caller $i++) {
-        return ($file, $line) if $package !~ /\AApache2::Spawn(?:::(?:Pipe|Httpd))?\z/;
-    }
-    return ('-', 0);
-}
+sub _no { return Apache2::Spawn::Error::_throw('system', "$_[0] cannot be made", errno => $! + 0) }
 
 # In: the caller's three variables, as IPC::Open3 fills them.
 sub _open3 {

@@ -12,6 +12,7 @@ use warnings;
 
 our $VERSION = '0.1.0';
 
+use Apache2::Spawn::Error ();
 use Apache2::Spawn::Process::Wire ();
 use Config ();
 use Exporter qw(import);
@@ -22,28 +23,9 @@ our @EXPORT_OK = qw(_throw _rethrow _caller _place _late _failed _ended _refused
 
 # ---- errors ----
 
-sub _throw {
-    my ($code, $message, %more) = @_;
-    my ($file, $line) = _caller();
-    die bless {    ## no critic (RequireCarping)
-        code => $code, step => 'options', errno => 0, message => $message, job => undef, exception => undef,
-        file => $file, line => $line, map { $_ => $more{$_} } grep { defined $more{$_} } keys %more,
-    }, 'Apache2::Spawn::Error';
-}
-
-# An error of Apache2::Spawn, with the place that called us.
-sub _rethrow {
-    my ($error) = @_;
-    @{$error}{qw(file line)} = _caller() if Scalar::Util::blessed($error) && $error->isa('Apache2::Spawn::Error');
-    die $error;    ## no critic (RequireCarping)
-}
-
-sub _caller {
-    my $i = 0;
-    while (my ($package, $file, $line) = caller $i++) {
-        return ($file, $line) if $package !~ /\AApache2::Spawn::Process(?:::(?:End|Failure|Given|Loop|New|Send))?\z/;
-    }
-    return ('-', 0);
+BEGIN {
+    no strict 'refs';    ## no critic (ProhibitNoStrict)
+    *{$_} = Apache2::Spawn::Error->can($_) for qw(_throw _rethrow _caller);
 }
 
 sub _place { return sprintf 'at %s line %d', _caller() }
