@@ -55,6 +55,7 @@ sub _new {
     my ($class, $submit, $argv, @options) = @_;
     return _started($submit, $argv, @options) if @options % 2;    # which refuses it
     local ($!, $?);
+    _refuse(pipe => \@options, reply => 'it waits until the program runs');
     my %options = (timeout => 60, stdin => 'pipe', stdout => 'pipe', @options, reply => 'started');
     my $self = bless {}, $class;
     my @its;
@@ -86,14 +87,27 @@ sub _started {
     return Apache2::Spawn::Error::_rethrow($error);
 }
 
+# Options that a method sets itself: silence would read as if they counted.
+sub _refuse {
+    my ($method, $options, %taken) = @_;
+    my %given = @{$options};
+    for my $name (grep { exists $given{$_} } sort keys %taken) {
+        Apache2::Spawn::Error::_throw('invalid', "$name: $method does not take this option: $taken{$name}");
+    }
+    return;
+}
+
 sub _no { return Apache2::Spawn::Error::_throw('system', "$_[0] cannot be made", errno => $! + 0) }
 
 # In: the caller's three variables, as IPC::Open3 fills them.
 sub _open3 {
     my ($class, $submit, $argv, @options) = @_[ 0, 1, 5 .. $#_ ];
     local ($!, $?);
+    _handles_or_not(@_[ 2 .. 4 ]);
+    _refuse(open3 => \@options, map { $_ => 'the three handles come first' } keys %of) if @options % 2 == 0;
+    my $apart = $_[4] && !(defined $_[3] && $_[3] eq $_[4]);
     my $self = $class->_new($submit, $argv, @options, stdin => 'pipe', stdout => 'pipe',
-        stderr => $_[4] ? 'pipe' : 'stdout');
+        stderr => $apart ? 'pipe' : 'stdout');
     for my $pair ([ 2, 'in', '>&=' ], [ 3, 'out', '<&=' ], [ 4, 'err', '<&=' ]) {
         my ($i, $name, $mode) = @{$pair};
         my $ours = delete $self->{$name} or next;
@@ -102,9 +116,20 @@ sub _open3 {
             next;
         }
         CORE::open($_[$i], $mode, fileno $ours) or _no("open3: a handle on the $name pipe");
-        $_[$i]->autoflush(1) if $name eq 'in' && ref $_[$i];
+        (ref $_[$i] ? $_[$i] : \$_[$i])->autoflush(1) if $name eq 'in';
     }
     return $self->{job};
+}
+
+# Before there is a job: IPC::Open3 takes texts such as '<&STDIN', too.
+sub _handles_or_not {
+    my ($in, $out, $err) = @_;
+    for my $given (grep { defined } $in, $out, $err || undef) {
+        next if ref \$given eq 'GLOB' || ref $given && UNIVERSAL::isa($given, 'GLOB');
+        Apache2::Spawn::Error::_throw('invalid', sprintf q{open3: '%.100s' is no handle; wanted: undef, or a handle as gensym}
+                . q{ gives; where streams go otherwise is said by stdin, stdout and stderr of pipe}, $given);
+    }
+    return;
 }
 
 1;

@@ -17,30 +17,39 @@ use constant PART => 65_536;
 
 sub Apache2::RequestRec::spawn_stream {
     my ($r, $argv, @options) = @_;
-    my %options = @options % 2 ? () : (stdin => 'null', stderr => 'log', @options, stdout => 'pipe');
+    return $r->spawn_pipe($argv, @options) if @options % 2;    # which refuses it
+    Apache2::Spawn::Pipe::_refuse(spawn_stream => \@options, stdout => 'it is the answer', reply => 'it waits for the end');
+    my %options = (stdin => 'null', stderr => 'log', @options);
     my $type = delete $options{content_type};
-    my $pipe = $r->spawn_pipe($argv, @options % 2 ? @options : %options);    # it refuses an odd one
-    local ($!, $?);
+    my $pipe = $r->spawn_pipe($argv, %options);
+    local ($!, $?, $@);
     $r->content_type($type) if defined $type;    # what could not be started leaves the answer alone
-    my $gone = !_copy($r, $pipe->out);
-    if ($gone) {
-        local $@;
-        eval { $pipe->kill };                    # it may have ended just now
-    }
-    return $pipe->close;
+    my $whole = _quietly(sub { _copy($r, $pipe->out) });
+    my $error = $@;
+    _quietly(sub { $pipe->kill }) if !$whole;    # it may have ended just now
+    die $error if !defined $whole;               # of a signal handler: it waits for no end
+    return _quietly(sub { $pipe->close }) || Apache2::Spawn::Error::_rethrow($@);
 }
 
-# False: the client has gone.
+# Nothing, and $@, when it dies. A __DIE__ handler of the caller's hears of what goes on to it.
+sub _quietly {
+    my ($code) = @_;
+    local $SIG{__DIE__};
+    return eval { $code->() };
+}
+
+# 1: all of it; 0: the client has gone. Dies of what signal handlers die of.
 sub _copy {
     my ($r, $out) = @_;
     while (1) {
         my $length = sysread $out, my $part, PART;
         next if !defined $length && $!{EINTR};
         return 1 if !$length;
-        local $@;
-        # it dies where the connection is closed
-        my $sent = eval { $r->print($part); $r->rflush; 1 };
-        return 0 if !$sent || $r->connection->aborted;
+        if (!eval { $r->print($part); $r->rflush; 1 }) {
+            return 0 if UNIVERSAL::isa($@, 'APR::Error');    # the connection is closed
+            die $@;
+        }
+        return 0 if $r->connection->aborted;
     }
     return;
 }
@@ -56,6 +65,8 @@ __END__
 Apache2::Spawn::Stream - what a program writes is the answer
 
 =head1 SYNOPSIS
+
+    use Apache2::Const -compile => qw(OK);
 
     sub handler {
         my ($r) = @_;
@@ -96,7 +107,8 @@ The status line has been sent when a program fails in the middle: the client can
 what is missing.
 
 Throws what C<pipe> throws: C<start_failed>, for example. Then nothing has been sent, and the handler
-can answer with an error.
+can answer with an error. What a signal handler dies of while it waits goes on to the caller; the
+program is ended.
 
 =back
 
