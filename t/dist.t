@@ -86,4 +86,12 @@ is $status, 0, 'it is unpacked' or diag $said;
 make_path("$dir/$name/build/dist");
 is dist("$dir/$name", "$name/build/dist"), $first, 'out of the tarball, without git: the same bytes';
 
+# a file that git knows, and that is not there
+unlink "$checkout/a.c" or die "a.c: $!\n";
+($status, $said) = run("$checkout/packaging/dist", "$dir/first");
+isnt $status, 0, 'a file is missing: it fails';
+like $said, qr/\ba\.c\b/, '... and says which';
+is system("cd $dir/first && sha256sum --status -c ./*.sha256"), 0, '... and the tarball of before is whole';
+is_deeply [ map { s{.*/}{}r } sort glob "$dir/first/*" ], [ "$name.tar.gz", "$name.tar.gz.sha256" ], '... and nothing is beside it';
+
 done_testing;
