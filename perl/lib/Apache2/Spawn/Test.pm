@@ -55,8 +55,9 @@ sub _begin {
     die "Apache2::Spawn::Test: fork: $!\n" if !defined $pid;
     if (!$pid) {
         close $held;
-        Apache2::Spawn::Test::Broker::serve($listener, $life, $mode eq 'inline');
-        POSIX::_exit(0);
+        my $served = eval { Apache2::Spawn::Test::Broker::serve($listener, $life, $mode eq 'inline'); 1 };
+        print {*STDERR} $@ if !$served;    # and not the script a second time
+        POSIX::_exit($served ? 0 : 1);
     }
     $broker = { dir => $dir, held => $held, pid => $pid, owner => $$ };
     $connection = Apache2::Spawn->connect("$dir/socket", timeout => 3600);
@@ -333,9 +334,11 @@ Apache2::Spawn::Test - tests of what an application spawns, without httpd
 
     use Test::More;
     use Apache2::Spawn::Test 'inline';
+    use My::Shop ();
 
     is My::Shop::price(42), 7, 'the function is called';
     spawned_ok('My::Shop::quote', { arguments => [42] });
+    done_testing;
 
 or, when the jobs are to wait:
 

@@ -163,15 +163,38 @@ sub _become {
     my ($here) = Cwd::getcwd() =~ /\A(.*)\z/s;
     @INC = map { ref $_ ? $_ : File::Spec->rel2abs($_, $here) } @INC;
     POSIX::nice($job->{nice}) if $job->{nice};
-    umask $job->{umask} if defined $job->{umask};
+    umask($job->{umask} // oct '022');
     chdir($job->{cwd} // '/') or _fail('cwd');
     _streams($job, $out, $err);
     %ENV = _environment($job);    ## no critic (RequireLocalizedPunctuationVars)
     _call($job) if defined $job->{function};
-    my @argv = @{ $job->{argv} };
-    no warnings 'exec';    ## no critic (ProhibitNoWarnings)
-    exec { $argv[0] } @argv or _fail('exec');
+    _execute(@{ $job->{argv} });
     return;
+}
+
+# As common/spawn_child.c: in these directories, whatever PATH the job has, and with no shell for a
+# file that has no first line. exec of Perl's would look into PATH, and take one.
+sub _execute {
+    my (@argv) = @_;
+    my $errno = POSIX::ENOENT();
+    no warnings 'exec';    ## no critic (ProhibitNoWarnings)
+    for my $file ($argv[0] =~ m{/} ? $argv[0] : map {"$_/$argv[0]"} qw(/usr/local/bin /usr/bin /bin)) {
+        $! = POSIX::ENOEXEC();
+        exec {$file} @argv if !_is_text($file);
+        $errno = $! + 0 if $! != POSIX::ENOENT() && $! != POSIX::ENOTDIR();
+    }
+    $! = $errno;
+    _fail('exec');
+    return;
+}
+
+# A file that may be executed, and that the kernel does not know how to.
+sub _is_text {
+    my ($file) = @_;
+    return 0 if !-f $file || !-x _ || !open my $in, '<:raw', $file;
+    read $in, my $first, 128;
+    $! = POSIX::ENOEXEC();
+    return $first !~ /\A#!/ && $first !~ /\0/;
 }
 
 sub _environment {
