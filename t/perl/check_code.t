@@ -34,6 +34,11 @@ my $y = qx{ls}; my $s = "fork and `ls`";
 __END__
 system('no');
 CODE
+finds "my \$x = <<`END` . 'y';\nls\nEND", 'qx';
+finds "my \$x = <<~ `END`;\n  ls\n  END", 'qx';
+finds_nothing "my \$x = <<END . <<'`';\n`ls`\nEND\n`ls`\n`";
+finds q{my $pid = POSIX::fork(); POSIX::system('ls');}, 'fork', 'system';
+finds_nothing q{my $fd = POSIX::open($file, POSIX::O_RDONLY());};
 finds_nothing q{my %h = (system => 1); $h{fork}; $h->{exec}; $o->system(1); My->fork; sub exec { 1 }};
 finds_nothing qq{=pod\n\n  system('x');\n\n=cut\n\n1;};
 

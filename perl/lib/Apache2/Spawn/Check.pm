@@ -186,6 +186,7 @@ sub _in_perl {
 sub _text {
     my ($t) = @_;
     return ('qx', 'readpipe') if $t->isa('PPI::Token::QuoteLike::Backtick') || $t->isa('PPI::Token::QuoteLike::Command');
+    return ('qx', 'readpipe') if $t->isa('PPI::Token::HereDoc') && $t->content =~ /\A<<~?\s*`/;
     return ('PerlCleanupHandler', 'cleanup')
         if $t->isa('PPI::Token::Quote') && $t->string =~ /\A\s*PerlCleanupHandler\b/;
     return;
@@ -202,7 +203,7 @@ sub _word {
         my $before = $t->sprevious_sibling;
         return $before && $before =~ /\A(?:use|require)\z/ ? ($word, $module->[1]) : ();
     }
-    my $name = $word =~ s/\ACORE::(?:GLOBAL::)?//r;
+    my $name = $word =~ s/\A(?:CORE::(?:GLOBAL::)?|POSIX::)//r;
     return _open($t) if $name eq 'open' && _is_call($t);
     return ($name, $BUILTIN{$name}) if $BUILTIN{$name} && _is_call($t);
     my ($home, $last) = $word =~ /\A(?:(.*)::)?(\w+)\z/ or return;
@@ -297,8 +298,8 @@ methods of the same name for calls. Nothing that it reads is run.
 
 =item *
 
-C<system>, C<exec>, C<readpipe>, C<qx> and backticks, C<fork>, also with
-C<CORE::>
+C<system>, C<exec>, C<readpipe>, C<qx> and backticks (those around the end of a
+here-document, too), C<fork>, also with C<CORE::> and C<POSIX::>
 
 =item *
 
