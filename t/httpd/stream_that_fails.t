@@ -22,7 +22,7 @@ use strict;
 use warnings;
 use JSON::PP ();
 use Apache2::Spawn ();
-sub thrown { my ($r, @job) = @_; return eval { $r->spawn_stream(@job); 1 } ? 'nothing' : ref $@ eq 'HASH' ? $@ : [ $@->code, $@->file =~ /(\w+\.pm)\z/, $@->line - (caller)[2], $@->message ] }
+sub thrown { my ($r, @job) = @_; return eval { $r->spawn_stream(@job); 1 } ? 'nothing' : ref $@ eq 'HASH' ? $@ : [ $@->code, $@->file =~ /(\w+\.pm)\z/, $@->line - __LINE__, $@->message ] }
 sub handler {
     my ($r) = @_;
     my @got = map { thrown($r, @{$_}) } [ ['/nowhere/x'] ], [ ['true'], colour => 1 ], [ ['true'], stdout => 'null' ], [ ['true'], 'odd' ];
