@@ -68,7 +68,7 @@ static IV handle_close(pTHX_ PerlIO *f)
     status = wait_for(aTHX_ job, explicit_close);
     if (rv != 0)
         status = -1; /* not all of it was written */
-    errno = rv != 0 ? error : 0;
+    errno = rv != 0 ? error : status == -1 ? ECHILD : 0;
     if (explicit_close)
         STATUS_NATIVE_CHILD_SET(status);
     return status == -1 || (explicit_close && status != 0) ? -1 : 0;

@@ -16,6 +16,7 @@ use POSIX ();
 use Test::More;
 
 use SpawnTest qw(each_mpm wait_until);
+use Apache2::Spawn ();
 
 my $package = <<'END';
 package MyFull;
@@ -38,6 +39,17 @@ sub refused { return (system('true'), $! + 0) }
 package MyTurn;
 use Apache2::Spawn::Instead { queue => 'one' };
 sub turn { open my $in, '-|', 'echo "\$SPAWN_JOB_ID"' =~ s/\\//gr or die "open: $!\n"; chomp(my $id = <$in>); close $in; return $id }
+package MyQueued;
+use Apache2::Spawn::Instead { queue => 'busy' };
+sub handler {
+    my ($r) = @_;
+    my $busy = Apache2::Spawn->spawn([ 'sleep', 600 ], queue => 'busy', reply => 'started');
+    my @got = (system('true'), $?, $! + 0);
+    push @got, defined open(my $in, '-|', 'true') ? 1 : 0, $! + 0;
+    $busy->kill('KILL');
+    $r->print(join ' ', @got);
+    return 0;
+}
 package MyGate;
 use Apache2::Spawn::Instead;
 sub handler { my ($r) = @_; $r->print(system('/bin/sh', '-c', ': >"$2"; : <"$1"; exit 7', 'sh', $r->dir_config('Gate'), $r->dir_config('Gate') . '.ready')); return 0 }
@@ -72,7 +84,14 @@ each_mpm(
 <SpawnQueue one>
     SpawnMaxJobs 1
 </SpawnQueue>
+<SpawnQueue busy>
+    SpawnMaxJobs 1
+</SpawnQueue>
 PerlModule MyFull
+<Location /queued>
+    SetHandler modperl
+    PerlResponseHandler MyQueued
+</Location>
 <Location /full>
     SetHandler modperl
     PerlResponseHandler MyFull
@@ -92,6 +111,17 @@ END
         like $httpd->error_log, qr/^Apache2::Spawn: .*queue.*full.* at \S+MyFull\.pm line/m, 'the reason is a warning';
         like $httpd->error_log, qr/^Apache2::Spawn: .*none-such.* at \S+MyFull\.pm line/m, '... of the other one, too';
         is $told->{turn}, 1, 'one that has to wait for its turn is waited for';
+
+        my $spawn = Apache2::Spawn->connect($httpd->socket);
+        my $waits = IO::Socket::INET->new(PeerAddr => '127.0.0.1', PeerPort => $httpd->port) or die "connect: $!\n";
+        print {$waits} "GET /queued HTTP/1.0\r\n\r\n";
+        for (1, 2) {
+            my $queued;
+            ok wait_until(sub { ($queued) = $spawn->list(queue => 'busy', state => 'queued') }, 60), 'a program waits for its turn';
+            $queued->job->kill if $queued;
+        }
+        my $cancelled = POSIX::ECANCELED();
+        like do { local $/ = undef; <$waits> }, qr/\r\n\r\n-1 -1 $cancelled 0 $cancelled\z/, '... and is cancelled: it could not be started';
 
         my $client = IO::Socket::INET->new(PeerAddr => '127.0.0.1', PeerPort => $httpd->port) or die "connect: $!\n";
         print {$client} "GET /gate HTTP/1.0\r\n\r\n";

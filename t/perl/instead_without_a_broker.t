@@ -35,6 +35,22 @@ is_deeply [ Own::ended() ], [ 3, 3 ], 'with their exit code';
 is Own::text(), 1, 'the pragmas of the package count';
 is Own::file($0), "#!/usr/bin/perl\n", 'files are files';
 
+# what Perl's own system says has the line and the pragmas of the package
+package Loud {    ## no critic
+    use Apache2::Spawn::Instead;
+    sub silent { no warnings; return (system('/nowhere/x', 'y'), $! + 0) }
+#line 7 "loud"
+    sub warns { my $rv = system '/nowhere/x', 'y'; return ($rv, $! + 0) }
+    sub lives { use warnings FATAL => 'exec'; my $rv = system '/nowhere/x y'; return ($rv, $! + 0) }
+}
+{
+    my @said;
+    local $SIG{__WARN__} = sub { push @said, $_[0] };
+    is_deeply [ Loud::silent(), @said ], [ -1, 2 ], 'no warning where there are to be none';
+    is_deeply [ Loud::warns(), @said ], [ -1, 2, "Can't exec \"/nowhere/x\": No such file or directory at loud line 7.\n" ], 'one, with the line';
+    is_deeply [ Loud::lives(), scalar @said ], [ -1, 2, 2 ], 'no exception where they are fatal: Perl\'s own come from its child';
+}
+
 sub compiled {
     my ($code) = @_;
     no warnings;

@@ -9,14 +9,18 @@ use warnings;
 our $VERSION = '0.1.0';
 
 use Apache2::Spawn ();
+use Apache2::Spawn::Error ();
 use Apache2::Spawn::Instead::Command qw(command resolved environment directory bytes);
 use POSIX ();
 use Symbol ();
 use Time::HiRes ();
 
-# Who waits for a job before it ends is told at once; later it is a question to the store. So
-# the output of a short program is read when it has ended, if the pipe has room for it.
+# The broker tells of a job's end at once when somebody waits for it; later it is a question to the
+# store. So the output of a short program is read when it has ended, if the pipe has room for it.
 use constant { SHORT => 0.05, F_SETPIPE_SZ => 1031, PIPE_ROOM => 1 << 20 };
+
+# How long an answer of the broker may be missing, seconds.
+use constant PATIENCE => 30;
 
 my %face = (system => \&_system, readpipe => \&_readpipe, open => \&_open);
 
@@ -73,16 +77,25 @@ sub _refuse {
 # ---- the three ----
 
 sub _system {
-    return CORE::system @_ if !_has_broker();
-    my $end = _start([@_], sub { return {} }, \&_ended);
-    my $status = $end ? $end->status : -1;
-    _child_status($status);
+    return _own_system(@_) if !_has_broker();
+    my $errno = $! + 0;
+    return _told(scalar _start([@_], sub { return {} }, \&_ended), $errno);
+}
+
+# Perl's own cannot be jumped to, as the other two can: so that what it says has our caller's
+# line and pragmas, it is said here.
+sub _own_system {
+    my @words = @_;
+    no warnings 'exec';    ## no critic (ProhibitNoWarnings)
+    my $status = _quietly(sub { return CORE::system @words });
+    die _placed($@) if !defined $status;
+    _warn_not_started(@words) if $status == -1;
     return $status;
 }
 
 sub _readpipe (_) {    ## no critic (ProhibitSubroutinePrototypes)
     goto &CORE::readpipe if !_has_broker();    # not a call: so it has our caller's pragmas
-    my ($command) = @_;
+    my ($command, $errno) = ($_[0], $! + 0);
     my ($input) = _default_layers();
     my ($list, $from, $to, @got) = (wantarray);
     my $end = _start(
@@ -95,17 +108,18 @@ sub _readpipe (_) {    ## no critic (ProhibitSubroutinePrototypes)
         sub {
             my ($job) = @_;
             close $to;
-            my $end = _ask(sub { return $job->wait(SHORT) || 'later' });
+            my $end = _asked_once(sub { return $job->wait(SHORT) });
             binmode $from, $input if defined $input;
             local $.;
             @got = $list ? readline $from : do { local $/ = undef; scalar readline $from };
-            return !$end || $end eq 'later' ? _ended($job) : $end;
+            return $end || _ended($job);
         });
-    _child_status($end ? $end->status : -1);
+    _told($end, $errno);
     return if !$end;    # undef, or an empty list
     return $list ? @got : defined $got[0] ? $got[0] : '';
 }
 
+# In a list undef, too, where it fails, as Perl's own.
 sub _open (*;$@) {    ## no critic (ProhibitSubroutinePrototypes)
     if (defined $_[0] && !ref $_[0] && ref \$_[0] ne 'GLOB') {    # a bareword
         my $handle = Symbol::qualify_to_ref($_[0], scalar caller);
@@ -115,17 +129,35 @@ sub _open (*;$@) {    ## no critic (ProhibitSubroutinePrototypes)
     goto &CORE::open if !defined $writing;
 
     my @default = _default_layers();
-    if (@words == 1 && $words[0] !~ /\S/) {
+    if (@words == 1 && bytes($words[0]) !~ /\S/) {
         warnings::warnif('pipe', 'Missing command in piped open');
         $! = POSIX::EPIPE();
-        return;
+        return undef;    ## no critic (ProhibitExplicitReturnUndef)
     }
     _refuse("open with '-' forks, which a job cannot stand for: name a program, or use CORE::open")
         if @words == 1 && $words[0] =~ /\A\s*-\s*\z/;
-    my ($job, $pid) = _start_with_pipe($_[0], $writing, @words) or return;
+    my ($job, $pid) = _start_with_pipe($_[0], $writing, @words)
+        or return undef;    ## no critic (ProhibitExplicitReturnUndef)
     $layers = $default[$writing] if !defined $layers;
-    binmode $_[0], $layers if defined $layers;
+    if (defined $layers && !_layered($_[0], $layers)) {
+        local ($!, $?);
+        CORE::close($_[0]);
+        undef $pid;
+    }
     return $pid;
+}
+
+# False, and $!, where they are none. The warning of that has our caller's line.
+sub _layered {
+    my ($handle, $layers) = @_;
+    my @said;
+    my $done = do {
+        local $SIG{__WARN__} = sub { push @said, $_[0] =~ s/ at \S+ line \d+\.\n\z//r };
+        binmode $handle, $layers;
+    };
+    local $! = $! + 0;
+    warnings::warnif('io', $_) for @said;
+    return $done;
 }
 
 # ---- piped opens ----
@@ -139,7 +171,9 @@ sub _piped {
         my ($way, $layers) = $mode =~ /\A\s*(\|-|-\|)\s*(:.*)?\z/s or return;
         return ($way eq '|-' ? 1 : 0, $layers, @words);
     }
-    my ($text) = $mode =~ /\A\s*(.*?)\s*\z/s;
+    my $text = $mode;    # cut, and not matched: what a pattern gives is not tainted
+    $text =~ s/\A\s+//;
+    $text =~ s/\s+\z//;
     if ($text =~ s/\A\|\s*//) {
         if ($text =~ s/\s*\|\z//) {
             warnings::warnif('pipe', q{Can't open bidirectional pipe});
@@ -189,14 +223,42 @@ sub _start {
     my ($argv, $joined) = command(@{$words});
     my $found = $argv && _job($argv, $joined, $streams, $look);
     return $found if $found && !_never_began($found);
-    my $errno = $found ? $found->errno : $! + 0;
-    my $name = $argv ? $argv->[0] : defined $words->[0] ? $words->[0] : '';
-    warnings::warnif('exec', sprintf q{Can't exec "%s": %s}, $name, do { local $! = $errno; "$!" });
-    $! = $errno;
+    $! = $found->errno || ($found->outcome eq 'cancelled' ? POSIX::ECANCELED() : POSIX::EIO()) if $found;
+    _warn_not_started(@{$words});
     return;
 }
 
-sub _never_began { return $_[0] eq 'done' && $_[0]->outcome eq 'start_failed' }
+# It could not be started, or was cancelled before its turn came.
+sub _never_began {
+    my ($found) = @_;
+    return $found eq 'done' && ($found->outcome eq 'start_failed' || $found->outcome eq 'cancelled' && !$found->pid);
+}
+
+# With the reason, which is $! before and after.
+sub _warn_not_started {
+    my (@words) = @_;
+    local $! = $! + 0;
+    my $why = "$!";
+    my ($argv) = command(@words);
+    return _warn(sprintf q{Can't exec "%s": %s}, $argv ? $argv->[0] : bytes($words[0]), $why);
+}
+
+# Where our caller has warnings of exec; never fatal, since Perl's own come from the forked child.
+sub _warn {
+    my ($text) = @_;
+    warn sprintf "%s at %s line %d.\n", $text, (_caller())[ 1, 2 ] if warnings::enabled('exec');
+    return;
+}
+
+# Its wait status, into $?, too. $! is what it was before, but where it has not begun, or where
+# nobody knows how it ended.
+sub _told {
+    my ($end, $errno) = @_;
+    my $status = $end ? $end->status : -1;
+    $! = $status == -1 ? POSIX::ECHILD() : $errno if $end;
+    _child_status($status);
+    return $status;
+}
 
 # What its process finds: as much of ours as a program that Perl starts has.
 sub _job {
@@ -208,7 +270,7 @@ sub _job {
     for my $try ([@words], [ '/bin/sh', @words ]) {
         my $own = $streams->() or return;
         my %options = (
-            %{ $options_of{ _package() } || {} },
+            %{ $options_of{ (_caller())[0] } || {} },
             env   => environment(),
             cwd   => directory(),
             umask => umask,
@@ -217,15 +279,16 @@ sub _job {
             $joined ? (stderr => 'stdout') : (),
         );
         $found = _submitted($try, \%options, $look) or return;
-        last if !_never_began($found) || $found->errno != POSIX::ENOEXEC();
+        last if !_never_began($found) || ($found->errno || 0) != POSIX::ENOEXEC();
     }
     return $found;
 }
 
-sub _package {
+# Package, file and line of the code that called us.
+sub _caller {
     my $level = 1;
     $level++ while (caller $level)[0] eq __PACKAGE__;
-    return (caller $level)[0];
+    return caller $level;
 }
 
 # Descriptors 0 to 2 of this process, whatever STDIN and STDOUT are in Perl.
@@ -260,7 +323,7 @@ sub _tried {
     local $@;
     my $job = _quietly(sub { return $r ? $r->spawn($argv, %{$options}) : Apache2::Spawn->spawn($argv, %{$options}) });
     for (1 .. 3) {
-        last if $job || !ref $@ || !$@->isa('Apache2::Spawn::Error') || $@->code ne 'unconfirmed';
+        last if $job || !Apache2::Spawn::Error::_is_one($@) || $@->code ne 'unconfirmed';
         my $sent = $@->job;
         $job = _quietly(sub { return $sent->resubmit });
     }
@@ -282,32 +345,47 @@ sub _quietly {
     return eval { $code->() };
 }
 
-# A question whose answer is waited for: again, when the broker is being replaced.
+# Its answer; nothing, and $@, when there is none. What a signal handler dies of goes on.
+sub _asked_once {
+    my ($question) = @_;
+    my $answer = _quietly($question);
+    die $@ if !$answer && $@ && !Apache2::Spawn::Error::_is_one($@);
+    return $answer;
+}
+
+# A question whose answer is waited for: again, when the broker is being replaced. A broker that
+# is there is waited for by the question itself. Where nobody listens there is nothing to wait on,
+# since the kernel tells nobody when a path takes connections again: only there a pause counts.
 sub _ask {
     my ($question) = @_;
-    my $tries = 0;
+    my $pause = 0.01;
+    my $until = _clock() + PATIENCE;
     while (1) {
-        my $answer = _quietly($question);
-        return $answer if $answer;
-        die $@ if !ref $@ || !$@->isa('Apache2::Spawn::Error');    # a signal handler's
-        return if $@->code !~ /\A(?:unreachable|deadline)\z/ || ++$tries > 10;
-        Time::HiRes::sleep(0.1 * $tries);
+        my $answer = _asked_once($question);
+        return $answer if $answer || !ref $@ || $@->code !~ /\A(?:unreachable|deadline)\z/ || _clock() >= $until;
+        Time::HiRes::sleep($pause);    # ended by a signal
+        $pause *= 2 if $pause < 0.3;
     }
     return;
 }
 
+sub _clock { return Time::HiRes::clock_gettime(Time::HiRes::CLOCK_MONOTONIC()) }
+
 # To $! and a warning; what is no failure of ours goes on as an exception.
 sub _failed {
     my ($error) = @_;
-    die $error if !ref $error || !$error->isa('Apache2::Spawn::Error');
-    if ($error->message =~ /\A(Insecure dependency .*)/s) {
-        my $level = 1;
-        $level++ while (caller $level)[0] eq __PACKAGE__;
-        die sprintf "%s at %s line %d.\n", $1, (caller $level)[ 1, 2 ];
-    }
-    warnings::warnif('exec', 'Apache2::Spawn: ' . $error->message);
+    die $error if !Apache2::Spawn::Error::_is_one($error);
+    die _placed($1) if $error->message =~ /\A(Insecure dependency .*)/s;
+    _warn('Apache2::Spawn: ' . $error->message);
     $! = $error->errno || $errno{ $error->code } || POSIX::EIO();
     return;
+}
+
+# Perl's own exception, with the line that called us.
+sub _placed {
+    my ($error) = @_;
+    return $error if ref $error || $error !~ /\AInsecure /;
+    return sprintf "%s at %s line %d.\n", $error =~ s/ at \S+ line \d+\.\n\z//r, (_caller())[ 1, 2 ];
 }
 
 # Its Result; nothing, and $@, when nobody tells.
@@ -386,7 +464,8 @@ When it is closed, the layer closes the pipe, waits for the job's end, and sets 
 
 Runs a program to its end. LIST and what it returns are those of L<perlfunc/system>: the wait
 status (a number, exit code times 256 or a signal), which is in C<$?> and
-C<${^CHILD_STATUS_NATIVE}>, too; -1 when it could not be started, with the reason in C<$!>.
+C<${^CHILD_STATUS_NATIVE}>, too; -1 when it could not be started, with the reason in C<$!>, which
+is left alone otherwise.
 
 =item readpipe EXPR, C<`...`>, qx
 
@@ -423,11 +502,16 @@ wait.
 
 When a job cannot be had, that is a program that could not be started: C<$!> is C<EAGAIN> for a
 queue that is full, C<ECONNREFUSED> for a broker that does not answer, C<EACCES> for what the queue
-does not allow, C<E2BIG> for too many words, C<EINVAL> for words with a NUL. A warning of the
-category C<exec> has the reason, as Perl's "Can't exec" has.
+does not allow, C<E2BIG> for too many words, C<EINVAL> for words with a NUL, C<ETIMEDOUT> when nobody
+has confirmed that the broker has it (it may run). A warning of the category C<exec> has the reason,
+as Perl's "Can't exec" has.
 
 A program whose queue is busy is waited for. It has handles, so the error log warns of it
-(MS0670), and a stop of httpd ends it before it starts.
+(MS0670). One that is cancelled before its turn comes, by C<spawnctl kill> or a stop of httpd, could not
+be started: C<$!> is C<ECANCELED>.
+
+A broker that goes while a program runs is waited for, up to 30 seconds. When nobody knows how the
+program has ended, C<$?> is -1 and C<$!> C<ECHILD>.
 
 =head2 Options
 

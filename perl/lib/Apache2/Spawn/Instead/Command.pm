@@ -53,7 +53,7 @@ sub resolved {
     my ($program) = @_;
     return $program if $program =~ m{/};
     my $errno = POSIX::ENOENT();
-    for my $dir (split /:/, defined $ENV{PATH} ? $ENV{PATH} : '/bin:/usr/bin', -1) {
+    for my $dir (split /:/, !defined $ENV{PATH} ? '/bin:/usr/bin' : length $ENV{PATH} ? $ENV{PATH} : ':', -1) {
         my $path = (length $dir ? $dir : '.') . "/$program";
         my $there = -e $path;
         return $path if $there && -f _ && -x _;
