@@ -51,14 +51,20 @@ leads_to($next);
 waitpid $pid, 0;
 is $?, 0, 'system has the status that the next one tells';
 
-# nobody comes: the pauses end by a signal
-for my $death ("alarm\n", { by => 'alarm' }) {
-    local $SIG{ALRM} = sub { die $death };
-    my $again = FakeBroker->start(forget => 1, submit => $submit, wait => sub { POSIX::_exit(0) });
-    leads_to($again);
-    my $error = eval { alarm 1; Own::run(); 1 } ? 'no exception' : $@;
-    alarm 0;
-    is_deeply $error, $death, 'what a signal handler dies of goes through' . (ref $death ? ', a reference, too' : '');
+# A broker that says that the program runs, slice for slice; and one that goes, with none after it.
+my $timed_out = 13;    # as common/spawn_error.h has it
+my %left = (
+    runs => [ wait => sub { select undef, undef, undef, 0.05; return [ refused => code => $timed_out, text => 'it runs' ] } ],
+    gone => [ wait => sub { POSIX::_exit(0) } ]);
+for my $how (sort keys %left) {
+    for my $death ("alarm\n", { by => 'alarm' }) {
+        local $SIG{ALRM} = sub { die $death };
+        my $left = FakeBroker->start(forget => 1, submit => $submit, @{ $left{$how} });
+        leads_to($left);
+        my $error = eval { alarm 1; Own::run(); 1 } ? 'no exception' : $@;
+        alarm 0;
+        is_deeply $error, $death, "$how: what a signal handler dies of goes through" . (ref $death ? ', a reference, too' : '');
+    }
 }
 
 done_testing;
