@@ -8,7 +8,8 @@
  * that is not 0 is the millisecond at which the latter stand still. A fourth
  * one that is not 0 counts down with each reading of the time of day by
  * clock_gettime; where it comes to 0, the fifth is added to the first. The file
- * is mapped: a step shows at once.
+ * is mapped: a step shows at once. A process that may only read it sees all
+ * steps, and counts nothing down.
  */
 #include <fcntl.h>
 #include <stdint.h>
@@ -21,6 +22,7 @@
 #include <sys/time.h>
 
 static volatile int64_t *steps;
+static int counts_down; /* it may write there */
 
 __attribute__((constructor)) static void find_steps(void)
 {
@@ -36,8 +38,14 @@ __attribute__((constructor)) static void find_steps(void)
         path = slash ? beside : NULL;
     }
     int fd = path ? open(path, O_RDWR | O_CLOEXEC) : -1;
+
+    counts_down = fd >= 0;
+    if (path && fd < 0) /* of another account */
+        fd = open(path, O_RDONLY | O_CLOEXEC);
+
     void *map = fd < 0 ? MAP_FAILED
-                       : mmap(NULL, 5 * sizeof(*steps), PROT_READ | PROT_WRITE,
+                       : mmap(NULL, 5 * sizeof(*steps),
+                              counts_down ? PROT_READ | PROT_WRITE : PROT_READ,
                               MAP_SHARED, fd, 0);
 
     if (map != MAP_FAILED)
@@ -50,7 +58,7 @@ int clock_gettime(clockid_t clock, struct timespec *ret)
 {
     int rv = (int)syscall(SYS_clock_gettime, clock, ret);
 
-    if (rv == 0 && steps && clock == CLOCK_REALTIME && steps[3]
+    if (rv == 0 && steps && counts_down && clock == CLOCK_REALTIME && steps[3]
         && --steps[3] == 0)
         steps[0] += steps[4];
     if (rv == 0 && steps && clock == CLOCK_REALTIME)
