@@ -29,7 +29,7 @@ sub take {
     my %census = (wrong => []);
     my @wrong;
     wait_until(sub { @wrong = _strange($world, $audit); return !@wrong }, WITHIN);
-    push @{ $census{wrong} }, @wrong;
+    push @{ $census{wrong} }, @wrong, $world->blind;
     my $httpd = $world->{httpd};
     for my $what (qw(spawner broker httpd)) {
         my $pid = $what eq 'httpd' ? $httpd->pid : $what eq 'spawner' ? $httpd->spawner_pid : $httpd->broker_pid;

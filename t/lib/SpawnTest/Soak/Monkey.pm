@@ -79,8 +79,10 @@ sub calm {
     my ($self) = @_;
     my $begin = ms();
     $self->{world}->free;
-    $self->{world}->step(0);
-    deeds('set_clock', $begin, 0) if $self->{world}{was_set};
+    if (my $clock = $self->{world}{clock}) {
+        $clock->step(0);
+        deeds('set_clock', $begin, 0) if $clock->was_set;
+    }
     $self->_start if $self->{httpd}->ended;
     return;
 }
@@ -176,9 +178,9 @@ sub _fill_disk {
 
 sub _set_clock {
     my ($self, $random) = @_;
-    return if !$self->{world}{clock};
+    my $clock = $self->{world}{clock} or return;
     my $seconds = $random->one(0, 1, 3, 59, 600, 86_400) * $random->one(1, -1);
-    $self->{world}->step($seconds);
+    $clock->step($seconds);
     return $seconds;
 }
 

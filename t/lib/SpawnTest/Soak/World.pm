@@ -16,6 +16,7 @@ use POSIX ();
 use SpawnTest ();
 use SpawnTest::Httpd ();
 use SpawnTest::Soak::Act ();
+use SpawnTest::Soak::Clock ();
 use SpawnTest::Soak::Journal ();
 
 use constant DISK => 192 << 20;
@@ -165,29 +166,25 @@ sub _clock {
     _copy("$build/mod_spawn.so", "$to/mod_spawn.so");
     _copy("$build/mod_spawn/spawner", "$to/mod_spawn/spawner");
     _copy("$build/t/broker_with_clock", "$to/mod_spawn/broker");
-    $self->{clock} = "$to/mod_spawn/clock";
-    $self->step(0);
     $self->{httpd}{module} = "$to/mod_spawn.so";
-    # httpd and callers have it preloaded, from here on
     _copy("$build/t/clock.so", "$to/clock.so");
-    @ENV{qw(LD_PRELOAD TEST_CLOCK)} = ("$to/clock.so", $self->{clock});    ## no critic (RequireLocalizedPunctuationVars)
-    $self->{httpd}{wrapper} = [ 'env', "TEST_CLOCK=$self->{clock}" ];    # no TEST_ of a test is httpd's
+    # httpd and callers have it preloaded, from here on
+    $self->{clock} = SpawnTest::Soak::Clock->new($self->{httpd}, "$to/mod_spawn", "$to/clock.so");
     return;
 }
 
-# The time of day is so many seconds ahead from now on. The file is mapped: it keeps its
-# size.
-sub step {
-    my ($self, $seconds) = @_;
+# What is wrong when a step of the clock is not seen: of all who have to.
+sub clock_is_wrong {
+    my ($self) = @_;
     return if !$self->{clock};
-    $self->{was_set} = $self->{set};
-    $self->{set} = $seconds;
-    my $mode = -e $self->{clock} ? '+<' : '>';
-    open my $out, $mode, $self->{clock} or die "$self->{clock}: $!\n";
-    syswrite $out, pack 'q3', $seconds, 0, 0 or die "$self->{clock}: $!\n";
-    close $out;
-    chmod 0644, $self->{clock};
-    return;
+    return ($self->blind, $self->{clock}->wrong($self->{httpd}->url('/soak')));
+}
+
+# Those that would not see it, callers (pids) among them.
+sub blind {
+    my ($self, @callers) = @_;
+    return if !$self->{clock};
+    return $self->{clock}->blind(sub { $self->{skipped}{ $_[0] }++ }, @callers);
 }
 
 # ---- programs ----
