@@ -84,7 +84,11 @@ void spawn_waiter_add(spawn_peer *peer, uint32_t seq, spawn_job *job,
     waiter->of_peer = peer->waiters;
     peer->waiters = waiter;
     peer->waiters_count++;
-    if (wait->want == SPAWN_REPLY_STARTED && job->state == SPAWN_STATE_RUNNING)
+    if (spawn_job_over(job) && spawn_job_unstored(job))
+        spawn_job_tell_waiters(job); /* as one that had come before the end */
+    else if (spawn_job_over(job)
+             || (wait->want == SPAWN_REPLY_STARTED
+                 && job->state == SPAWN_STATE_RUNNING))
         spawn_job_store_now(job);
     if (ms) {
         if (ms > SPAWN_WAIT_MAX_MS)
