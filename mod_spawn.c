@@ -57,6 +57,8 @@ static void register_functions(void)
     APR_REGISTER_OPTIONAL_FN(spawn_job_status);
     APR_REGISTER_OPTIONAL_FN(spawn_job_kill);
     APR_REGISTER_OPTIONAL_FN(spawn_job_token);
+    APR_REGISTER_OPTIONAL_FN(spawn_job_revive);
+    APR_REGISTER_OPTIONAL_FN(spawn_job_list);
 }
 
 static void register_hooks(apr_pool_t *p)

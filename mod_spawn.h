@@ -138,7 +138,24 @@ typedef struct {
     apr_time_t submitted, started, ended; /* 0: not yet */
     apr_interval_time_t elapsed;          /* of its run */
     spawn_job_output out, err;
+    int dead; /* 1: it has failed for good; spawn_job_revive tries it again */
 } spawn_job_info;
+
+/** Which jobs a list has: those for which all of it holds. Set size, as of the
+ * others; zeros are all jobs. */
+typedef struct {
+    apr_size_t size;
+    const char *queue; /* of this queue; NULL: of each */
+    int state;         /* spawn_job_state; SPAWN_JOB_UNKNOWN: in each */
+    int dead;          /* 1: those that are dead, and state does not count */
+    apr_size_t rows;   /* so many at most, the newest; 0: all */
+} spawn_job_filter;
+
+/** Called for each row of a list, by the thread that asked for it. It is to
+ * return soon, and not to ask for other jobs: note the ids, and do that when
+ * the list has returned.
+ * @return 0: no more rows are wanted. */
+typedef int spawn_job_row(void *of, const spawn_job_info *info);
 
 /**
  * Begin to describe a job. It has an id from now on (spawn_job_id).
@@ -273,6 +290,30 @@ APR_DECLARE_OPTIONAL_FN(apr_status_t, spawn_job_kill,
                         (server_rec * s, const char *id, int signal,
                          spawn_job_failure *why));
 
+/**
+ * Have a job that is dead (it had the option `retry`, and has failed for good)
+ * tried again, as often as it was before. It keeps its id.
+ * @return APR_SUCCESS: it waits for its next attempt; APR_EPROC_UNKNOWN
+ * (NOT_DEAD): it is not dead, or not any more.
+ */
+APR_DECLARE_OPTIONAL_FN(apr_status_t, spawn_job_revive,
+                        (server_rec * s, const char *id,
+                         spawn_job_failure *why));
+
+/**
+ * List jobs that the broker knows, the newest first, without captured output.
+ *
+ * @param s as of spawn_job_make; p: a pool of its own is made in it.
+ * @param which NULL: all jobs.
+ * @param info filled for each row; its texts are there until row returns.
+ * @param row called with OF and INFO, for each job.
+ * @return APR_SUCCESS: to the end, or until row wanted no more.
+ */
+APR_DECLARE_OPTIONAL_FN(apr_status_t, spawn_job_list,
+                        (server_rec * s, apr_pool_t *p,
+                         const spawn_job_filter *which, spawn_job_info *info,
+                         spawn_job_row *row, void *of, spawn_job_failure *why));
+
 /** Bytes of a token, with its NUL; and the longest life of one: a year. */
 #define SPAWN_JOB_TOKEN_SIZE     50
 #define SPAWN_JOB_TOKEN_LIFE_MAX apr_time_from_sec((apr_time_t)366 * 86400)
@@ -306,6 +347,8 @@ typedef struct {
     APR_OPTIONAL_FN_TYPE(spawn_job_status) * status;
     APR_OPTIONAL_FN_TYPE(spawn_job_kill) * kill;
     APR_OPTIONAL_FN_TYPE(spawn_job_token) * token;
+    APR_OPTIONAL_FN_TYPE(spawn_job_revive) * revive;
+    APR_OPTIONAL_FN_TYPE(spawn_job_list) * list;
 } spawn_api;
 
 /**
@@ -329,10 +372,12 @@ static APR_INLINE int spawn_api_find(spawn_api *api)
     api->status = APR_RETRIEVE_OPTIONAL_FN(spawn_job_status);
     api->kill = APR_RETRIEVE_OPTIONAL_FN(spawn_job_kill);
     api->token = APR_RETRIEVE_OPTIONAL_FN(spawn_job_token);
+    api->revive = APR_RETRIEVE_OPTIONAL_FN(spawn_job_revive);
+    api->list = APR_RETRIEVE_OPTIONAL_FN(spawn_job_list);
     return api->make && api->program && api->function && api->option
            && api->pair && api->data && api->fd && api->id && api->submit
            && api->cleanup && api->wait && api->status && api->kill
-           && api->token;
+           && api->token && api->revive && api->list;
 }
 
 #endif

@@ -36,5 +36,11 @@ apr_status_t spawn_job_status(server_rec *s, apr_pool_t *p, const char *id,
                               spawn_job_failure *why);
 apr_status_t spawn_job_kill(server_rec *s, const char *id, int signal,
                             spawn_job_failure *why);
+apr_status_t spawn_job_revive(server_rec *s, const char *id,
+                              spawn_job_failure *why);
+apr_status_t spawn_job_list(server_rec *s, apr_pool_t *p,
+                            const spawn_job_filter *which, spawn_job_info *info,
+                            spawn_job_row *row, void *of,
+                            spawn_job_failure *why);
 
 #endif

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Questions of other modules about a job: wait, status, kill. Runs in httpd
- * children, in any thread. Must end at its deadline.
+ * Questions of other modules about a job: wait, status, kill, revive. Runs in
+ * httpd children, in any thread. Must end at its deadline.
  */
 #include "module/api.h"
 
@@ -127,7 +127,7 @@ apr_status_t spawn_job_wait(server_rec *s, apr_pool_t *p, const char *id,
     return end(&q, p, info, why);
 }
 
-/* ---- status and kill ---- */
+/* ---- status, kill and revive ---- */
 
 apr_status_t spawn_job_status(server_rec *s, apr_pool_t *p, const char *id,
                               int with_output, spawn_job_info *info,
@@ -156,5 +156,24 @@ apr_status_t spawn_job_kill(server_rec *s, const char *id, int signal,
                 signal, NSIG - 1);
     else
         (void)ask(&q, SPAWN_M_KILL, SPAWN_A_SIGNO, (uint64_t)signal);
+    return end(&q, NULL, NULL, why);
+}
+
+apr_status_t spawn_job_revive(server_rec *s, const char *id,
+                              spawn_job_failure *why)
+{
+    uint8_t room[ASK_ROOM];
+    spawn_writer w;
+    question q;
+
+    if (!spawn_api_sized(NULL, why))
+        return APR_EINVAL;
+    if (begin(&q, s, id, false)) {
+        spawn_writer_init_fixed(&w, room, sizeof(room));
+        spawn_writer_begin(&w, SPAWN_M_REVIVE, 0);
+        spawn_put_id(&w, SPAWN_A_ID, &q.id);
+        (void)spawn_writer_finish(&w, 0);
+        (void)spawn_client_ask(q.client, &w, 0, &q.answer, &q.fault);
+    }
     return end(&q, NULL, NULL, why);
 }

@@ -32,6 +32,7 @@ SPAWN_REPLY_LIST(X_UNTIL)
     (offsetof(type, last) + sizeof(((const type *)0)->last))
 #define INFO_LEAST    END_OF(spawn_job_info, err)
 #define FAILURE_LEAST END_OF(spawn_job_failure, message)
+#define FILTER_LEAST  END_OF(spawn_job_filter, rows)
 #define SIZE_MOST     16384
 
 static bool sized(apr_size_t size, apr_size_t least)
@@ -64,6 +65,17 @@ bool spawn_api_sized(const spawn_job_info *info, spawn_job_failure *why)
                       (unsigned long)info->size);
     (void)spawn_api_fail(why, &wrong);
     return false;
+}
+
+bool spawn_api_filter(const spawn_job_filter *from, spawn_job_filter *ret)
+{
+    apr_size_t both = from->size < sizeof(*ret) ? from->size : sizeof(*ret);
+
+    if (!sized(from->size, FILTER_LEAST))
+        return false;
+    memcpy(ret, from, both);
+    ret->size = sizeof(*ret);
+    return true;
 }
 
 apr_status_t spawn_api_status(spawn_error code, int error)
@@ -182,6 +194,7 @@ static void fill(spawn_job_info *info, apr_pool_t *p, const spawn_message *m)
     info->elapsed = (apr_interval_time_t)spawn_u64_or(m, SPAWN_A_ELAPSED, 0);
     info->out = output(p, m, 0, SPAWN_A_OUT, SPAWN_A_OUT_LOST);
     info->err = output(p, m, 1, SPAWN_A_ERR, SPAWN_A_ERR_LOST);
+    info->dead = spawn_u64_or(m, SPAWN_A_DEAD, 0) != 0;
 }
 
 void spawn_api_tell(spawn_job_info *info, apr_pool_t *p, const spawn_id *id,

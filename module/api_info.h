@@ -26,6 +26,13 @@ void spawn_api_copy(void *to, const void *from, apr_size_t known);
  * filled. */
 bool spawn_api_sized(const spawn_job_info *info, spawn_job_failure *why);
 
+/**
+ * What a caller has set of a filter; what its header does not know stays as it
+ * is in ret.
+ * @return false: its size was not set.
+ */
+bool spawn_api_filter(const spawn_job_filter *from, spawn_job_filter *ret);
+
 /** The status for a code; error: the errno that came with it, or 0. */
 apr_status_t spawn_api_status(spawn_error code, int error);
 

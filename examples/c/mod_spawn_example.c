@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * A module that runs programs with mod_spawn: a handler that prints what a
- * program says, and a job for after the answer. docs/c-api.md explains it.
+ * program says, and a job for after the answer; and a handler that lists jobs
+ * which have failed for good, and has them tried again. docs/c-api.md explains
+ * it.
  *
  *   apxs -c -i mod_spawn_example.c
  *
@@ -12,9 +14,14 @@
  *       ExampleProgram /usr/bin/sort -r
  *       ExampleAfter   /usr/bin/logger report
  *   </Location>
+ *   <Location /dead>
+ *       SetHandler spawn-example-dead
+ *       Require local
+ *   </Location>
  *
  * The program reads the request's query string from its stdin. It runs outside
- * of httpd, for ten seconds at most, and has nothing of httpd's.
+ * of httpd, for ten seconds at most, and has nothing of httpd's. GET /dead
+ * lists dead jobs; POST /dead has them tried again.
  */
 #include "httpd.h"
 #include "http_config.h"
@@ -148,11 +155,54 @@ static int handler(request_rec *r)
     return OK;
 }
 
+/* ---- dead jobs ---- */
+
+/* A list keeps nothing: what is wanted of a job is copied. */
+static int note_id(void *ids, const spawn_job_info *info)
+{
+    apr_array_header_t *a = ids;
+
+    APR_ARRAY_PUSH(a, const char *) = apr_pstrdup(a->pool, info->id);
+    return 1;
+}
+
+static int dead_handler(request_rec *r)
+{
+    apr_array_header_t *ids = apr_array_make(r->pool, 16, sizeof(const char *));
+    spawn_job_filter which = {.size = sizeof(which), .dead = 1, .rows = 1000};
+    spawn_job_failure why = {.size = sizeof(why)};
+    spawn_job_info info = {.size = sizeof(info)};
+    apr_status_t rv;
+    int i;
+
+    if (!r->handler || strcmp(r->handler, "spawn-example-dead") != 0)
+        return DECLINED;
+    if (!have_spawn)
+        return HTTP_SERVICE_UNAVAILABLE;
+    rv = spawn.list(r->server, r->pool, &which, &info, note_id, ids, &why);
+    if (rv != APR_SUCCESS)
+        return failed(r, rv, "list", &why);
+
+    ap_set_content_type(r, "text/plain");
+    for (i = 0; i < ids->nelts; i++) {
+        const char *id = APR_ARRAY_IDX(ids, i, const char *);
+
+        if (r->method_number != M_POST)
+            ap_rprintf(r, "%s\n", id);
+        else if (spawn.revive(r->server, id, &why) == APR_SUCCESS)
+            ap_rprintf(r, "%s is tried again\n", id);
+        else
+            ap_rprintf(r, "%s: %s\n", id, why.message);
+    }
+    return OK;
+}
+
 static void register_hooks(apr_pool_t *p)
 {
     (void)p;
     ap_hook_optional_fn_retrieve(find_spawn, NULL, NULL, APR_HOOK_MIDDLE);
     ap_hook_handler(handler, NULL, NULL, APR_HOOK_MIDDLE);
+    ap_hook_handler(dead_handler, NULL, NULL, APR_HOOK_MIDDLE);
 }
 
 module AP_MODULE_DECLARE_DATA spawn_example_module = {

@@ -8,10 +8,12 @@ use strict;
 use warnings;
 
 use FindBin ();
-use lib "$FindBin::Bin/../lib";
+use lib ($ENV{SPAWN_BUILD} || "$FindBin::Bin/../../build") . '/perl', "$FindBin::Bin/../lib";
 
+use Apache2::Spawn ();
 use File::Copy qw(copy);
 use File::Temp ();
+use HTTP::Tiny ();
 use Test::More;
 
 use SpawnTest qw(each_mpm mpms root_dir wait_until);
@@ -65,6 +67,9 @@ LoadModule spawn_example_module $module
 <Location /empty>
     SetHandler spawn-example
 </Location>
+<Location /dead>
+    SetHandler spawn-example-dead
+</Location>
 END
         $httpd->start;
 
@@ -78,6 +83,14 @@ END
         is $answer->{status}, 502, 'a program that fails';
         ok $httpd->wait_for_log(qr/\bjob [0-9a-f-]{36}: /), 'is in the log';
         ok wait_until(sub { slurp($mark) =~ /^\S+ badly$/m }, 30), 'and the job for after the answer runs, too';
+
+        is $httpd->get('/dead')->{content}, '', 'no job is dead';
+        my $runs = $httpd->work . '/runs';
+        my $id = $httpd->connection->run(['/bin/sh', '-c', "echo run >>$runs; exit 4"], retry => 1, backoff => '1ms')->id;
+        is $httpd->get('/dead')->{content}, "$id\n", 'one that has failed for good is listed';
+        is(HTTP::Tiny->new(timeout => 60)->post($httpd->url('/dead'))->{content}, "$id is tried again\n", '... and can be tried again');
+        is $httpd->connection->job($id)->wait(60)->exit_code, 4, '... it ends';
+        is slurp($runs), "run\n" x 4, '... after both of its attempts';
 
         is $httpd->get('/missing')->{status}, 500, 'a program that is not there';
         ok $httpd->wait_for_log(qr/ExampleProgram: start_failed at exec: /), 'is in the log, with the step';

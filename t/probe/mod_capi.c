@@ -7,7 +7,10 @@
  *   /capi/submit/UNTIL/WAIT/QUEUE?word+word   submit a program; WAIT in ms, the
  *                                        option queue only when it is there
  *   /capi/function/UNTIL/WAIT?name+text  a Perl function
- *   /capi/wait/UNTIL/WAIT?id, /capi/status?id, /capi/kill/SIGNAL?id
+ *   /capi/wait/UNTIL/WAIT?id, /capi/status?id, /capi/kill/SIGNAL?id,
+ *   /capi/revive?id
+ *   /capi/list/STATE/ROWS/QUEUE  STATE may be dead; a line `job=ID STATE DEAD`
+ *                                for each
  *   /capi/cleanup, /capi/cleanup/-/-/QUEUE?word+word
  *   /capi/forked?word+word     submit in a process that the handler forks
  *   /capi/dies?word+word       submit, and end this httpd child
@@ -188,9 +191,32 @@ static void ask(const asked *a)
                       wait_of(a), &info, &why);
     else if (*a->action == 's')
         rv = api.status(s, a->r->pool, id, 1, &info, &why);
-    else
+    else if (*a->action == 'k')
         rv = api.kill(s, id, atoi(a->first), &why);
-    tell(a, rv, *a->action == 'k' ? NULL : &info, &why);
+    else
+        rv = api.revive(s, id, &why);
+    tell(a, rv, strchr("kr", *a->action) ? NULL : &info, &why);
+}
+
+static int row(void *of, const spawn_job_info *info)
+{
+    ap_rprintf(of, "job=%s %d %d %s\n", info->id, info->state, info->dead,
+               info->queue);
+    return 1;
+}
+
+static void list(const asked *a)
+{
+    spawn_job_filter which = {.size = sizeof(which),
+                              .queue = a->queue,
+                              .state = atoi(a->first),
+                              .dead = strcmp(a->first, "dead") == 0,
+                              .rows = (apr_size_t)atoi(a->second)};
+    spawn_job_failure why = {.size = sizeof(why)};
+    spawn_job_info info = {.size = sizeof(info)};
+
+    tell(a, api.list(a->r->server, a->r->pool, &which, &info, row, a->r, &why),
+         NULL, &why);
 }
 
 static void cleanup(const asked *a)
@@ -348,8 +374,11 @@ static int handler(request_rec *r)
     if (strcmp(a.action, "submit") == 0 || strcmp(a.action, "function") == 0)
         submit(&a, *a.action == 'f' && a.action[1] == 'u');
     else if (strcmp(a.action, "wait") == 0 || strcmp(a.action, "status") == 0
-             || strcmp(a.action, "kill") == 0)
+             || strcmp(a.action, "kill") == 0
+             || strcmp(a.action, "revive") == 0)
         ask(&a);
+    else if (strcmp(a.action, "list") == 0)
+        list(&a);
     else if (strcmp(a.action, "cleanup") == 0)
         cleanup(&a);
     else if (strcmp(a.action, "forked") == 0)

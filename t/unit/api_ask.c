@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Questions of another module about a job: wait, status, kill. */
+/* Questions of another module about a job: wait, status, kill, revive. */
 #include <signal.h>
 
 #include "t/unit/api_world.h"
@@ -148,6 +148,22 @@ static void a_signal_is_sent(void **state)
     assert_int_equal(spawn_job_kill(NULL, id, SIGTERM, NULL), APR_NOTFOUND);
 }
 
+static void a_dead_job_is_revived(void **state)
+{
+    (void)state;
+    begin(SPAWN_STATE_DONE);
+    atomic_store(&broker.serve, done);
+    assert_int_equal(spawn_job_revive(NULL, id, &why), APR_SUCCESS);
+    assert_int_equal(asked.header.type, SPAWN_M_REVIVE);
+    assert_int_equal(why.code, SPAWN_FAIL_OK);
+    atomic_store(&broker.serve, answers);
+    atomic_store(&code, SPAWN_E_NOT_DEAD);
+    assert_int_equal(spawn_job_revive(NULL, id, &why), APR_EPROC_UNKNOWN);
+    assert_int_equal(why.code, SPAWN_FAIL_NOT_DEAD);
+    atomic_store(&code, SPAWN_E_QUEUE_FULL);
+    assert_int_equal(spawn_job_revive(NULL, id, NULL), APR_EAGAIN);
+}
+
 static void wrong_questions_are_not_asked(void **state)
 {
     static const char *const bad[] = {NULL, "", "x",
@@ -163,6 +179,8 @@ static void wrong_questions_are_not_asked(void **state)
                          APR_EINVAL);
         assert_non_null(strstr(why.message, "is not the id of a job"));
         assert_int_equal(spawn_job_kill(NULL, bad[i], 15, NULL), APR_EINVAL);
+        assert_int_equal(spawn_job_revive(NULL, bad[i], &why), APR_EINVAL);
+        assert_non_null(strstr(why.message, "is not the id of a job"));
         assert_int_equal(spawn_job_wait(NULL, pool, bad[i],
                                         SPAWN_UNTIL_FINISHED, -1, NULL, NULL),
                          APR_EINVAL);
@@ -190,6 +208,7 @@ int main(void)
         WORLD_TEST(no_wait_is_a_look),
         WORLD_TEST(a_status_has_output_when_it_is_wanted),
         WORLD_TEST(a_signal_is_sent),
+        WORLD_TEST(a_dead_job_is_revived),
         WORLD_TEST(wrong_questions_are_not_asked),
     };
 
