@@ -3,7 +3,7 @@
 #
 # Where a job runs, how long, and with which limits, as it was submitted, is shown by spawnctl and
 # on the status page, and told by both as JSON. A job that brought no rules has none, and
-# a list has none.
+# a list has none. One MPM: no child of httpd has a part in it but the one that shows the page.
 
 use strict;
 use warnings;

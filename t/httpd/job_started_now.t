@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 #
 # A job that waits for its time, or for its next attempt, is started now: by spawnctl and by Perl.
-# It runs once, and one that does not wait for its time is told as such.
+# It runs once, and one that does not wait for its time is told as such. One MPM:
+# no child of httpd has a part in it.
 
 use strict;
 use warnings;

@@ -4,7 +4,7 @@
 # A fault of SpawnUser, SpawnGroup or SpawnBrokerUser is found by `httpd -t`, with the place
 # and what to do: accounts that are not there, root, an account that two have that must not,
 # Perl calls of a template with another account. An httpd that is not started as root says
-# so at its start.
+# so at its start. One MPM: they are found before there is one.
 
 use strict;
 use warnings;

@@ -4,6 +4,7 @@
 # SpawnUser, SpawnGroup and SpawnBrokerUser with accounts of /etc/passwd, made for this test:
 # their names become numbers, jobs have all groups of the account and its home, and the name
 # is in USER and in the words about them. SpawnGroup takes the place of its first group.
+# One MPM: names become numbers in httpd's parent, before it has children.
 
 use strict;
 use warnings;

@@ -3,7 +3,8 @@
 #
 # SpawnUser with an external spawner: jobs of the queue have its account, with the broker's
 # of its own, also after a graceful restart with another account, from the spawner that takes
-# the place of a killed one, and with the next httpd.
+# the place of a killed one, and with the next httpd. One MPM: the
+# accounts are the external spawner's; queue_accounts.t has jobs of each MPM.
 
 use strict;
 use warnings;
