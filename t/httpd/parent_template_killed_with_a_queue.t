@@ -12,6 +12,7 @@ use FindBin ();
 use lib "$FindBin::Bin/../lib";
 
 use Test::More;
+use Time::HiRes qw(usleep);
 
 use SpawnTest qw(each_mpm wait_until);
 use SpawnTest::ParentTemplate qw(httpd_with_functions connection templates_of);
@@ -79,6 +80,9 @@ each_mpm(
         for my $how (qw(queued ordered queued ordered)) {
             my $which = "$how" . @took;
             my $old = the_template($httpd);
+            # it came when the parent looked: else each kill would be just after a look, and
+            # had to wait for the next one
+            usleep(200_000 * @took);
             my ($job, $killed) = $does{$how}->($old, sub { return $spawn->spawn_call('My::Runs::note', [ $ledger, $which ], reply => 'accepted') });
             is eval { $job->result(DEADLINE) }, $which, "$how: it runs" or diag $@ || $job->status->message;
             my @ran = runs($ledger, $which);
