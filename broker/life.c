@@ -413,7 +413,7 @@ void spawn_life_end_of_turn(spawn_broker *broker, bool committed)
         spawn_log_counts(INT64_MAX);
         _exit(0);
     }
-    /* what is not stored yet is where a killed broker has it, too */
+    /* news that are not stored yet are where a killed broker has them, too */
     if (spawn_phase.recovered && spawn_store_met_damage(broker->store)) {
         spawn_log_counts(INT64_MAX);
         _exit(0);

@@ -36,7 +36,7 @@
      | IN_ONLYDIR)
 
 static spawn_timer timer;
-static spawn_store *store; /* whose places these are */
+static spawn_store *store; /* the store that these places are of */
 static bool told;          /* that something is missing */
 /* It has been there. That of an external spawner is elsewhere. */
 static bool has_control;

@@ -101,7 +101,7 @@ static void one(spawn_batch *batch, spawn_salvage *damaged, const spawn_told *t)
     spawn_salvaged row;
     spawn_message m;
 
-    /* what has ended may be one that the history forgot since */
+    /* an ended job may be one that the history forgot since */
     if ((!runs && !damaged->unsalvaged) || spawn_told_parse(t, &m))
         return;
     whole = spawn_salvage_job(damaged, &t->id, &row);

@@ -231,7 +231,7 @@ static void after_commit(spawn_broker *broker, const spawn_committed *committed)
     if (all)
         spawn_link_forget_all();
     finish_all(list, all);
-    if (all) /* what was found is due until it is stored */
+    if (all) /* a job that was found is due until it is stored */
         spawn_durable_stored(batch->store);
     spawn_turn_end_failed(batch);
     spawn_replies_tidy(batch);

@@ -197,7 +197,7 @@ static int get_page(spawn_client *client, const spawn_message *request,
                     uint64_t rows, const spawn_list_place *place, page *ret,
                     spawn_failure *why)
 {
-    /* what is asked for in each page alike */
+    /* attributes that each page asks for alike */
     static const uint8_t kept[] = {
         SPAWN_A_QUEUE,        SPAWN_A_STATES, SPAWN_A_CONTEXT,
         SPAWN_A_ENDED_AS,     SPAWN_A_WHAT,   SPAWN_A_LABEL,

@@ -64,7 +64,7 @@ static void before_fork(void)
     if (events)
         events->lock();
     (void)pthread_mutex_lock(&clients_lock);
-    told_of_fork = events; /* whose lock is to be let go, whatever comes */
+    told_of_fork = events; /* its lock is to be let go in any case */
     for (client = clients; client; client = client->next)
         (void)pthread_mutex_lock(&client->lock);
 }

@@ -18,7 +18,7 @@ typedef struct {
     void *arg;
     const spawn_meters_answer *of;
     int64_t now;
-    int failed; /* what the sink returned */
+    int failed; /* the sink's return value */
 } page;
 
 /* ---- lines ---- */

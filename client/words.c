@@ -179,7 +179,7 @@ bool spawn_progress_text(const spawn_message *job, char *text, size_t room)
     return true;
 }
 
-/* What a job says is any text: "1.5" is a number here, "-1", "1e9" and "inf"
+/* A job may say any text: "1.5" is a number here, "-1", "1e9" and "inf"
  * are none. */
 static bool is_number(const char *text, double *ret)
 {

@@ -40,7 +40,7 @@ typedef struct {
     bool leads;                 /* it is the leader of its session already */
     const spawn_identity *as;
     uint64_t file_limit[2];       /* soft, hard; hard 0: leave as it is */
-    const uint64_t *bounding_set; /* what stays of it; NULL: all */
+    const uint64_t *bounding_set; /* capabilities that stay; NULL: all */
     int keep[2]; /* descriptors that stay open meanwhile, close-on-exec and */
     unsigned keep_count; /* above SPAWN_CHILD_LIFTED */
     /** Reports that a step failed; must not return. */

@@ -130,7 +130,8 @@ static void help(place *me, pid_t parent)
             close_one(me, &it);
             continue;
         }
-        /* what is given just now is for another closer, at the next tick */
+        /* a descriptor that is given just now is for another closer, at the
+         * next tick */
         if (poll(&p, 1, IDLE) == 0)
             _exit(0);
     }

@@ -183,7 +183,7 @@ void spawn_os_nap(unsigned us)
 
     (void)prctl(PR_SET_TIMERSLACK, SLACK_NS, 0, 0, 0);
     (void)nanosleep(&t, NULL);
-    if (slack > 0) /* what we start would inherit ours */
+    if (slack > 0) /* a program that we start would inherit ours */
         (void)prctl(PR_SET_TIMERSLACK, (unsigned long)slack, 0, 0, 0);
 }
 

@@ -95,7 +95,7 @@ bool spawn_os_exiting(pid_t pid);
 
 /** Memory of a process, bytes. */
 typedef struct {
-    uint64_t resident;     /* what is frozen counts whole */
+    uint64_t resident;     /* frozen memory counts whole */
     uint64_t proportional; /* of shared memory the part of one sharer; without
                               what is frozen */
     uint64_t alone;        /* that no other process shares */

@@ -26,7 +26,7 @@ int ctl_usage(const spawn_ctl *ctl, const char *fmt, ...)
     if (vasprintf(&text, fmt, ap) < 0)
         text = NULL;
     va_end(ap);
-    /* what was typed may be somebody else's, and so is a refusal */
+    /* the typed text may be somebody else's, and so is a refusal */
     ctl_print_text(stderr, text ? text : "wrong use", 0);
     free(text);
     (void)fputc('\n', stderr);

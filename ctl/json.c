@@ -361,8 +361,8 @@ json_t *ctl_json_job(const spawn_message *m)
     return o;
 }
 
-/* A character beyond ASCII stands in a string: it may be written as \u. What a
- * terminal obeys is, and the others stay for people to read. */
+/* A character beyond ASCII stands in a string: it may be written as \u. One
+ * that a terminal obeys is, and the others stay for people to read. */
 static void print_safely(const char *text)
 {
     size_t left = strlen(text), n = 1;

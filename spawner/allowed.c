@@ -195,7 +195,7 @@ static bool may_be(const spawn_message *order)
         return false;
     if (spawn_has(order, SPAWN_A_FUNCTION))
         return is_function(list, order);
-    /* what comes of a template without a function is a worker */
+    /* a process of a template without a function is a worker */
     return !spawn_has(order, SPAWN_A_TEMPLATE_ID)
            || (spawn_has(order, SPAWN_A_IS_WORKER) && has_workers(order));
 }

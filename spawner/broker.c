@@ -146,7 +146,7 @@ void broker_stop(void)
     if (spawner.link < 0) {
         if (!spawner.config || !control_has_gone())
             spawner_end(0, "");
-        broker_start(); /* what was posted is in no other hands */
+        broker_start(); /* posted jobs are in no other hands */
     }
     tell_quit();
 }

@@ -88,7 +88,8 @@ static void give_controllers(int fd)
 {
     int64_t now = spawn_mono_ms();
 
-    /* what could not be had a moment ago is not asked for with each job */
+    /* a group that could not be had a moment ago is not asked for with each job
+     */
     if (now < spawner.cgroup.give_again)
         return;
     if (spawner.cgroup.own && !external()
@@ -440,7 +441,7 @@ static bool remove_left(int fd, long *at)
     }
     if (*at)
         seekdir(dir, *at);
-    left = *at != 0; /* what is before it was not looked at again */
+    left = *at != 0; /* names before it were not looked at again */
     *at = 0;
     while ((e = readdir(dir))) {
         if (looks++ == LOOKS_MOST) {

@@ -368,7 +368,7 @@ pid_t clone_job(job *j, const child_order *o, const spawn_packet *p,
         *o->joined = true;
     if (pid < 0) {
         r->taken = 0;
-        return 0; /* what is wrong, or forbids it, is told of the fork */
+        return 0; /* the fork tells what is wrong, or forbids it */
     }
     if (!watched) {
         r->job = table_index(j);

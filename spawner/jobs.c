@@ -92,7 +92,7 @@ void job_over(job *j)
 {
     spawn_close_fds(&j->group, 1);
     if (j->flags & (JOB_KILL_LEFT | JOB_LEFT_WAIT))
-        cgroup_kill(j); /* what has hidden */
+        cgroup_kill(j); /* processes that hide */
     cgroup_usage(j);
     cgroup_leave(j);
     j->state = JOB_ENDED;

@@ -96,7 +96,7 @@ static void load_tree(job *j, const spawn_attr *tree)
     j->has_tree = true;
 }
 
-/* What it is, and how it stands. */
+/* Its kind, and its state. */
 static void load_state(job *j, const saved *s)
 {
     j->pid = (pid_t)number(s, SPAWN_A_PID);

@@ -171,7 +171,7 @@ typedef struct {
     const spawn_identity *as;
     uint64_t file_limit[2];       /* soft, hard; hard 0: leave */
     const uint64_t *bounding_set; /* to be kept of it; NULL: all */
-    const spawn_attr *allow;      /* what it may execute; NULL: anything */
+    const spawn_attr *allow;      /* programs that it may execute; NULL: any */
     int report;                   /* start pipe, write end */
     bool common;                  /* it is the one of all of clone.c's jobs */
     int link;     /* of a template, becomes descriptor 3; -1: no template */

@@ -115,7 +115,7 @@ typedef struct {
         int look_wait;
     } clones;
 
-    /* what the broker has to be told */
+    /* news for the broker */
     struct {
         bool configure;
         bool sync; /* the table, from cursor on, then the held handles */

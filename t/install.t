@@ -22,7 +22,7 @@ use SpawnTest qw(build_dir one_mpm root_dir);
 my $above = File::Temp::tempdir('spawn-install-XXXXXXXX', DIR => '/tmp', CLEANUP => 1);
 my $dest = "$above/to here";
 mkdir $dest or die "$dest: $!\n";
-# what httpd.conf and PerlSwitches can name
+# names for httpd.conf and PerlSwitches
 my $plain = "$above/plain";
 symlink $dest, $plain or die "$plain: $!\n";
 chmod 0755, $above, $dest or die "$dest: $!\n";

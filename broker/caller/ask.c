@@ -7,9 +7,9 @@
  * memory. (The list of templates is short, and is made as a whole when it is
  * asked for.)
  *
- * What is big is read when there is room for it: a caller has read its last big
- * answer before the next question is looked at, an account has some in its
- * sockets, and what a turn answers beyond its bytes is left for the next.
+ * A big answer is read when there is room for it: a caller has read its last
+ * big answer before the next question is looked at, an account has some in its
+ * sockets, and answers beyond the bytes of a turn are left for the next.
  */
 #include "broker/caller/ask.h"
 
@@ -432,7 +432,7 @@ void spawn_peers_serve(void)
 {
     size_t left = serving.count;
 
-    answered = 0; /* what waiters were told does not hold these up for ever */
+    answered = 0; /* answers to waiters do not hold these up for ever */
     while (left-- > 0 && serving.first && answered < BYTES_A_TURN) {
         spawn_peer *peer = serving.first;
 

@@ -94,7 +94,7 @@ static void read_row(spawn_batch *batch, spawn_cron_entry *e)
     }
     e->known = true;
     spawn_cron_adopt(e);
-    if (rv == 0 || !same) { /* what another plan has missed is not known */
+    if (rv == 0 || !same) { /* nobody knows what another plan has missed */
         e->row.done = now_s();
         e->known = store(batch, e);
         unread = unread || !e->known;
@@ -660,7 +660,7 @@ int spawn_cron_pause(spawn_batch *batch, spawn_cron_entry *e, bool on, long uid,
         return 0;
     e->row.paused = on ? spawn_wall_ms() : 0;
     if (!on && now > e->row.done)
-        e->row.done = now; /* what was planned meanwhile is left out */
+        e->row.done = now; /* runs that were planned meanwhile are left out */
     if (!store(batch, e)) {
         e->row = before;
         return -1;

@@ -309,9 +309,9 @@ static bool is_open(const spawn_job *job)
 }
 
 /* A broker was killed before it could note a run in the row, or the entry was
- * removed and is back, and the run goes on. What the row counts as dealt with
- * may go on, too: it was paused and resumed meanwhile, or its clock is another
- * one. */
+ * removed and is back, and the run goes on. The time that the row has dealt
+ * with may go on, too: it was paused and resumed meanwhile, or its clock is
+ * another one. */
 void spawn_cron_adopt(spawn_cron_entry *e)
 {
     bool alone =
@@ -322,7 +322,8 @@ void spawn_cron_adopt(spawn_cron_entry *e)
         int64_t planned = (int64_t)(spawn_id_time(&job->id) / 1000);
 
         if (!(planned > e->row.done && is_run(e, &job->id, 0))
-            && !(alone && is_open(job) && is_run(e, &job->id, SPAWN_CRON_ROUNDS)))
+            && !(alone && is_open(job)
+                 && is_run(e, &job->id, SPAWN_CRON_ROUNDS)))
             continue;
         e->pending = true;
         e->pending_id = job->id;

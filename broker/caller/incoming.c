@@ -56,7 +56,7 @@ spawn_job *spawn_incoming_job(const spawn_incoming *in, spawn_body *body)
     job->body = body;
     job->digest = in->digest;
     job->submitted_at =
-        spawn_incoming_since(in); /* what it expires after, too */
+        spawn_incoming_since(in); /* the time that it expires after, too */
     job->caller_uid = in->peer ? in->peer->uid : in->uid;
     job->caller_pid = in->peer ? in->peer->pid : in->pid;
     job->slot = (uint8_t)in->slot;

@@ -118,7 +118,7 @@ static void join(spawn_job *job, const spawn_dead_row *r)
     spawn_queue_join(job, r->queue);
     if (r->is_perl)
         spawn_perl_make(job, *r->template ? r->template : NULL);
-    if (*r->unique) /* whatever its on_conflict says: it was taken */
+    if (*r->unique) /* its on_conflict does not count: it was taken */
         spawn_claim_found(job, r->unique, &r->unique_until, false);
     spawn_pool_join(job);
 }

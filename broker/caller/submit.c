@@ -153,7 +153,7 @@ void spawn_submit_post(spawn_batch *batch, unsigned slot, const void *data,
     spawn_failure why;
     int rv;
 
-    if (fds > 0) /* what it says of them is no matter */
+    if (fds > 0) /* its words about them do not matter */
         rv = spawn_message_parse(data, length, SPAWN_FROM_POST, fds, &m, &why);
     else
         rv = spawn_inbox_parse(data, length, !from, &m, &why);

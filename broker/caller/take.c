@@ -105,7 +105,7 @@ static spawn_body *copy_body(const spawn_incoming *in, spawn_failure *why)
     return body;
 }
 
-/* What has become of it nobody knows, and somebody asks who has to be told that
+/* Nobody knows what has become of it, and somebody asks who has to be told that
  * it may have run. NULL: refused. */
 static spawn_job *is_lost(const spawn_incoming *in, const char *text,
                           spawn_failure *why)

@@ -17,7 +17,7 @@
 
 #define LIMITS_MAX 16 /* numbers on the wire are below */
 
-static spawn_defaults *of_templates; /* what stands outside of any section */
+static spawn_defaults *of_templates; /* directives outside of any section */
 
 /* ---- reading them ---- */
 

@@ -53,7 +53,7 @@ struct spawn_queue {
     uint64_t timeout_ms; /* 0: none */
     uint64_t grace_ms;
     spawn_defaults *defaults; /* of its jobs; NULL: none */
-    spawn_allowed *allowed;   /* what they may be; NULL: anything */
+    spawn_allowed *allowed;   /* jobs that it takes; NULL: any */
     uint64_t history_jobs; /* ended ones that are kept; UINT64_MAX: no limit */
     int64_t history_ms;    /* 0: any age */
     spawn_queue_control control;

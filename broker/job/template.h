@@ -43,7 +43,7 @@ struct spawn_template_process {
     uint64_t workers; /* of these */
     int64_t mono_started;
     int64_t ready_at;         /* mono ms */
-    pid_t undone;             /* what it left undone: process/deaf.c */
+    pid_t undone;             /* left undone: process/deaf.c */
     int64_t undone_since;     /* mono ms */
     spawn_timer deadline;     /* it has to move, or to have gone, until then */
     spawn_timer age;          /* another one takes its place */
@@ -66,7 +66,7 @@ struct spawn_template {
     bool renew;        /* the one that takes orders is to be followed */
     unsigned failures; /* in a row */
     char *failure;     /* why there is none, while that is so; else NULL */
-    char *memory;      /* what was told last of its memory; else NULL */
+    char *memory;      /* the last word on its memory; else NULL */
     uint64_t forked;   /* jobs, of all processes: that something moves */
     uint64_t ended;    /* jobs whose faults are known */
     uint64_t faults;   /* minor ones, of all of those */

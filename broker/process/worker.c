@@ -589,7 +589,7 @@ void spawn_worker_orphaned(spawn_worker *w, const spawn_message *m)
         spawn_close_fds(&w->pidfd, 1);
         gone = true;
     }
-    if (gone) { /* what it left may have its link, which lives on */
+    if (gone) { /* a process that it left may have its link, which lives on */
         (void)receive(w);
         if (w->job)
             spawn_orphan_leave_group(w->job);

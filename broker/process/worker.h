@@ -36,7 +36,7 @@ struct spawn_worker {
     spawn_worker *next; /* all workers */
     spawn_worker *pool_next;
     spawn_worker *lent_next; /* all that are lent */
-    spawn_worker **lent_at;  /* what points at it there; NULL: it is not */
+    spawn_worker **lent_at;  /* the pointer at it there; NULL: it is not */
     spawn_pool *pool;
     spawn_id id;
     spawn_worker_state state;

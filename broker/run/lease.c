@@ -377,7 +377,7 @@ void spawn_lease_begin(spawn_worker *w, pid_t caller_pid, uid_t caller_uid,
     keep_looking();
 }
 
-/* What it runs and has run are jobs. */
+/* The calls that it runs and has run become jobs. */
 static int see(spawn_worker *w)
 {
     spawn_slate slate;
@@ -456,7 +456,7 @@ static int over(spawn_worker *w, bool has_gone, const spawn_id *last_run,
         rv = take_up(w, &slate);
     else if (rv == -EAGAIN) /* whether its job has ended stands there */
         (void)spawn_slate_look(w->board, &slate);
-    /* what it wrote, it wrote in its last call */
+    /* it wrote its output in its last call */
     if (slate.ended && spawn_slate_get(w->board, slate.ended, &last) == 0) {
         spawn_output_go_on(w->streams, spawn_output_who(&last.id, who));
         *ret_ended = w->job && spawn_id_equal(&last.id, &w->job->id);
@@ -469,7 +469,8 @@ static int over(spawn_worker *w, bool has_gone, const spawn_id *last_run,
     if (!has_gone && !w->unfinished)
         (void)spawn_slate_finish(w->board);
     spawn_output_go_on(w->streams, spawn_worker_who(w, who));
-    if (w->direct >= 0) /* what it has left behind may hold the other */
+    /* a process that it has left behind may hold the other end */
+    if (w->direct >= 0)
         (void)shutdown(w->direct, SHUT_RDWR);
     spawn_close_fds(&w->direct, 1);
     return rv;

@@ -33,12 +33,12 @@ static spawn_timer timer;
 static spawn_watch steps; /* of the clock */
 static bool told;         /* of steps, by the kernel */
 static bool some_kept;    /* jobs whose moment has come */
-static bool all_seen;     /* whose moment had come */
+static bool all_seen;     /* all jobs whose moment had come */
 static unsigned left;     /* so many may end in this turn */
 
 static void come(spawn_timer *t)
 {
-    (void)t; /* what is due is looked for at the end of this turn */
+    (void)t; /* the end of this turn looks for due jobs */
 }
 
 static void stepped(spawn_watch *w, int events)

@@ -285,8 +285,9 @@ void spawn_store_late_noted(spawn_store *store)
     store->list.late_noted = true;
 }
 
-/* No row has a time that lies further before that of an earlier one. What is
- * noted goes with the last such row, and may be too much after a rollback. */
+/* No row has a time that lies further before that of an earlier one. The
+ * noted difference goes with the last such row, and may be too much after a
+ * rollback. */
 static int64_t slack(spawn_part_list *l)
 {
     return l->late_seq && l->late_seq >= first_row(l) && l->late_by > SLACK

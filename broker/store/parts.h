@@ -160,7 +160,7 @@ typedef struct {
     } notes[SPAWN_LAUNCHES];    /* as the file has them */
     bool taken[SPAWN_LAUNCHES]; /* its job is not stored yet */
     int fd;                     /* -1: not open */
-    bool known;                 /* what the file had was read */
+    bool known;                 /* the file's content was read */
 } spawn_part_launches;
 
 /** place.c */

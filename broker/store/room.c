@@ -263,7 +263,7 @@ void spawn_store_delivered(spawn_store *store, const spawn_id *id, size_t bytes)
 {
     spawn_part_room *r = &store->room;
 
-    /* what more is delivered before the next turn stays whole */
+    /* more output that is delivered before the next turn stays whole */
     if (bytes <= KEPT || r->delivered_count == SPAWN_STORE_TRIM_MAX)
         return;
     r->delivered[r->delivered_count++] = *id;
@@ -469,7 +469,7 @@ int spawn_store_shrink(spawn_store *store, uint64_t limit)
     if (r->crowded) {
         r->crowded = false;
         (void)spawn_store_make_room(store);
-        /* what this writes would cause the next try at once */
+        /* the rows that this writes would cause the next try at once */
         r->room_at = r->crowded ? spawn_mono_ms() + ROOM_AGAIN : 0;
     }
     r->outputs_limit = limit_of_outputs(store, limit);

@@ -242,7 +242,7 @@ static int write_singly(void)
             }
         }
         if (rv && !may_fail(it)) {
-            stuck = true; /* what follows may be of the same job */
+            stuck = true; /* the next one may be of the same job */
             at = &it->next;
             continue;
         }

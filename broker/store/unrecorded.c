@@ -39,7 +39,7 @@ size_t spawn_unrecorded_size(void)
     return sizeof(table);
 }
 
-/* What is all zeros is not touched: it takes no memory. A broker that is killed
+/* A part of zeros is not touched: it takes no memory. A broker that is killed
  * in here leaves mark and size as they were, and the next one begins again. */
 static void begin(table *t)
 {

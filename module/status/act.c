@@ -182,7 +182,7 @@ int spawn_act_ask(spawn_page *page)
 
 /* ---- the act ---- */
 
-/* What is chosen on the form: a signal, or how many jobs, or "". */
+/* The choice of the form: a signal, or how many jobs, or "". */
 static int read_choice(spawn_page *page, const wanted *w,
                        const apr_array_header_t *pairs, const char **ret)
 {

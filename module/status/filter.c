@@ -250,7 +250,7 @@ const char *spawn_filter_text(const spawn_page *page)
 
 /* ---- the form ---- */
 
-/* What is chosen and is none of those that are offered, such as a queue of
+/* A choice that is none of those that are offered, such as a queue of
  * which there is history alone, or two outcomes: it would be lost with the next
  * letter that is typed. */
 static void put_chosen(spawn_page *page, const char *value)
@@ -336,7 +336,7 @@ static void put_search(spawn_page *page)
     spawn_page_html(page, "\"></label>\n");
 }
 
-/* What has no field of its own. */
+/* A filter that has no field of its own. */
 static void put_hidden(spawn_page *page, const char *name)
 {
     const char *value = spawn_page_arg(page, name);

@@ -157,7 +157,7 @@ void spawn_frame_failed(spawn_page *page)
 
     if (away)
         apr_table_setn(page->r->headers_out, "Retry-After", "5");
-    /* what is live goes on asking, and shows the page when it is there again */
+    /* a live page goes on asking, and shows the page when it is there again */
     spawn_frame_begin(page, headline(page->status), "-", away);
     spawn_page_format(page, "<h1>%s</h1>\n<p class=\"notice bad\">",
                       headline(page->status));

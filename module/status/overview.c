@@ -252,8 +252,8 @@ static void number_cell(spawn_page *page, const char *head,
         spawn_page_html(page, "-</td>");
 }
 
-/* What a job of a template has for itself is reckoned from those that have
- * ended. */
+/* The memory that a job of a template has for itself is reckoned from jobs that
+ * have ended. */
 static void memory_cell(spawn_page *page, const spawn_message *m)
 {
     char text[32];

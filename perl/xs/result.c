@@ -153,7 +153,7 @@ static void put_result_kind(pTHX_ HV *hv, const spawn_message *m)
         (void)hv_stores(hv, "result_kind", newSVpv(names[kind], 0));
 }
 
-/* What wait(2) would have told; -1, as system gives, where nobody knows. */
+/* The status of wait(2); -1, as system gives, where nobody knows. */
 static int wait_status(const spawn_message *m)
 {
     int signo = (int)spawn_u64_or(m, SPAWN_A_SIGNAL, 0);

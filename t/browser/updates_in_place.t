@@ -51,7 +51,7 @@ ok $browser->script('return window.same === true'), '... in the same page';
 ok $browser->script('return document.getElementById("q-images").open'), '... what is unfolded stays so';
 like $browser->script('return document.activeElement.getAttribute("href")'), qr/queue=images/, '... and the keyboard is where it was';
 
-# what unfolds is a place of the keyboard, too
+# a part that unfolds is a place of the keyboard, too
 my $is = sub { return $browser->script('return document.activeElement === document.querySelector("#q-images summary")') };
 $browser->script('window.old = document.querySelector("#q-images summary"); window.old.focus()');
 ok $is->(), 'the keyboard is at what unfolds';

@@ -33,7 +33,7 @@ each_template(
         my $error = $ask->('Apache2::Spawn->call(@_)', "${f}::reads_fd", [8]);
         like $error->{string}, qr/fh: no handle was passed at 8/, 'one that was not passed';
 
-        # what it prints and warns of
+        # text that it prints and warns of
         my $from = length $httpd->error_log;
         my ($id) = @{ $ask->("my \$job = Apache2::Spawn->spawn_call('${f}::warns', [ 'report is long' ]); \$job->wait(30); \$job->id")->{values} };
         ok $httpd->wait_for_log(qr/\Q$id\E(?: \(request \S+\))? stderr: report is long/, 20, $from), 'warn is in the error log, with the id';

@@ -51,7 +51,7 @@ each_template(
         my %pids = map { $_ => 1 } @pids, $httpd->pid, $httpd->children, $httpd->spawner_pid, $httpd->broker_pid;
         ok keys %pids >= 6, 'processes of their own';
 
-        # what the status says
+        # the status says the same
         my ($status) = @{ $values->('Apache2::Spawn->job($_[0])->wait(30)', $id) };
         is $status->{function}, "${f}::echo", 'function';
         is $status->{result_kind}, 'returned', 'result_kind';

@@ -97,7 +97,7 @@ refused(1, qr/SpawnSocketMode: '\Q$_\E' is not an octal mode/, "SpawnSocketMode 
 refused(1, qr/not even the owner could connect/, "SpawnSocketMode $_") for qw(0 0060 0466);
 refused(1, qr/there is no group 'no-such-group'/, 'SpawnSocketGroup no-such-group');
 
-# who is not root can give the socket only to groups of its own
+# an account that is not root can give the socket only to groups of its own
 SKIP: {
     skip 'the module cannot be read by another account', 3
         if $< == 0 && system('perl', '-e', '$) = "65534 65534"; $( = 65534; ($<, $>) = (65534, 65534); exit !-r shift', $module) != 0;
@@ -183,7 +183,7 @@ refused(1, qr/SpawnJobWait takes 1-2 arguments/, "SpawnJobWait$_") for '', ' 20s
 refused(1, qr/an argument is empty/, 'SpawnJobWait 20s ""');
 refused(2, qr/is not allowed in <SpawnQueue>/, '<SpawnQueue q>', 'SpawnJobWait 20s', '</SpawnQueue>');
 
-# what queues give to their jobs, outside and inside
+# defaults that queues give to their jobs, outside and inside
 for my $where ([], ['<SpawnQueue q>', '</SpawnQueue>']) {
     my ($open, $shut) = @{$where};
     my @line = $open ? 2 : 1;

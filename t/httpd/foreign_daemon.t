@@ -29,7 +29,7 @@ each_mpm(
         my $site = SpawnTest::Foreign->new(
             mpm => $mpm,
             daemons => [ 'nobody', $user, 'nobody-raw' ],
-            conf => "SpawnSocketMode 0666\n"    # what the broker decides is looked at
+            conf => "SpawnSocketMode 0666\n"    # the broker's decision is looked at
         );
         my $httpd = $site->httpd;
         $httpd->start;

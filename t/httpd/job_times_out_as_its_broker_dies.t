@@ -67,7 +67,7 @@ PERL
             );
             my $pid = $pid_in->($how{early} ? $ready : $termed);
             my ($spawner, $broker) = ($httpd->spawner_pid, $httpd->broker_pid);
-            # what the spawner sees, it sees of both at once
+            # the spawner sees both ends at once
             kill STOP => $spawner or die "kill: $!\n";
             $httpd->kill_pair('broker');
             kill $how{signal} || 'TERM' => $pid or die "kill: $!\n";

@@ -51,7 +51,7 @@ END
         is_deeply [ @{ $is->{json} }{qw(state outcome)}, !!$is->{json}{ok} ], [ 'done', 'exited', !!0 ], '... and how it ended';
         unlike $is->{content}, qr/secret|bin|echo|exit_code|user/, '... without what it ran, or wrote';
 
-        # what a job says may be anything: <b>", half of a character, a byte that is none, a control character
+        # a job may say anything: <b>", half of a character, a byte that is none, a control character
         my $its = SpawnTest::Gate->new($v->httpd, 'odd');
         my ($odd, $odds) = @{ $v->ask('my $job = $r->spawn_call(@_); return [ $job->id, $job->token ]',
             'SpawnTest::Functions::says_bytes', [ $its->path, '3c623e22c3ff1b' ]) };

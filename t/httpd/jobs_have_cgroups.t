@@ -59,7 +59,7 @@ each_mpm(
         my $many = $spawn->run([ '/bin/cat', '/proc/self/cgroup', map {"/no/such/$_"} 1 .. 200 ]);
         like $many->stdout, qr{^0::\S*/spawn-}m, 'one with many words, too';
 
-        # what all its processes have used: CPU time is counted without a controller
+        # usage of all its processes: CPU time is counted without a controller
         my $busy = 'i=0; while [ $i -lt 30000 ]; do i=$((i+1)); done';
         my $used = $spawn->run([ '/bin/sh', '-c', "( $busy; exec sleep 1000 ) & $busy; kill -KILL \$!; exit 0" ])->rusage;
         cmp_ok $used->{tree_utime}, '>', 0, 'its record has the CPU time of all its processes' or diag explain $used;
@@ -81,7 +81,7 @@ END
             ok $gone->($id), '... and its directory goes with it';
         }
 
-        # what nothing else finds
+        # processes that nothing else finds
         my $file = $httpd->work . '/daemon';
         my $job = $spawn->spawn([ '/bin/sh', '-c', hidden_daemon($file) . '; exec sleep 1000' ]);
         my $pid = pid_in($file);
@@ -91,7 +91,7 @@ END
         ok wait_until(sub { !-e "/proc/$pid" }, 20), '... and it ends';
         ok $gone->($job->id), '... and its directory goes';
 
-        # what may stay, and what an earlier spawner of this httpd has left
+        # groups that may stay, and those that an earlier spawner of this httpd has left
         unlink $file;
         $job = $spawn->spawn([ '/bin/sh', '-c', hidden_daemon($file) . '; exit 0' ]);
         $pid = pid_in($file);

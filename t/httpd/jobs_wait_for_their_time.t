@@ -52,7 +52,7 @@ each_mpm(
         cmp_ok $now->{due_at}, '<', $due{delay} + 2 + $took, '... not later';
         cmp_ok abs($httpd->status($long)->{expires_at} - $first - 7200), '<', 10, 'when another one expires';
 
-        # who dies, and what comes again
+        # the process that dies, and the one that comes again
         my $old = $httpd->kill_pair('broker');
         ok $httpd->new_pid('broker', $old), 'the broker was killed and came again';
         $httpd->graceful;
@@ -85,7 +85,7 @@ each_mpm(
         is_error($refused, 'queue_full', 'queue', undef, 'one more than SpawnMaxDelayed');
         like $refused->{error}{text}, qr/SpawnMaxDelayed/, 'which is named';
 
-        # what makes no sense
+        # times that make no sense
         is_error($httpd->spawn(['/bin/true'], delay => 1, at => time + 60), 'invalid', 'options', undef,
             'both');
         is_error($httpd->spawn(['/bin/true'], at => '2030-01-31T17:30:00'), 'invalid', 'options', undef,

@@ -47,7 +47,7 @@ each_mpm(
                 [ '/bin/sh', '-c', "(setsid sh -c 'exit $code' &) ; exit 0" ], leftovers => 'keep');
             is $left->{exit_code}, 0, "another leaves behind what exits with $code";
         }
-        # what was left behind has been reaped when a later job is done
+        # an orphan has been reaped when a later job is done
         is $httpd->run(['/bin/true'])->{exit_code}, 0, 'httpd serves on';
         unlike $httpd->error_log, qr/AH00050|Apache is exiting/, 'and did not want to exit';
         no_zombies($httpd, 'and no zombie stays');

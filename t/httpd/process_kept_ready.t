@@ -78,7 +78,7 @@ for my $exec (0, 1) {
     my $next = kept($pid);
     isnt $next, $kept, "$what: and another one is kept";
 
-    # what changes the process
+    # calls that change the process
     evaluated($root, '$main::state = "second"');
     ok gone($next), "$what: it is gone when the process has done something else";
     is_deeply [ (lines($root->fork->run('answer')))[0] =~ / (.*)/ ], ['second'], "$what: a copy of what has changed";

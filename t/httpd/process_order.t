@@ -32,7 +32,7 @@ for my $exec (0, 1) {
     is_deeply [ lines($root->run('look')) ], [ '1 2 root 3', @common, 'd' ], 'the first one itself';
     is_deeply [ lines($third->run('look')) ], [ '1 2 first', @common, 'f', '', 'g' ], 'a fork of a fork, after both are gone';
 
-    # what was sent can be had while it is set up
+    # data that was sent can be had while it is set up
     my $process = process(exec => $exec)->send_arg('x', 'y')->send_fh(\*STDIN)
         ->eval('@got = Apache2::Spawn::Process::Serve::run_args(); @again = AnyEvent::Fork::Serve::run_args()')
         ->eval('sub tell { my ($fh, @rest) = @_; print {$fh} scalar(@got), scalar(@again), "@got[0,1] @rest\n" }')

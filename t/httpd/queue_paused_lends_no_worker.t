@@ -37,7 +37,7 @@ each_mpm(
         ok $t->wait_for_calls(200), 'calls go on';
         ok wait_until(sub { $t->is_lent($worker) }, 30), 'directly';
 
-        # who calls on is told: 100 calls that are refused, then the end
+        # a caller that calls on is told: 100 calls that are refused, then the end
         is $ctl->run('drain', 'rpc')->{code}, 0, 'drained';
         ok wait_until(sub { !$t->is_lent($worker) && $queue->()->{running} == 0 }, 30), 'the worker is taken back';
         $t->touch($t->go);

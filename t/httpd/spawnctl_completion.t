@@ -133,7 +133,7 @@ for my $shell (qw(bash zsh)) {
         $has->(['--'], [ map {"--$_"} sort @common, 'timeout' ], 'options before the verb');
         $has->([ $_, '--' ], [ options_of($_) ], "options of $_") for @verbs;
 
-        # what an option takes, as spawnctl says it when it is given another one
+        # values of an option, as spawnctl says them when it is given another one
         for my $case ([qw(run reply)], [qw(run leftovers)], [qw(run on-conflict)], [qw(run after-failed)], [qw(run unique-for)],
             [qw(run retry-on)], [qw(run ionice)], [qw(ps state)], [qw(ps outcome)], [qw(wait for)]) {
             my ($verb, $option) = @{$case};
@@ -142,7 +142,7 @@ for my $shell (qw(bash zsh)) {
             $has->([ $verb, "--$option", '' ], [ grep { $_ ne 'or' } $wanted =~ /([a-z_-]+)/g ], "values of $verb --$option");
         }
 
-        # what the broker knows: it is given a second, which can be too little on a busy machine
+        # words that the broker knows: it is given a second, which can be too little on a busy machine
         my $known = sub {
             my ($words, $want, $name) = @_;
             local $Test::Builder::Level = $Test::Builder::Level + 1;

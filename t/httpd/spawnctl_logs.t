@@ -110,7 +110,7 @@ each_mpm(
         is $f->{said}, $all, '... each of them once';
         is $ctl->run('logs', $again->id)->{out}, $all, '... and afterwards';
 
-        # what cannot be shown
+        # lines that cannot be shown
         my $none = $spawn->spawn([ '/bin/echo', 'lost' ], stdout => 'log');
         is $none->wait(60)->outcome, 'exited', 'one that prints to the error log';
         $ran = $ctl->run('logs', $none->id);

@@ -83,7 +83,7 @@ $page = $get->('');
 is_deeply $page->{queues}, $queues, 'queues';
 is $page->{dead}, 1, 'how many are dead';
 my ($templates) = $ctl->json('templates');
-# what spawnctl reads from /proc; a start is told by how long ago it was, give or take a ms
+# figures that spawnctl reads from /proc; a start is told by how long ago it was, give or take a ms
 my @other = qw(rss pss private spares private_per_job estimated started_at started_at_ms);
 ok $page->{templates}[0]{started_at_ms}, 'templates have a start';
 for my $row (grep { $_->{pid} } @{ $page->{templates} }) {

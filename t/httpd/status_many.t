@@ -116,7 +116,7 @@ is $done->{status}, 303, 'it is sent';
 is $_->wait(60)->signal, 9, '... to each' for @run;
 ok $httpd->wait_for_log(qr/MS0970: status page: kill KILL of all jobs with 'q=runs': 3 done/, 30), '... and logged';
 
-# what is dead is tried again
+# a dead job is tried again
 my @dead = map { $spawn->spawn([ '/bin/false' ], retry => 1, backoff => [0.1], label => 'dead') } 1 .. 2;
 is $_->wait(60)->exit_code, 1, 'one has failed' for @dead;
 ok wait_until(sub { $get->('?act=retry&all=1&outcome=failed&label=dead')->{content} =~ /<h1>Retry 2 jobs\?/ }, 60), 'it is asked';

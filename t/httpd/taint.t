@@ -37,7 +37,7 @@ sub said { my ($fh) = @_; IO::Select->new($fh)->can_read(20); sysread $fh, my $s
 sub throws { my ($code) = @_; return eval { $code->(); 1 } ? 'nothing' : "$@" }
 sub handler {
     my ($r) = @_;
-    $r->read(my $bad, 100);    # what a client says
+    $r->read(my $bad, 100);    # words of a client
     (my $good) = $bad =~ /\A(.*)\z/;
     my $s = 'Apache2::Spawn';
     my ($bad_name, $bad_dir) = map { substr($bad, 0, 0) . $_ } 'My::Taint::returns', '/tmp';

@@ -53,7 +53,7 @@ like $end->outcome, qr/\A(?:start_failed|signalled)\z/, '... as not started, or 
 isnt $end->signal || 6, 0, '... ' . $end->outcome;
 
 # httpd's own template: its libraries are httpd's, so that they hang from now on, in
-# what is forked from now on
+# jobs that are forked from now on
 my $httpd = SpawnTest::Httpd->new(mpm => one_mpm(), perl => $library->code, conf => "SpawnTemplate app parent spares=0\n")->start;
 my $spawn = connection($httpd);
 ok $spawn->call('My::Lib::look'), 'calls of app are served';

@@ -90,7 +90,7 @@ is_deeply sent(),
       context => ['a=1'], reply => 1, env => ['A=b'], limits => [2, 1 << 20], stdin => [3, 0, 0, ''],
       stdin_data => 'data', leftovers => 1 }, 'all options';
 
-# what can travel
+# values that can travel
 my $circle = { name => 'circle' };
 $circle->{self} = $circle;
 my $number = 3;

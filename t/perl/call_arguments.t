@@ -74,7 +74,7 @@ like $@->message, qr/want: call takes the context that it is called in/, 'want o
 eval { $spawn->call('A::b', [], reply => 'posted') };
 like $@->message, qr/reply: call always waits for the end; spawn_call takes/, 'reply of call';
 
-# what cannot travel, and where
+# values that cannot travel, and where
 open my $file, '<', $0 or die $!;
 my $object = bless { n => 1 }, 'My::Object';
 my $with_code = do { use re 'eval'; qr/a(?{ 1 })/ };

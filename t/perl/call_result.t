@@ -121,7 +121,7 @@ is "$first $second", '1 two', 'a list assignment';
 my %copy = (value => scalar $spawn->call('My::Report::build', [], label => 'one'), other => 1);
 is_deeply \%copy, { value => 42, other => 1 }, 'within a list';
 
-# what it threw
+# the error that it threw
 both(string => sub {
     my ($way, $get) = @_;
     ok !eval { $get->(); 1 }, "$way: throws";
@@ -148,7 +148,7 @@ both(error => sub {
     like "$error", qr/too hot \(call_failed\) at \Q$0\E line \d+\.\n\z/, "$way: as text";
 });
 
-# what its runner could not do
+# a step that its runner could not do
 for my $case (
     [ unknown_function => 'invalid', 'no function A::b in template app' ],
     [ unsendable => 'not_sendable', 'return value [0] is a handle' ],

@@ -127,7 +127,7 @@ my %arguments = (
     fork => [], to_fh => [], pid => [], kill => ['TERM'], wait => [], exit_status => [],
 );
 for my $what (sort keys %forged) {
-    local $SIG{__WARN__} = sub { };    # what is undefined there
+    local $SIG{__WARN__} = sub { };    # warnings of undefined values
     my @bad = grep {
         my ($method, $forged) = ($_, $forged{$what});
         my $object = bless Scalar::Util::reftype($forged) eq 'HASH' ? { %{$forged} } : $forged, 'Apache2::Spawn::Process';

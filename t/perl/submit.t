@@ -113,7 +113,7 @@ my %fds = reverse @{ $request->{attr}{fds} };
 is_deeply [sort keys %fds], [5, 7], 'the numbers in the job';
 is_deeply [sort values %index, values %fds], [0 .. 4], 'each names another one of the message';
 
-# what is printed to a handle before is on its way before the job
+# text that is printed to a handle before is on its way before the job
 {
     pipe my $read, my $write or die $!;
     print {$write} 'before';

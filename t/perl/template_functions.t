@@ -96,7 +96,7 @@ is_value('itself', [], ['now, later'], 'one that replaces itself');
 is_deeply values_of('My::Child::f', [], load => 'My::Child'), ['loaded'], 'of a module that is loaded for it';
 like values_of('My::Child::g', [], load => 'My::Child'), qr/\AUndefined subroutine/, 'declared there';
 
-# what it sees
+# the surroundings that it sees
 is_value('all_contexts', [], ['a', 'list'], 'list context');
 is_deeply $t->call('My::all_contexts', [])->{returned}, ['scalar'], 'scalar context';
 is $t->call('My::all_contexts', [], want => 'void')->{died}{text}, "void\n", 'void context';
@@ -116,7 +116,7 @@ is_value('deep', [50_000], [50_000], 'deep recursion');
 is_value('signals', [], [1], 'a signal');
 is values_of('My::dies_by_signal'), "by a signal\n", 'one that comes at the end is the end of the call';
 
-# what comes back
+# the value that comes back
 is_value('lvalue', [], ['value'], 'of an lvalue function');
 is_value('tied_values', [], ['fetched 0', 'fetched 1'], 'of a tied array');
 is values_of('My::tied_dies'), "no element\n", 'which dies';

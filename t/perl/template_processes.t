@@ -36,7 +36,7 @@ sub c_library {
     my ($error, @found) = Socket::getaddrinfo('127.0.0.1', 80, { flags => Socket::AI_NUMERICHOST() });
     return [scalar localtime(0), scalar(@found) > 0, scalar getpwuid(0)];
 }
-sub tid {    # what the library takes for its thread's id
+sub tid {    # the library takes that for its thread's id
     my ($prctl, $gettid) = @_;
     my $address = "\0" x 8;
     my $rv = syscall $prctl, 40, $address, 0, 0, 0;

@@ -93,8 +93,8 @@ static unsigned waiting_or_running(unsigned queue)
     return count;
 }
 
-/* Of a post. What else is taken has a place already; files of the spool wait
- * for one. */
+/* Of a post. Any other job that is taken has a place already; files of the
+ * spool wait for one. */
 static bool queue_may_have_refused(const job *j)
 {
     const limits *l = &queue_limits[j->queue];

@@ -28,7 +28,7 @@ void body_keep_sqlite(void);
 bool body_does(void (*what)(void));
 /* Its exit code; -1: it has aborted. */
 int body_end(void);
-/* What it had is given back: descriptors, mappings, memory. */
+/* All that it had is given back: descriptors, mappings, memory. */
 void body_bury(void);
 /* Is the broker at work, and not the world, which has the same functions? */
 bool body_at_work(void);

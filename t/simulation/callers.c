@@ -296,7 +296,7 @@ static void hear(caller *c)
         if (rv == -EAGAIN)
             return;
         if (rv == -ECONNRESET && !reset) {
-            reset = true; /* what was sent before it is still there */
+            reset = true; /* bytes sent before it are still there */
             continue;
         }
         if (rv != 1) {
@@ -368,7 +368,7 @@ static void about_a_job(caller *c, job *j)
     else if (dice < 75)
         kill_job(c, j);
     else if (job_is_run(j))
-        get(c, j); /* who has its end does not ask for another one */
+        get(c, j); /* a caller that has its end does not ask for another one */
     else if (j->direct_open || j->abandoned)
         get(c, j); /* nobody else has its id */
     else if (dice < 80 && j->claims > 0 && j->data <= DATA_OF_POST
@@ -401,7 +401,7 @@ bool callers_revive(void)
     return false;
 }
 
-/* What it asked for may lie in its socket for long when it leaves. */
+/* Its request may lie in its socket for long when it leaves. */
 static bool changes_something(const caller *c)
 {
     unsigned i;
@@ -660,7 +660,7 @@ void callers_check(void)
             there += j->queue == queue && j->known && !j->left_in
                      && !j->kill_asked && j->way == BY_SUBMIT
                      && !job_has_rules(j) && !(j->is_call && workers_failed)
-                     && j->attempt <= 1 /* who comes back needs no room */
+                     && j->attempt <= 1 /* a retry needs no room */
                      && (j->launches == 0 || !j->told_exit);
         }
         if (there > queue_limits[queue].most)

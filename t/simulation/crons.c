@@ -375,7 +375,7 @@ static void comes_twice(const entry *e, int64_t planned, const spawn_id *id)
     }
 }
 
-/* What is between the run before and this one was due, too. */
+/* The minutes between the run before and this one were due, too. */
 static void leaves_some_out(const entry *e, int64_t planned)
 {
     int64_t from = e->last > e->shown ? e->last : e->shown;
@@ -561,7 +561,7 @@ void crons_lose_broker(void)
     }
 }
 
-/* What is made up comes before it, one after the other. */
+/* Runs that are made up come before it, one after the other. */
 static bool makes_up_others(const entry *e)
 {
     return e->now.catch_up == SPAWN_CATCH_UP_ALL
@@ -606,7 +606,7 @@ void crons_linger(void)
         entries[i].wanted = UNKNOWN;
 }
 
-/* What the store has noted may be older, also of who pauses it. */
+/* The store's notes may be older, also that of a pause. */
 void crons_lose_power(void)
 {
     unsigned i;

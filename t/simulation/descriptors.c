@@ -328,7 +328,7 @@ int __wrap_ioctl(int fd, unsigned long what, ...)
     return 0;
 }
 
-/* Who asks has another way. */
+/* The broker has another way. */
 ssize_t __wrap_splice(int from, off_t *from_at, int to, off_t *to_at,
                       size_t most, unsigned flags)
 {

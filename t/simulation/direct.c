@@ -106,7 +106,7 @@ static void is_lost(caller *c)
     is_over(c)->direct_lost = true;
 }
 
-/* What the client does: the broker knows, or finds out. */
+/* The client's way: the broker knows, or finds out. */
 static void asks_broker(caller *c, job *j)
 {
     if (c->fd >= 0)
@@ -159,14 +159,14 @@ static int receive(caller *c)
     return rv;
 }
 
-/* What has come until then counts; from here on it cannot be sent. True: it
- * has come. */
+/* An answer that has come until then counts; from here on none can be sent.
+ * True: it has come. */
 static bool looks_last(caller *c)
 {
     int rv;
 
     (void)shutdown(c->direct, SHUT_RD);
-    c->looks_last = true; /* who has its end sends no other one now */
+    c->looks_last = true; /* a caller that has its end sends no other one now */
     rv = receive(c);
     c->looks_last = false;
     if (rv == 1)

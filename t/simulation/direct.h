@@ -12,7 +12,7 @@
 void direct_is_lent(caller *c, const spawn_message *m, spawn_packet *p);
 /* False: this call goes to the broker. */
 bool direct_call(caller *c, job *j);
-/* What has come over its socket, or its end. */
+/* An answer has come over its socket, or its end. */
 void direct_hear(caller *c);
 /* It waits no longer. */
 void direct_gives_up(caller *c);

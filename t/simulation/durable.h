@@ -48,14 +48,14 @@ extern ledger_health ledger_disk;
 extern bool ledger_calm; /* no disk of it has failed, and no scribe died */
 
 void scribe_reset(bool some);
-/* What it does before the broker's next turn. */
+/* Its steps before the broker's next turn. */
 void scribe_goes_on(void);
 void scribe_dies(void);
 /* It writes what has come, and ends. */
 void scribe_loses_broker(void);
 /* Does it write, or is there none, as nobody wants one? */
 bool scribe_is_well(void);
-/* What has lost its broker has written all. */
+/* A scribe that has lost its broker has written all. */
 void scribe_finishes(void);
 /* The power goes: some of what was on its way is on the disk. */
 void scribe_loses_power(void);

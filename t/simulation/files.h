@@ -17,7 +17,7 @@ typedef struct node node;
 
 /* NULL: there is none, or the path is none of the world. */
 node *file_at(const char *path);
-/* What a descriptor has open; NULL: no such file. */
+/* The file that a descriptor has open; NULL: no such file. */
 node *file_open(thing *t);
 void file_stat(const node *n, struct stat *ret);
 /* False: there is none. */

@@ -27,7 +27,7 @@ int __real_spawn_store_open(spawn_store *store, const char *directory,
 int __wrap_spawn_store_open(spawn_store *store, const char *directory,
                             spawn_failure *why, bool *ret_full);
 
-/* What an open changed of a piece of memory. */
+/* The change that an open made to a piece of memory. */
 typedef struct {
     uint8_t *at;
     size_t size;
@@ -107,7 +107,7 @@ static void add_change(uint8_t *at, size_t size)
     changes[changes_used++] = (change){at, size, bytes};
 }
 
-/* What lies behind the end of the copy is new. */
+/* Memory behind the end of the copy is new. */
 static void find_changes(const body_part *now, const uint8_t *was,
                          size_t was_size)
 {

@@ -17,7 +17,8 @@
 
 typedef struct thing thing;
 
-/* What is behind a descriptor. NULL: that cannot be done with such a one. */
+/* The kind of thing behind a descriptor. NULL: that cannot be done with such a
+ * one. */
 typedef struct {
     mode_t mode;
     short (*ready)(thing *t); /* as of poll(2) */
@@ -48,7 +49,7 @@ void thing_use(thing *t);
 void thing_leave(thing *t);
 /* As a system call returns it. */
 int thing_error(int error);
-/* What would wait, or is not known here. */
+/* A call that would wait, or is not known here. */
 void thing_cannot(const char *what) __attribute__((noreturn));
 /* A process has ended: all that the broker has of these are closed. */
 void things_close(void);

@@ -253,7 +253,7 @@ static bool has_come(const worker *w)
     return recv(w->direct, &byte, 1, MSG_PEEK | MSG_DONTWAIT) > 0;
 }
 
-/* What has come since is not taken. */
+/* Calls that have come since are not taken. */
 static void gives_back(worker *w)
 {
     w->over = true;

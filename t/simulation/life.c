@@ -109,7 +109,7 @@ static void new_spawner(void)
         life.bytes[i] = (uint8_t)random_bits();
 }
 
-/* What all runs have. */
+/* The parts that all runs have. */
 void life_open(void)
 {
     size_t size = CALLS_AT + spawn_unrecorded_size();
@@ -327,7 +327,7 @@ static void read_log(void)
     (void)lseek(broker_log, 0, SEEK_SET);
 }
 
-/* What it said before its end, too: the kernel keeps it. */
+/* Its words before its end, too: the kernel keeps them. */
 static void take_in(void)
 {
     static uint8_t buffer[WHOLE];
@@ -399,7 +399,7 @@ void life_turn(void)
         ledger_unread_in = turns; /* it has begun to read it, perhaps */
     if (over) {
         ends();
-        answers_turn(); /* what it took counts, too */
+        answers_turn(); /* requests that it took count, too */
         crons_lose_broker();
         return;
     }

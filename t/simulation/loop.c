@@ -132,7 +132,7 @@ static void want_turn(void)
     again = false;
 }
 
-/* What is ready, in an order of its own. */
+/* The descriptors that are ready, in an order of their own. */
 static unsigned find_ready(spawn_watch **ready, int *seen)
 {
     unsigned i, k, count = 0;
@@ -164,8 +164,9 @@ static unsigned find_ready(spawn_watch **ready, int *seen)
     return count;
 }
 
-/* Who leaves work for the next turn calls for it: the real loop could wait for
- * an hour else. What the store did not take has a time of its own. */
+/* A part that leaves work for the next turn calls for it: the real loop could
+ * wait for an hour else. Work that the store did not take has a time of its
+ * own. */
 static void does_nothing_more(void)
 {
     uint64_t before = board->points;
@@ -198,7 +199,8 @@ void life_does_turn(void)
     want_turn();
 }
 
-/* What broker/main.c does, but for what would be of the whole process. */
+/* The steps of broker/main.c, but for those that would be of the whole process.
+ */
 void life_starts(void)
 {
     spawn_notify_take(SPAWN_LINK_FD + 1);

@@ -3,7 +3,7 @@
  * A simulation of the broker: run after run, each from its seed. A run is some
  * hundred things that happen by chance (world.h says to whom), then calm: all
  * that was promised must come to its end, be told truly, and leave nothing
- * behind. What is broken is said with the seed, and told again with --trace.
+ * behind. A broken promise is said with the seed, and told again with --trace.
  */
 #include <dirent.h>
 #include <errno.h>
@@ -149,7 +149,7 @@ static void reconfigure(void)
     for (i = 0; i < QUEUES; i++) {
         if (queue_limits[i].max_queued < queue_limits[i].least_room)
             queue_limits[i].least_room = queue_limits[i].max_queued;
-        queue_limits[i].most += 4; /* what ran may run on */
+        queue_limits[i].most += 4; /* running jobs may run on */
     }
     set_limits(true);
     crons_change_rules();
@@ -301,7 +301,7 @@ static bool spool_is_read(void)
     return !found;
 }
 
-/* What had to do with jobs that the power has cost is left out. */
+/* Rows and files of jobs that the power has cost are left out. */
 static void remove_unsure(void)
 {
     char path[192], id[SPAWN_ID_TEXT];
@@ -328,8 +328,8 @@ static bool settled(void)
     return all_is_done() && crons_settled();
 }
 
-/* What is sent again comes to be known; a run of a recurring job is not, but
- * when a broker has taken it after all. */
+/* A job that is sent again comes to be known; a run of a recurring job does
+ * not, but when a broker has taken it after all. */
 static bool stays_gone(const job *j)
 {
     return j->gone
@@ -620,7 +620,7 @@ static void watch_for_crash(void)
 
     for (i = 0; i < sizeof(signals) / sizeof(signals[0]); i++)
         (void)signal(signals[i], crashed);
-    if (tracing) /* what came before is of use */
+    if (tracing) /* earlier lines are of use */
         (void)setvbuf(stdout, NULL, _IOLBF, 0);
 }
 

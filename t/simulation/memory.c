@@ -54,7 +54,7 @@ static void wrong(const char *what)
 
 #ifdef SIMULATION_SANITIZED
 
-/* What a broker takes is in a ring. */
+/* All that a broker takes is in a ring. */
 typedef struct link {
     struct link *next, *before;
 } link;

@@ -189,7 +189,7 @@ static void check_sums(void)
         promise_broken("a number of all queues is not the sum of theirs");
 }
 
-/* What there was, as the world knows. */
+/* The true counts, as the world knows. */
 typedef struct {
     uint64_t jobs, launches, revives;
 } world_count;

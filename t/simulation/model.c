@@ -154,7 +154,7 @@ bool job_has_rules(const job *j)
            || j->expires_at;
 }
 
-/* What is to be in a while is at an earlier time of day then. */
+/* A moment that is to come is at an earlier time of day then. */
 void jobs_clock_is_set(void)
 {
     int64_t ahead = board->wall_ms - board->mono_ms;

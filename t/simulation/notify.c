@@ -178,7 +178,7 @@ int __wrap_inotify_rm_watch(int fd, int wd)
     return thing_error(EINVAL);
 }
 
-/* What a descriptor is. */
+/* The name of a descriptor. */
 ssize_t __wrap_readlink(const char *path, char *ret, size_t room)
 {
     static const char name[] = "anon_inode:inotify";

@@ -171,8 +171,8 @@ static bool some_failed(const job *j, bool maybe)
     return false;
 }
 
-/* It was not taken, perhaps, after the other one had named it. What is sent
- * again is another one. */
+/* It was not taken, perhaps, after the other one had named it. A job that is
+ * sent again is another one. */
 static bool may_have_been_undone(const job *other, const job *j)
 {
     return other->undone_in && other->undone_in >= j->sent_turn;
@@ -266,7 +266,7 @@ static bool names_unknown(const job *j, unsigned since)
     return false;
 }
 
-/* What is not known, and older than what a full disk has cost. */
+/* A job that is not known, and older than those that a full disk has cost. */
 static bool names_forgotten(const job *j, unsigned since)
 {
     unsigned i;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What could go on and does not: patience.c. Called while it is calm.
+ * Jobs that could go on and do not: patience.c. Called while it is calm.
  */
 #ifndef SIMULATION_PATIENCE_H
 #define SIMULATION_PATIENCE_H

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What nobody waits for: posts, and files of the spool, as httpd's children
- * make them. It is promised when it is there.
+ * Jobs that nobody waits for: posts, and files of the spool, as httpd's
+ * children make them. One is promised when it is there.
  */
 #include <fcntl.h>
 #include <stdio.h>
@@ -20,7 +20,7 @@ static void write_post(const job *j, spawn_writer *w, unsigned type)
 static void promise(job *j, const char *how)
 {
     j->claims++;
-    if (j->unsure) /* what the power has cost is a new one */
+    if (j->unsure) /* a job that the power has cost is a new one */
         j->left_in = 0;
     j->promised = true;
     say("job %u is %s", job_number(j), how);

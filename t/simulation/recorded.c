@@ -49,7 +49,7 @@ bool recorded_may_lack(const job *j)
                || (ran_directly(j) ? calls_unsure : !store_calm));
 }
 
-/* Who submits it again, and waits for its end, is told so. */
+/* A caller that submits it again, and waits for its end, is told so. */
 bool recorded_is_lost(const job *j, unsigned outcome)
 {
     return outcome == SPAWN_OUTCOME_LOST && j->done && recorded_may_lack(j);

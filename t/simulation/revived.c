@@ -7,7 +7,7 @@
 
 #include <sys/wait.h>
 
-/* Mostly of one that is dead. What expires may do so at once. */
+/* Mostly of one that is dead. A job that expires may do so at once. */
 bool revived_may_be(const job *j)
 {
     bool badly = j->outcome != SPAWN_OUTCOME_CANCELLED

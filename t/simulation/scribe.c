@@ -448,7 +448,7 @@ static void write_what_fits(void)
             on_disk(it);
         }
         if (!fits && (!may_fail(it) || it->r.type == SPAWN_LEDGER_ORDER))
-            stuck = true; /* what follows may be of the same job */
+            stuck = true; /* the next one may be of the same job */
         if (!fits && !may_fail(it)) {
             add(&rest, it);
             continue;
@@ -485,7 +485,7 @@ void scribe_finishes(void)
 static void open_ledger(void)
 {
     if (ledger_disk == DISK_FAILS) {
-        drop_all(&left); /* who would try again has ended */
+        drop_all(&left); /* the scribe that would try again has ended */
         is_bad(false);
         return;
     }
@@ -551,7 +551,7 @@ static void perhaps_on_disk(list *l)
     }
 }
 
-/* What had failed comes to be, perhaps: the next scribe finds it. */
+/* A failed record comes to be, perhaps: the next scribe finds it. */
 static void failed_on_disk(void)
 {
     while (failed.first) {

@@ -190,7 +190,7 @@ void __wrap_spawn_os_group_end(pid_t group, int64_t lived_boot_ms)
 
 /* ---- what would take long ---- */
 
-/* What the ticket will say cannot be seen from outside. */
+/* The coming text of the ticket cannot be seen from outside. */
 int __wrap_spawn_worker_send(spawn_worker *w, const spawn_job *of,
                              const spawn_message *m, const spawn_body *body)
 {

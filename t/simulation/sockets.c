@@ -22,7 +22,7 @@
 #define ROOM                                                                   \
     212992 /* bytes that a socket may have on its way: wmem_default            \
             */
-#define HEAD         256   /* what the kernel has with each piece: sk_buff */
+#define HEAD         256   /* bytes with each piece: sk_buff */
 #define SHARED       320   /* and behind its bytes: skb_shared_info */
 #define LINEAR       16064 /* of the bytes of a packet, at most, in one piece */
 #define PAGES        (17 * 4096)
@@ -125,7 +125,7 @@ static void join(sock *a, sock *b)
 
 /* ---- pieces on their way ---- */
 
-/* What the kernel counts for so many bytes, some of them in pages. */
+/* The kernel's charge for so many bytes, some of them in pages. */
 static size_t charge_of(size_t length, size_t in_pages)
 {
     size_t need = length - in_pages + SHARED, room = 704;
@@ -384,7 +384,7 @@ int __wrap_setsockopt(int fd, int level, int what, const void *value,
     return 0;
 }
 
-/* Whoever is at the other end is this process. */
+/* The process at the other end is this one. */
 int __wrap_getsockopt(int fd, int level, int what, void *ret, socklen_t *length)
 {
     static int real[2] = {-1, -1};

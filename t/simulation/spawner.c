@@ -249,8 +249,8 @@ static unsigned may_run(const job *j)
                : l->most_jobs;
 }
 
-/* What is taken later than it is made, or again by another broker, counts from
- * its id's time. */
+/* A job that is taken later than it is made, or again by another broker, counts
+ * from its id's time. */
 static bool clock_was_set(const job *j, int64_t since)
 {
     return since != j->made_wall - j->made_ms;
@@ -338,7 +338,7 @@ static void check_attempt(const job *j, unsigned attempt)
                            : "not ended, or not been forgotten");
 }
 
-/* What was known of the attempt before it counts no more. */
+/* Facts of the attempt before it count no more. */
 static void begins_again(job *j)
 {
     j->had_ended = j->kill_ordered = j->term_ever = false;
@@ -349,7 +349,7 @@ static void begins_again(job *j)
     j->status = 0;
 }
 
-/* What a killed broker has left in the inbox may have been taken. */
+/* A job that a killed broker has left in the inbox may have been taken. */
 static bool was_left(const job *j)
 {
     return j->posted_in && j->posted_in != lives;
@@ -499,7 +499,7 @@ static void broker_says_ready(const spawn_message *m)
     say("the broker is ready: %s %s", spawn_error_name(code),
         spawn_str_or(m, SPAWN_A_TEXT, ""));
     if (!broker_ready && (board->store != STORE_GOOD || board->fail_in))
-        began_blind = true; /* what happened since it was forked */
+        began_blind = true; /* not knowing what happened since its fork */
     broker_ready = code == SPAWN_E_OK;
     broker_refused = !broker_ready;
 }

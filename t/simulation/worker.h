@@ -79,10 +79,10 @@ bool lent_goes_on(worker *w, bool hangs);
 void lent_is_gone(worker *w);
 /* Is a call of its caller's noted, running, or not answered? */
 bool lent_is_busy(const worker *w);
-/* What has run is read in time. */
+/* Calls that have run are read in time. */
 void lent_check(const worker *w);
-/* What is read is noted. dies: so is what the broker has read and not stored
- * yet. */
+/* Calls that are read are noted. dies: so are those that the broker has read
+ * and not stored yet. */
 void lent_note_read(const worker *w, bool dies);
 
 #endif

@@ -396,7 +396,7 @@ static void hear(worker *w)
     }
 }
 
-/* What a broker that was killed had a worker signalled with was sent before the
+/* A signal that a killed broker had ordered for a worker was sent before the
  * next one came, and the worker is at its end. */
 static bool reads(const worker *w)
 {
@@ -621,7 +621,7 @@ bool workers_all(void)
     return any;
 }
 
-/* What is sent to it stays unread. */
+/* Calls that are sent to it stay unread. */
 static bool any_leaves(void)
 {
     unsigned i;

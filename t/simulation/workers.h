@@ -32,7 +32,7 @@ bool workers_obey(const spawn_message *m, spawn_packet *p);
 bool workers_forget(const spawn_id *id);
 /* It is about to have this worker signalled, for this call. */
 void workers_signal_is_for(const spawn_id *id, const job *j);
-/* What it has sent to each, which takes it at once. */
+/* Each takes at once the messages that it was sent. */
 void workers_hear(void);
 /* At the end of each turn. */
 void workers_check(void);

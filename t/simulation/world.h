@@ -5,7 +5,7 @@
  * when the world wants one, so the world decides what comes in which order, and
  * all that it decides comes from a seed. The same seed is the same story.
  *
- * What is simulated is what is around the broker. The sockets are real, as are
+ * The world around the broker is simulated. The sockets are real, as are
  * SQLite, the inbox and the spool.
  */
 #ifndef SIMULATION_WORLD_H
@@ -46,8 +46,8 @@ typedef struct {
     unsigned boot;      /* times that the machine was started anew, */
     int64_t boot_began; /* and when it was the last time */
     int64_t next;       /* when the broker wants a turn, FOREVER: never */
-    uint64_t ids;       /* what its ids are made from */
-    uint64_t order;     /* what the order of ready descriptors is made from */
+    uint64_t ids;       /* the seed of its ids */
+    uint64_t order;     /* the seed of the order of ready descriptors */
     uint64_t points;    /* that this life has passed, where it can be killed */
     uint64_t die_at;    /* the one where it is; 0: none */
     uint64_t fail_in;   /* writes of the store until one fails; 0: none */
@@ -140,7 +140,7 @@ typedef struct {
     unsigned clocks;          /* and how often the clock was set back then, */
     unsigned submitted_in;    /* and by which broker, the last time */
     bool direct;              /* it was sent to a worker that was lent, */
-    bool noted;               /* whose slate has said that it runs; */
+    bool noted;               /* the worker's slate has said that it runs; */
     bool direct_open;         /* and its caller waits there; */
     bool direct_lost;       /* or has given up, and no broker has heard of it */
     spawn_id direct_worker; /* which worker it was */
@@ -201,7 +201,7 @@ typedef struct {
     bool had_ended;         /* before its spawner was killed, */
     int64_t unparented_ms;  /* which was then */
     bool order_may_be_lost; /* on its way to a spawner that was killed, */
-    unsigned lost_in;       /* whose broker was this one */
+    unsigned lost_in;       /* the broker of that spawner was this one */
     unsigned given_by; /* the broker that gave it to a worker last, or 0, */
     spawn_id given_to; /* and the worker */
     int64_t given_ms;  /* since when its time counts */
@@ -225,7 +225,7 @@ unsigned job_number(const job *j);
 bool job_has_rules(const job *j);
 bool job_may_have_expired(const job *j);
 void jobs_clock_is_set(void);
-/* What its program is called, which tells it from all others. */
+/* Its program's name, which tells it from all others. */
 const char *job_program(const job *j);
 void job_write(const job *j, spawn_writer *w, bool other_contents);
 
@@ -341,7 +341,7 @@ void callers_send_again(void);
 void callers_ask_all(void);
 /* One asks for the broker's numbers, unless somebody does. */
 void callers_ask_numbers(void);
-/* What of the promised is not known to have ended; NULL: nothing. */
+/* A promised job that is not known to have ended; NULL: none. */
 const job *callers_open_job(void);
 void callers_check(void);
 

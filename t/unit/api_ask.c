@@ -9,7 +9,7 @@ static const char id[] = "0190a5b4-4c6e-7cde-8f01-23456789abcd";
 static spawn_message asked; /* the last question; its payloads are gone */
 static uint64_t asked_wait_ms, asked_for, asked_output, asked_signal;
 static _Atomic(spawn_state) known;
-static atomic_int code; /* what a question is refused with */
+static atomic_int code; /* the code that refuses a question */
 
 static bool answers(fake_broker *f, int sock, const spawn_message *m)
 {

@@ -59,7 +59,7 @@ static void a_function_has_texts_as_arguments(void **state)
                         "My::f");
     assert_int_equal(sent->length, sizeof(wire));
     assert_memory_equal(sent->data, wire, sizeof(wire));
-    /* what its queue gives it is not said */
+    /* a value that its queue gives it is not said */
     assert_false(spawn_has(&world_submit, SPAWN_A_STDERR));
 
     job = spawn_job_make(pool, NULL, NULL);

@@ -26,7 +26,7 @@ static ssize_t play_read(int fd, void *to, size_t room);
 #include <cmocka.h>
 
 static const char *text; /* NULL: as it is */
-static size_t at, step;  /* what was read; so much at once */
+static size_t at, step;  /* bytes read so far; bytes at once */
 static size_t fails_at;  /* then reading fails; 0: never */
 static char opened[64];
 static int closed_fd;

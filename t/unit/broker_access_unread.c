@@ -31,7 +31,7 @@ static void nothing_is_granted(void **state)
     damage();
     (void)close(caller);
     backup_comes();
-    begin(&w, SPAWN_M_WAIT, &old); /* what is wrong with it is not looked at */
+    begin(&w, SPAWN_M_WAIT, &old); /* nobody looks at its fault */
     spawn_put_u64(&w, SPAWN_A_WAIT_FOR, SPAWN_REPLY_ACCEPTED);
     expect_unread(&w);
 }

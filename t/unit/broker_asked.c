@@ -135,7 +135,7 @@ static void a_program_knows_its_request(void **state)
     submit(TEXTS("uri=/"), &id);
     expect_id(SPAWN_M_LAUNCH, &id);
     assert_null(variable("SPAWN_REQUEST_ID"));
-    /* what no server makes is in no program's environment */
+    /* an id that no server makes is in no program's environment */
     submit(TEXTS("request_id=() { :;}; x"), &id);
     expect_id(SPAWN_M_LAUNCH, &id);
     assert_null(variable("SPAWN_REQUEST_ID"));

@@ -59,7 +59,7 @@ static void test_memory_is_empty_at_first(void **s)
     (void)s;
     assert_non_null(dirty);
     memset(dirty, 0xee, SIZE);
-    free(dirty); /* whose place it gets, most likely */
+    free(dirty); /* the next one gets its place, most likely */
     clean = spawn_alloc(SIZE);
     for (i = 0; i < SIZE; i++)
         assert_int_equal(clean[i], 0);

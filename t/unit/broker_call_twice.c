@@ -181,7 +181,7 @@ static void one_that_was_killed_unstored_can_come_again(void **state)
     wait_until_logged("MS0530", 1);
     begin(&w, SPAWN_M_KILL, &job);
     ask(&w);
-    expect_refusal(SPAWN_E_STORE); /* who waits for it, too */
+    expect_refusal(SPAWN_E_STORE); /* the caller that waits for it, too */
     expect_refusal(SPAWN_E_STORE);
     store_takes_again();
     worker_can_serve();

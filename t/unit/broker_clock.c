@@ -96,7 +96,7 @@ static bool known(const spawn_id *id)
 /* So long that what has ended by now may be forgotten, and is if it should. */
 static void time_passes(const spawn_id *any)
 {
-    (void)known(any); /* what comes next is another turn */
+    (void)known(any); /* the next event is another turn */
     steps[1] += 20;
     steps[0] += 20;
     (void)known(any);
@@ -285,7 +285,7 @@ static void a_step_ahead_forgets_nobody_too_soon(void **state)
     steps[1] += 20;
     assert_true(known(&id));
     assert_true(known(&id));
-    submit(&id); /* whose answer was lost */
+    submit(&id); /* its first answer was lost */
     expect_answer(SPAWN_M_ACCEPTED);
 }
 

@@ -39,7 +39,7 @@ static void a_run_comes_by_itself(void **state)
     (void)state;
     one("0 13 * * *", SPAWN_CATCH_UP_NONE, false);
     it_is("2027-01-01 12:30:00");
-    starts(); /* what comes after this is not before its first look */
+    starts(); /* the next step is not before its first look */
     is_stopped();
     it_is("2027-01-01 12:59:56");
     starts();
@@ -366,7 +366,7 @@ static void it_is_paused_until_it_is_resumed(void **state)
     no_run();
     do_cron(SPAWN_CRON_RESUME);
     assert_true(is_in_log("recurring job it is resumed by uid"));
-    no_run(); /* what was planned meanwhile is left out */
+    no_run(); /* runs that were planned meanwhile are left out */
     later_by(1800);
     expect_run("2027-01-01 14:00:00");
     it_ends(0);

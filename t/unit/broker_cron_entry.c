@@ -175,7 +175,7 @@ static void a_configuration_is_new_once(void **state)
 
 /* ---- what is wrong ---- */
 
-static FILE *lines; /* what goes to stderr, while it is read */
+static FILE *lines; /* lines to stderr, while it is read */
 static int real_stderr;
 
 static void read_log(void)

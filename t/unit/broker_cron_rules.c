@@ -403,7 +403,7 @@ static void the_next_one_comes_with_the_end_of_one_that_is_revived(void **state)
     time_stands();
     say_exited(&run, 0, 0);
     has_heard();
-    time_moves(500); /* what is stored a moment later is stored */
+    time_moves(500); /* the rows of a moment later are stored */
     has_heard();
     then_comes_beside_forget("2027-01-01 13:01:00");
     time_goes_on();

@@ -84,7 +84,7 @@ static void who_sends_much_keeps_nobody_from_being_read(void **state)
     broker_sleeps();
     for (i = 0; i < CALLERS; i++)
         submit_bytes(i, i % 2 ? 100 : BYTES);
-    (void)close(callers[2]); /* what it asked for is done all the same */
+    (void)close(callers[2]); /* its request is done all the same */
     callers[2] = -1;
     broker_goes_on();
     for (i = 0; i < CALLERS; i++) {

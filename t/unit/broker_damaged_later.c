@@ -180,7 +180,7 @@ static void what_cannot_be_written_is_for_the_next_one(void **state)
     begins_whole(&old);
     damage();
     say_exited(&runs, 0, 3 << 8);
-    somebody_asks(); /* what is to be written may be in memory by chance */
+    somebody_asks(); /* the pages to be written may be in memory by chance */
     it_leaves();
     the_next_one_sets_it_aside();
     say(SPAWN_M_GO);

@@ -343,7 +343,7 @@ static void what_the_spawner_does_not_have_it_cannot_give(void **state)
     its_order_comes(&w);
     assert_int_equal(limit(CPU), 600);
     assert_int_equal(limit(MEMORY), 1000);
-    if (setrlimit(RLIMIT_CPU, &own) < 0) /* who is not root cannot */
+    if (setrlimit(RLIMIT_CPU, &own) < 0) /* only root can */
         (void)puts("# the limit of 600 s stays");
 }
 

@@ -251,7 +251,7 @@ static void they_start_in_the_order_of_their_times(void **state)
         submit_with(SPAWN_A_DELAY, (5 - i) * HOUR * 1000);
         ids[i] = job;
     }
-    submit_for(0, 0, SPAWN_REPLY_ACCEPTED); /* whose time is now */
+    submit_for(0, 0, SPAWN_REPLY_ACCEPTED); /* the time of this one is now */
     it_starts();
     for (i = 5; i-- > 0;) {
         step(HOUR, HOUR);

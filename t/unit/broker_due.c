@@ -105,7 +105,7 @@ static void test_those_that_failed_are_behind_the_others(void **s)
                 wanted[used++] = jobs[i];
         assert_int_equal(spawn_batch_part(&w.batch), good);
         due_are(wanted, 3);
-        wanted[3] = submit(&w); /* what comes next is the last one */
+        wanted[3] = submit(&w); /* the next one is the last one */
         due_are(wanted, 4);
         (void)spawn_batch_take(&w.batch, 4);
         for (i = 0; i < 4; i++)

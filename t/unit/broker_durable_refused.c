@@ -202,7 +202,7 @@ static void so_is_one_that_came_with_it(void **state)
     begin_durable(&w);
     spawn_put_u64(&w, SPAWN_A_DELAY, 3600000);
     ask(&w);
-    wait_for_a_hang(); /* what comes now is the next transaction */
+    wait_for_a_hang(); /* orders that come now are the next transaction */
     submit_durable();
     first = job;
     begin_durable(&w);

@@ -70,7 +70,7 @@ static void the_scribe_dies(void)
         (void)sched_yield();
     }
     has_heard();
-    has_heard(); /* what was heard with the one before */
+    has_heard(); /* messages that came with the one before */
 }
 
 static bool is_known(const spawn_id *id)

@@ -186,7 +186,7 @@ static void the_group_of_another_one_is_ended(void **state)
     child_runs(CHILD_LEAVES_ONE);
     a_worker_waits();
     (void)spawn_id_make(&id);
-    (void)poll(NULL, 0, 20); /* who is left has begun before this is noted */
+    (void)poll(NULL, 0, 20); /* the process has begun before this is noted */
     note(&id, child, true);
     assert_int_equal(kill(child, SIGTERM), 0); /* ours, not yet reaped */
     child_was_killed(SIGTERM);

@@ -274,7 +274,7 @@ static void a_call_ends_with_its_worker(void **state)
     begins(&id, NULL);
     say_exited(&w.id, 0, SIGKILL);
     worker_starts(&next);
-    /* what the worker left behind may have its end */
+    /* a process that the worker left behind may have its end */
     assert_int_equal(recv(direct, &byte, 1, 0), 0);
     says_lost(&w.id);
     call_again(&id);
@@ -425,7 +425,7 @@ static void the_next_broker_takes_it_back(void **state)
     expect_sql("SELECT count(*) FROM job WHERE elapsed = 7777777", "2");
     expect_sql("SELECT count(*) FROM job WHERE exit_code = 0 AND outcome = 1",
                ask_sql("SELECT count(*) FROM job"));
-    /* whose calls they were stands on the slate */
+    /* the slate has the callers of these calls */
     expect_sql("SELECT count(*) FROM job WHERE ifnull(caller_pid, 0) = 0", "0");
     expect_sql("SELECT count(*) > 0 FROM job WHERE caller_uid = 4711", "1");
     /* and what it prints is of its call */

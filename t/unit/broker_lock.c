@@ -232,7 +232,7 @@ static void a_dead_one_locks_it(void **state)
     (void)state;
     assert_true(rest > 0);
     assert_true(spawn_store_locked_by_the_dead(store));
-    (void)kill(rest, SIGKILL); /* whose parent has gone */
+    (void)kill(rest, SIGKILL); /* its parent has gone */
 }
 
 /* ---- in a pid namespace ---- */

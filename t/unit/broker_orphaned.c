@@ -198,7 +198,7 @@ static void gone_already_it_is_ordered_again(void **state)
     (void)state;
     a_function_is_ordered(&first);
     it_was_not_set_up(4000000, SPAWN_STEP_TEMPLATE, ESRCH);
-    expect_id(SPAWN_M_DISMISS, &first); /* who has gone gets no order */
+    expect_id(SPAWN_M_DISMISS, &first); /* it has gone: no order */
     expect_id(SPAWN_M_FORGET, &job);
     template_starts(&second, true);
     expect_order(&job, &second);

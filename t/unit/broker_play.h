@@ -60,7 +60,7 @@ static void (*more_rules)(spawn_writer *w); /* put into CONFIGURE; or NULL */
 static const char *const *more_queues;      /* names; NULL: default alone */
 static int site_log = -1;       /* error log of the virtual host "site" */
 static bool job_names;          /* jobs are those of user they, group theirs */
-static bool log_is_kept;        /* what brokers say: a file, not the terminal */
+static bool log_is_kept;        /* brokers' lines go to a file */
 static void (*in_broker)(void); /* called in its process, before it is it */
 static uint64_t queue_jobs = 10, queue_waits = 10; /* of the queue default */
 static uint64_t queue_timeout;                     /* ms; 0: none */
@@ -526,7 +526,7 @@ static inline int tear_down(void **state)
     spawn_close_fds(post_fds, 2);
     spawn_close_fds(&inbox_fd, 1);
     spawn_close_fds(&site_log, 1);
-    /* what the broker has started ends a moment after it, and may have made
+    /* a helper of the broker ends a moment after it, and may have made
      * another file there */
     (void)snprintf(command, sizeof(command),
                    "for i in $(seq 500); do rm -rf %s 2>/dev/null && exit; "

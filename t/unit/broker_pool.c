@@ -14,7 +14,7 @@ static spawn_id template;
 /* Time stands else. */
 static void seconds_pass(int seconds)
 {
-    is_there(); /* what was said before is not said after it */
+    is_there(); /* lines before it are not taken for lines after it */
     time_moves(seconds * 1000);
     is_there();
 }
@@ -146,7 +146,7 @@ static void so_many_as_the_rules_want_stay(void **state)
     expect_call(&w[0], &id[0]);
 }
 
-/* Whose memory is warm. */
+/* Its memory is warm. */
 static void a_call_goes_to_the_one_that_was_used_last(void **state)
 {
     spawn_id id[3];

@@ -12,7 +12,7 @@ static spawn_id template;
 /* Time stands else. */
 static void seconds_pass(int seconds)
 {
-    is_there(); /* what was said before is not said after it */
+    is_there(); /* lines before it are not taken for lines after it */
     time_moves(seconds * 1000);
     is_there();
 }

@@ -161,7 +161,7 @@ static void it_is_theirs_also_where_descriptors_are_short(void **state)
     in_broker = old_kernel;
     make_inbox();
     reach_go_and_call_in();
-    posts_run(); /* whatever it opens for that it has */
+    posts_run(); /* it has all that it opens for that */
     assert_int_equal(prlimit(broker, RLIMIT_NOFILE, NULL, &l), 0);
     l.rlim_cur = 3;
     assert_int_equal(prlimit(broker, RLIMIT_NOFILE, &l, NULL), 0);

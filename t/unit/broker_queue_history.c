@@ -76,7 +76,7 @@ static void some_time(int seconds)
     spawn_id nobody;
 
     assert_int_equal(spawn_id_make(&nobody), 0);
-    (void)known(&nobody); /* what comes next is another turn */
+    (void)known(&nobody); /* the next event is another turn */
     steps[0] += seconds;
     steps[1] += seconds;
     (void)known(&nobody);

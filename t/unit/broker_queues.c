@@ -228,7 +228,7 @@ static void a_drained_queue_takes_nothing(void **state)
     begin_submit(&w, &job, "/bin/true");
     ask(&w);
     expect_refusal_with(SPAWN_E_QUEUE_FULL, "is drained");
-    /* who asks again for what was accepted is answered */
+    /* a caller that asks again for an accepted job is answered */
     begin_submit(&w, &one, "/bin/true");
     spawn_put_u64(&w, SPAWN_A_REPLY, SPAWN_REPLY_ACCEPTED);
     ask(&w);

@@ -259,7 +259,7 @@ static void what_it_wrote_is_captured_on(void **state)
         assert_int_equal(pipe2(pipes[i], O_CLOEXEC | O_NONBLOCK), 0);
         fds[2 * i] = pipes[i][0];
         fds[2 * i + 1] = spawn_os_memfd("captured");
-        /* what a broker before this one had read */
+        /* bytes that a broker before this one had read */
         assert_int_equal(write(fds[2 * i + 1], i ? "bad " : "good ", 5 - i),
                          5 - i);
         assert_int_equal(write(pipes[i][1], "words", 5), 5);

@@ -347,7 +347,7 @@ static void when_they_are_free_again_more_is_taken(void **state)
         assert_true(spawn_mono_ms() < until);
         has_heard();
     }
-    has_heard(); /* what was received meanwhile is stored, too */
+    has_heard(); /* jobs that came meanwhile are stored, too */
     while (full_slots() > 0)
         assert_true(spawn_mono_ms() < until);
     the_store_has("140");

@@ -12,7 +12,7 @@
 /* Acts that are due by then have been done. */
 static inline void time_passes(int seconds)
 {
-    is_there(); /* what was said before is not said after it */
+    is_there(); /* lines before it are not taken for lines after it */
     steps[0] += seconds;
     steps[1] += seconds;
     is_there();

@@ -103,7 +103,7 @@ static void what_has_just_come_waits_for_the_next_moment(void **state)
     static const struct {
         int later; /* ms; then the other comes */
         bool ends;
-        int jobs, ended; /* what is stored */
+        int jobs, ended; /* rows in the store */
     } cases[] = {{10, false, 2, 0},
                  {11, false, 1, 0},
                  {19, false, 1, 0},

@@ -416,7 +416,7 @@ static void test_notes_are_of_their_store(void **s)
     reopened(&one);
     is_noted(&one, &ids[1], 2);
     is_noted(&one, &ids[2], 0);
-    /* what was found has its place; what nobody asked for has none */
+    /* a job that was found has its place; one that nobody asked for has none */
     assert_int_equal(spawn_launches_note(one.store, &ids[2], 1), 1);
     assert_int_equal(spawn_launches_note(one.store, &ids[0], 1), 3);
     waiting.id = ids[1];

@@ -55,7 +55,7 @@ int clock_gettime(clockid_t clock, struct timespec *ret)
     return 0;
 }
 
-static int kernel[2] = {-1, -1}; /* what tells of steps, as a pipe */
+static int kernel[2] = {-1, -1}; /* steps are told by it, a pipe */
 static bool kernel_fails;
 static unsigned asked, asked_again;
 

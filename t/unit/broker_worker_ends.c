@@ -203,7 +203,7 @@ static void a_signal_for_a_call_is_one_for_its_worker(void **state)
     worker_lives(&w);
     expect(SPAWN_M_FORGET);
     is_there();
-    assert_int_equal(logged("MS0613"), 0); /* who killed it knows */
+    assert_int_equal(logged("MS0613"), 0); /* the caller that killed it knows */
     a_call(&w, &id);
     kill_it(&id, SIGKILL);
     expect_signal(&w, SIGKILL, SPAWN_LEFT_KILL);

@@ -19,7 +19,7 @@ enum {
     ALL = 15
 };
 
-static void (*more_of_table)(void); /* what else is told, of the next one */
+static void (*more_of_table)(void); /* more rows, of the next one */
 
 /* it: told as `state`, with these of what is kept; then all is known. */
 static void find_it(spawn_state state, unsigned what, pid_t pid, int64_t ago)

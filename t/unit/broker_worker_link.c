@@ -344,7 +344,8 @@ static void each_has_a_link_and_an_end_of_its_own(void **state)
     for (i = 0; i < 3; i++)
         worker_starts(&w[i]);
     for (i = 0; i < 3; i++) {
-        worker_says(&w[i], NULL); /* who idled last is given a call first */
+        /* the worker that idled last is given a call first */
+        worker_says(&w[i], NULL);
         is_there();
         submit(&id[i], SPAWN_REPLY_ACCEPTED);
         expect_answer(SPAWN_M_ACCEPTED);

@@ -234,7 +234,7 @@ static void our_its_is_found_by_what_proc_says(void **state)
     is_found("9:name=systemd:/x\n1:cpu:/y\n0::/a\n", all, "/sys/fs/cgroup/a");
     is_found("0::/a\n0::/b\n", all, "/sys/fs/cgroup/a");
     is_found("0::/a", all, "/sys/fs/cgroup/a");
-    /* who leaves it to jobs is below */
+    /* a spawner that leaves it to jobs is below */
     is_found("0::/a/mod_spawn.self\n", all, "/sys/fs/cgroup/a");
     is_found("0::/mod_spawn.self\n", all, "/sys/fs/cgroup");
     is_found("0::/mod_spawn.self\n", "30 1 0:26 / / rw - cgroup2 none rw\n",
@@ -418,7 +418,7 @@ static void numbers_stand_behind_their_words(void **state)
     has_none("file", "low", -ENODATA);
     assert_int_equal(mkdirat(plain_fd, "sub", 0700), 0);
     has_none("sub", "low", -EIO);
-    /* what it has room for */
+    /* the text that it has room for */
     memset(long_text, 'x', sizeof(long_text));
     memcpy(long_text, "low 5\n", 6);
     memcpy(long_text + 5000, "\nhigh 6", 8);

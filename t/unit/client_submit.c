@@ -201,7 +201,7 @@ static void end_of_a_kept_one_that_nobody_tells_is_unconfirmed(void **state)
                          -1);
         assert_int_equal(why.code, SPAWN_E_UNCONFIRMED);
         assert_true(spawn_id_equal(&kept, &other));
-        /* what would be sent again is the job itself */
+        /* the job itself would be sent again */
         spawn_submit_id(&w, &sent);
         assert_true(spawn_id_equal(&sent, &id));
         end();

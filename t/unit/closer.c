@@ -311,7 +311,7 @@ static void a_box_takes_all_or_none(void **state)
     assert_int_equal(spawn_box_look(pair[0], got, 1), -EAGAIN);
     assert_int_equal(send(pair[1], "x", 1, 0), 1);
     assert_int_equal(spawn_box_look(pair[0], got, 1), -EBADMSG);
-    /* what comes with it are no descriptors */
+    /* the control message with it has no descriptors */
     assert_int_equal(
         setsockopt(pair[0], SOL_SOCKET, SO_PASSCRED, &on, sizeof(on)), 0);
     assert_int_equal(spawn_box_look(pair[0], got, SPAWN_FDS_MAX), -EBADMSG);

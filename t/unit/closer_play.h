@@ -42,12 +42,12 @@ static struct {
     _Atomic bool no_process;
     _Atomic bool orphan;   /* a closer's parent was gone before it looked */
     _Atomic int patience;  /* ms that a closer waits for work */
-    _Atomic int asked_for; /* what it wanted to wait */
+    _Atomic int asked_for; /* ms that it wanted to wait */
     _Atomic unsigned waits;
     _Atomic unsigned blind; /* waits of who gives, for nothing */
     _Atomic bool long_wait;
     _Atomic unsigned kills;
-    _Atomic bool slow_death; /* who is killed ends while that is waited for */
+    _Atomic bool slow_death; /* a killed one ends while that is waited for */
 } * play;
 
 static long (*real_syscall)(long number, ...);

@@ -400,7 +400,7 @@ static void with_limits(uint64_t one, uint64_t two, unsigned numbers)
 
     begin("true", NULL);
     spawn_put_u64v(&w, SPAWN_A_LIMITS, pairs, numbers);
-    spawn_put_str(&w, SPAWN_A_LABEL, "x"); /* what lies behind */
+    spawn_put_str(&w, SPAWN_A_LABEL, "x"); /* an attribute behind it */
 }
 
 static void limits_are_pairs_of_what_can_be_limited(void **state)

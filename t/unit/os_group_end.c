@@ -31,7 +31,7 @@
 #define PIDFDS 128
 
 static pid_t pid_of[PIDFDS]; /* by pidfd */
-static char calls[2048];     /* what was done with members, by their names */
+static char calls[2048];     /* calls about members, by their names */
 static char name_of(pid_t pid);
 
 static void (*at_open)(char name); /* before it */

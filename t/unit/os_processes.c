@@ -605,7 +605,7 @@ static int vforks(void)
 {
     pid_t pid = getpid();
 
-    /* who waits for vfork's child can be killed only */
+    /* a process that waits for vfork's child can be killed only */
     if (vfork() == 0) {
         (void)!write(ends[1], &pid, sizeof(pid));
         (void)poll(NULL, 0, 100000);

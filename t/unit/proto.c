@@ -384,7 +384,7 @@ static void what_is_unknown_in_a_nest_is_passed_over(void **state)
     static const struct {
         uint16_t id;
         unsigned type;
-        const char *missing; /* what else it needs */
+        const char *missing; /* another attribute that it needs */
     } kinds[] = {
         {SPAWN_A_QUEUE_RULES, SPAWN_BODY_QUEUE_RULES, "no 'queue'"},
         {SPAWN_A_QUEUE_DEFAULTS, SPAWN_BODY_QUEUE_DEFAULTS, NULL},

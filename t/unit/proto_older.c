@@ -24,7 +24,7 @@ enum {
     OWN_RELEASE, /* only sent to a peer of the sender's release */
     ASKED,       /* only sent to a peer that has said that it knows it, or has
                     begun what this belongs to */
-    REFUSED,     /* what somebody asks for: the older one refuses it and names
+    REFUSED,     /* a request: the older one refuses it and names
                     it, and nobody sends it who does not ask for it */
     OWN_PAIR     /* spawner and broker are of one release: the old broker ends
                     before the new spawner is executed, and when that fails the

@@ -22,7 +22,7 @@ static const spawn_id other = {{1, 2, 3, 4, 5, 7, 0x70, 8, 0x80}};
 
 static spawn_writer w;
 static spawn_failure why;
-static unsigned from; /* who sends it */
+static unsigned from; /* its sender */
 
 static void begin_as(uint16_t type, unsigned sender)
 {

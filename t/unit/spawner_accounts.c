@@ -448,7 +448,7 @@ static void is_left_alone(pid_t pid)
 {
     int status;
 
-    has_the_account("media", OF_MEDIA); /* what came before was obeyed */
+    has_the_account("media", OF_MEDIA); /* messages before it were obeyed */
     assert_int_equal(waitpid(pid, &status, WNOHANG), 0);
 }
 

@@ -483,7 +483,7 @@ static void what_else_is_said_is_refused(void **state)
         expect_called("");
     }
     assert_false(spawner.gone_on);
-    /* what comes with it does not stay open */
+    /* a descriptor that comes with it does not stay open */
     assert_int_equal(pipe2(pipes, O_CLOEXEC | O_NONBLOCK), 0);
     let_in(&sock);
     begin(&w, SPAWN_M_TEMPLATE);

@@ -114,7 +114,7 @@ static void those_of_jobs_that_live_stay(void **state)
     has_one(j, PROGRAM);
     assert_int_equal(cgroup_timers(mono), -1);
     assert_true(is_there(NAME("01")));
-    /* what an earlier attempt has left is not in use */
+    /* a group that an earlier attempt has left is not in use */
     make_one(NAME("01") "-2");
     leave_one_in(NAME("01") "-2");
     make_one(NAME("02"));

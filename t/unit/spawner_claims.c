@@ -24,7 +24,7 @@ typedef struct {
 
 /* ---- the template ---- */
 
-static bool spare; /* what LAUNCHED tells of */
+static bool spare; /* LAUNCHED is about one */
 
 static void tell(uint16_t type, const spawn_id *job, pid_t pid, unsigned step)
 {

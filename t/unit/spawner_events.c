@@ -18,7 +18,7 @@ static pid_t give_parent(void)
     assert_int_equal(pipe2(closed, O_CLOEXEC), 0);
     pid = fork();
     if (pid == 0) {
-        (void)close(control); /* whose end is another event */
+        (void)close(control); /* its end is another event */
         (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
         (void)close(closed[1]);
         for (;;)

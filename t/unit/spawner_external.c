@@ -261,7 +261,7 @@ static void told_to_end_it_lets_go_who_has_it(void **state)
     assert_true(external_stops());
     expect_called("'STOPPING=1\nstores what it has; jobs run on'; "
                   "rewatch listen none; closed with care; ");
-    /* who connects waits for the next one: the socket stays open */
+    /* a caller that connects waits for the next one: the socket stays open */
     assert_int_equal(spawner.fds[SPAWN_FD_CONTROL], before);
     assert_true(is_open(before));
     assert_int_equal(spawner.adopter, -1);

@@ -6,7 +6,7 @@
 #define PART_HAS_TABLE
 #include "t/unit/spawner_part.h"
 
-static int forked_only; /* what is found of a process */
+static int forked_only; /* the answer of the question about a process */
 
 static int play_only_forked(pid_t pid)
 {
@@ -162,7 +162,7 @@ static void what_it_has_used_is_kept(void **state)
     assert_int_equal(j->utime_us, 2000003);
     assert_int_equal(j->stime_us, 4000005);
     expect_counts(j, counts);
-    assert_int_equal(j->next_id, 0); /* what stands behind them */
+    assert_int_equal(j->next_id, 0); /* the field behind them */
 }
 
 /* Its template says so. */

@@ -321,7 +321,7 @@ static inline void limit_spawner(int resource, rlim_t value)
         prlimit(spawner_pid, (__rlimit_resource_t)resource, &limit, NULL), 0);
 }
 
-/* Whose close waits for its other end, which does not read. */
+/* A socket whose close waits for its other end, which does not read. */
 static inline int slow_to_close(int *ret_other)
 {
     const struct linger linger = {1, 60};

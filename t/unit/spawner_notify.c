@@ -12,7 +12,7 @@ static int64_t now_ms;
 
 static char dir[64];
 static char path[sizeof(((struct sockaddr_un *)0)->sun_path)];
-static int systemd = -1; /* what it reads */
+static int systemd = -1; /* its end of the socket */
 
 /* Without a name it is no address. */
 static int listen_at(const struct sockaddr_un *a, socklen_t length)

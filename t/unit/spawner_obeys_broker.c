@@ -26,7 +26,7 @@ static void a_signal_reaches_who_lives(void **state)
     order_a_signal(1, SIGHUP, -1);
     order_a_signal(1, SIGHUP, SPAWN_LEFT_ALONE);
     expect_called("signal 1 to 101; signal 1 to 101; ");
-    /* what has left its group first: it may be found by its parents */
+    /* processes that left its group first: their parents show them */
     order_a_signal(1, SIGTERM, -1);
     expect_called("tree 15; signal 15 to 101; ");
     assert_int_equal(j->flags, 0);

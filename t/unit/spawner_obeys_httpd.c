@@ -253,7 +253,7 @@ static void each_message_has_its_effect(void **state)
     parent_input();
     expect_called("template_foreign; ");
     assert_int_equal(foreign_fds, 1);
-    /* what nobody took is closed */
+    /* a descriptor that nobody took is closed */
     (void)close(pipes[1]);
     assert_int_equal(read(pipes[0], &byte, 1), 0);
     (void)close(pipes[0]);

@@ -7,7 +7,7 @@
  */
 #include "t/unit/spawner_look.h"
 
-static int systemd = -1; /* what the spawner says comes here */
+static int systemd = -1; /* the spawner's words come here */
 static char notify_name[110];
 
 /* A name that nobody has, from the kernel. */

@@ -132,7 +132,7 @@ void give_away(int fd)
 
 /* ---- tree.c ---- */
 
-static pid_t tree_child; /* what a job has outside of its group; 0: nothing */
+static pid_t tree_child; /* a job's process outside of its group; 0: none */
 
 #ifndef PART_HAS_TREE
 void tree_signal(const job *j, int signo)
@@ -222,7 +222,7 @@ static __attribute__((unused)) void no_state(void)
 
 /* ---- the log ---- */
 
-static int log_end = -1; /* what it says can be read here */
+static int log_end = -1; /* its lines can be read here */
 
 /** From now on. */
 static __attribute__((unused)) void read_log(void)

@@ -92,7 +92,7 @@ static void what_is_not_known_is_no_other(void **state)
     programs_note_broker(); /* of none */
     make_broker();
     assert_false(programs_replaced());
-    /* what is no file cannot be executed */
+    /* a pipe is no file, and cannot be executed */
     assert_int_equal(pipe2(ends, O_CLOEXEC), 0);
     spawn_close_fds(&spawner.fds[SPAWN_FD_SPAWNER_BIN], 1);
     assert_false(programs_replaced());

@@ -10,7 +10,7 @@
 
 #include "spawner/reserve.c"
 
-static int neighbour; /* what stands behind them in the spawner's state */
+static int neighbour; /* a field behind them in the spawner's state */
 
 static int start(void **state)
 {

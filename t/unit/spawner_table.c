@@ -470,7 +470,7 @@ static void what_the_table_cannot_take_is_told(void **state)
     expect_id(SPAWN_M_STARTED, &template);
     expect_exit(&template, 5);
     send_id(SPAWN_M_FORGET, &template);
-    /* what has been recorded makes room */
+    /* an exit that is recorded makes room */
     send_id(SPAWN_M_FORGET, &one);
     launch(&id, "/bin/true", NULL, NULL);
     expect_id(SPAWN_M_STARTED, &id);

@@ -73,7 +73,7 @@ static void of_an_end(void **state)
                          i < SPAWN_RU_COUNT        ? 30 + i
                          : i == SPAWN_RU_COUNT + 2 ? SPAWN_RU_UNKNOWN
                                                    : 50 + i - SPAWN_RU_COUNT);
-    /* who comes to its place has none */
+    /* the next job in its place has none */
     assert_false(have(2, JOB_ENDED)->has_tree);
 
     j->step = SPAWN_STEP_CWD; /* it never was executed */

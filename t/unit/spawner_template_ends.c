@@ -37,7 +37,7 @@ static void a_turn_has_an_end(void **state)
     assert_int_equal(messages_left(template), 0);
     foreign = have_template(2, JOB_FOREIGN);
     send_many(3);
-    templates_drain(); /* whose jobs are not ours */
+    templates_drain(); /* its jobs are not ours */
     assert_int_equal(messages_left(foreign), 3);
     spawn_close_fds(&template->link, 1);
     templates_drain();

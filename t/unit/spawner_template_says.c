@@ -154,7 +154,7 @@ static void a_foreign_one_has_the_account_that_it_has(void **state)
     template->pid = its;
     template_note_of(template)->uid = getuid() + 1;
     j = have_job_of(template, 9, JOB_STARTING, 0);
-    say(template, SPAWN_M_LAUNCHED, 9, child); /* whose process is not held */
+    say(template, SPAWN_M_LAUNCHED, 9, child); /* its process is not held */
     expect_logged("MS0316: ");
     template_note_of(template)->pidfd = spawn_os_pidfd(its);
     say(template, SPAWN_M_LAUNCHED, 9, child);
@@ -441,7 +441,7 @@ static void what_was_preloaded_is_told_once(void **state)
     unsigned i;
 
     (void)state;
-    for (i = 0; i < 2; i++) { /* whatever it says later */
+    for (i = 0; i < 2; i++) { /* a second word does not count */
         begin(&w, SPAWN_M_PRELOADED);
         spawn_put_u64(&w, SPAWN_A_CODE, i ? SPAWN_E_START_FAILED : SPAWN_E_OK);
         spawn_put_str(&w, SPAWN_A_TEXT, i ? "second" : "first");

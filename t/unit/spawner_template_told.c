@@ -64,7 +64,7 @@ static int give_order(job *j, uint8_t template)
     p.fds[0] = spawn_os_memfd("handle");
     p.fds_count = 1;
     rv = template_order(j, &id, &p);
-    assert_true(is_open(p.fds[0])); /* who called closes it */
+    assert_true(is_open(p.fds[0])); /* the caller closes it */
     assert_true(w.length <= sizeof(order));
     memcpy(order, w.data, w.length);
     order_length = w.length;
@@ -331,7 +331,7 @@ static void introduce(uint8_t n, const char *name, int *fds, unsigned count,
         memcpy(p.fds, fds, count * sizeof(int));
     p.fds_count = count;
     template_foreign(&m, &p);
-    spawn_packet_close(&p); /* what nobody took */
+    spawn_packet_close(&p); /* descriptors that nobody took */
     spawn_writer_free(&w);
 }
 
@@ -471,7 +471,7 @@ static void each_has_a_note_until_it_is_forgotten(void **state)
     assert_true(brings(template_put_text, j[2], NULL));
     template_note_of(j[1])->pidfd = fd;
     template_note_of(j[1])->uid = (uid_t)log_end; /* no descriptor, there */
-    j[1]->flags = 0;                              /* who is none has no note */
+    j[1]->flags = 0;                              /* no template: no note */
     assert_null(template_note_of(j[1]));
     template_forget(j[1]);
     assert_true(is_open(fd));

@@ -14,7 +14,8 @@ static void few_files(void)
 {
     const struct rlimit few = {FEW_FILES, FEW_FILES};
 
-    /* what the test itself was started with is not to be counted */
+    /* descriptors that the test itself was started with are not to be counted
+     */
     (void)close_range(4, ~0U, CLOSE_RANGE_CLOEXEC);
     (void)setrlimit(RLIMIT_NOFILE, &few);
 }

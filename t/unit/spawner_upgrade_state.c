@@ -121,7 +121,7 @@ static int resume_forged(void)
     spawner.job_as.uid = 4712;
     if (table_init() < 0)
         return 1;
-    /* what is mapped next stands before what was mapped last */
+    /* the next mapping stands before the last one */
     (void)mmap(NULL, 4096, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     rv = resume(forged);
     if (rv < 0)

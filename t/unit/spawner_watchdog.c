@@ -8,7 +8,7 @@
 #include "t/unit/spawner_part.h"
 
 static struct {
-    char letter; /* what the broker does; 0: that is not shown */
+    char letter; /* the broker's state; 0: that is not shown */
     int64_t cpu_ms;
 } its;
 

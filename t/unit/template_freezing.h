@@ -31,7 +31,7 @@ static char *interrupt_at;    /* a signal comes before this is mapped over */
 static int unknown_seals;     /* to this kernel */
 static int file_seals;        /* that the file has */
 static bool hidden;           /* the state of pages */
-static const char *said_huge; /* what the kernel says of it; NULL: as it is */
+static const char *said_huge; /* the kernel's word on it; NULL: as it is */
 static size_t advised;        /* bytes that were to be huge in one call */
 static int
     looks_too_many; /* at the threads: one that has been joined is there */

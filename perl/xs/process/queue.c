@@ -301,7 +301,7 @@ bool spawn_process_handles(pTHX_ spawn_outbox *o, char letter, SV **args,
         IO *io = plain_io(aTHX_ args[i]);
 
         if (io && IoOFP(io))
-            (void)PerlIO_flush(IoOFP(io)); /* what was printed comes first */
+            (void)PerlIO_flush(IoOFP(io)); /* printed text comes first */
         fds[i] = io && IoIFP(io)
                      ? fcntl(PerlIO_fileno(IoIFP(io)), F_DUPFD_CLOEXEC, 3)
                      : -1;

@@ -23,7 +23,7 @@
 enum {
     DATA = 0,
     OBJECTS = 1
-}; /* what may travel */
+}; /* values that may travel */
 
 /* Kept for all calls: to find them again would touch pages. NULL:
  * Template::Value does it. */

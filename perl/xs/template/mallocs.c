@@ -49,7 +49,7 @@ bool spawn_template_malloc_is_ours(const char **ret_name)
            && malloc_is.dli_fbase == library.dli_fbase;
 }
 
-/* What jemalloc, mimalloc, TCMalloc, rpmalloc and TBB's are named when they do
+/* Functions of jemalloc, mimalloc, TCMalloc, rpmalloc and TBB's when they do
  * not stand in for malloc. Those that a library does not show are not seen. */
 static const char *const inner[] = {
     "je_malloc", "_rjem_malloc", "rallocx",        "mi_malloc",

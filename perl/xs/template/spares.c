@@ -471,7 +471,7 @@ void spawn_spares_be(pTHX_ int fd)
     prepare(aTHX_ fd);
     if (!has_copies && !wait_for_order(fd, 0))
         spawn_template_warm_up(aTHX);
-    /* what a template sent as its last is taken */
+    /* the last message of a template is taken */
     while ((rv = spawn_packet_receive(fd, buffer, sizeof(buffer), &packet))
                == -EAGAIN
            && may_come)

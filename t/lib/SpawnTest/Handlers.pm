@@ -22,7 +22,7 @@ use SpawnTest::Plain qw(plain);
 my $json = JSON::PP->new->utf8->canonical->allow_nonref;
 
 my %actions = (
-    # who serves
+    # the process that serves
     pid => sub { return { pid => $$ } },
 
     # spawn: argv, options -> id, and pid when it is known

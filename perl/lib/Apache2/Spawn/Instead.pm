@@ -102,7 +102,7 @@ sub _readpipe (_) {    ## no critic (ProhibitSubroutinePrototypes)
         [$command],
         sub {
             pipe $from, $to or return;
-            fcntl $to, F_SETPIPE_SZ, PIPE_ROOM;    # what is refused is as well
+            fcntl $to, F_SETPIPE_SZ, PIPE_ROOM;    # a refusal does no harm
             return { stdout => $to };
         },
         sub {

@@ -8,7 +8,7 @@ use warnings;
 
 our $VERSION = '0.1.0';
 
-use Apache2::Spawn ();    # whose library has the methods
+use Apache2::Spawn ();    # its library has the methods
 
 use overload
     '""'     => sub { return $_[0]->id },

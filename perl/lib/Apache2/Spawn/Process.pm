@@ -294,7 +294,7 @@ each other, and talked to through a socket
     my @workers = map { $pool->fork->send_arg($_) } 1 .. 10;
     $_->run('My::Server::run') for @workers;
 
-    # what AnyEvent::Fork does not tell
+    # more than AnyEvent::Fork tells
     $workers[0]->pid;
     $workers[0]->wait(5);               # has it ended?
     $workers[0]->exit_status;           # as $? has it

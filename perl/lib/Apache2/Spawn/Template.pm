@@ -25,8 +25,8 @@ my $name;        # of this template
 my $pid;         # its process, while it preloads
 my $in_httpd;    # it was forked from httpd, and preloads nothing itself
 my $link;
-my $stage;       # what it preloads just now
-my $memory = _SHARED();    # what becomes of its memory
+my $stage;       # the module that it preloads just now
+my $memory = _SHARED();    # the fate of its memory
 my $spares = 0;    # most clones that are kept ready; who starts us says so
 
 my %memories = (shared => _SHARED(), huge => _HUGE(), frozen => _FROZEN());
@@ -238,7 +238,7 @@ In F</etc/httpd/report-startup.pl>:
 
     My::Config->load('/etc/my/config');        # read once, shared by all jobs
 
-    # what cannot be shared is made in each job
+    # values that cannot be shared are made in each job
     Apache2::Spawn::Template::after_fork(sub { My::Db->connect });
 
     1;

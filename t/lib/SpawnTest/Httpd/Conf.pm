@@ -102,7 +102,7 @@ sub write_conf {
     open my $out, '>', $self->conf_file or die $self->conf_file . ": $!\n";
     print {$out} $self->conf_text;
     close $out or die $self->conf_file . ": $!\n";
-    # who starts httpd may be another account, whatever our umask
+    # another account may start httpd, whatever our umask
     chmod 0644, $self->conf_file or die $self->conf_file . ": $!\n";
     return;
 }

@@ -15,7 +15,7 @@ use warnings;
 sub _has_ended { return scalar grep { defined $_->{ended} } @{ $_[0]{runs} || [] } }
 
 our @ends = (
-    # what became of a job that has another end than its own
+    # the fate of a job that has another end than its own
     [
         'killed by its caller', 'Apache2::Spawn::Job, kill',
         sub { return $_[1]{killed} && $_[1]{told}[0] =~ /\A(?:cancelled|signalled|out_of_memory|call_failed)\z/ }

@@ -47,12 +47,12 @@ sub _send_arg {
 sub _send_fh {
     my ($self, @handles) = @_;
     local ($@, $!);
-    my $own = Apache2::Spawn::Process::Loop::in_use();    # who may close his
+    my $own = Apache2::Spawn::Process::Loop::in_use();    # the caller may close his
     my @fds = map { _descriptor($_, 'send_fh') } @handles;
     $self->_usable;
     return $self if $self->{broken};
     for my $handle (@handles) {
-        CORE::eval { $handle->flush };    # what has been written comes first
+        CORE::eval { $handle->flush };    # written bytes come first
         my $fd = shift @fds;
         next if $self->_append_handle($fd, $own);
         $self->_flush(0, 1);    # which lets go of those that it sends

@@ -37,7 +37,7 @@ my $GRACE = 5;
 
 my $control;    # the socket to the caller
 my @limits;     # timeout and grace of processes that are forked from this one
-my @args;       # what was sent for the function, in order
+my @args;       # arguments that were sent for the function, in order
 my $failure;    # why it cannot be run any more: [code, text, class]
 my $pid;        # this process
 my $forks;      # it has been forked
