@@ -19,6 +19,7 @@ use IO::Socket::INET ();
 use Test::More;
 
 use SpawnTest qw(mpms wait_until);
+use SpawnTest::Page;
 
 # ---- the page ----
 
@@ -32,19 +33,9 @@ sub slurp {
 # { before => { file => text }, after => ... }; httpd.conf is put together.
 sub examples {
     my $page = slurp(SpawnTest::root_dir() . '/docs/migrating.md');
-    my %files = (before => {}, after => {});
-    my $count = 0;
-    while ($page =~ /^<!-- (before|after|both): (\S+) -->\n\n((?:(?: {4}.*)?\n)+)/mg) {
-        my ($when, $file, $text) = ($1, $2, $3);
-        $text =~ s/^ {4}//mg;
-        for my $which ($when eq 'both' ? qw(before after) : $when) {
-            $files{$which}{$file} = ($files{$which}{$file} || '') . $text;
-        }
-        $count++;
-    }
     is scalar(() = $page =~ /^## \d+\. /mg), 16, 'sixteen examples';
-    cmp_ok $count, '>', 40, 'with their files';
-    return \%files;
+    cmp_ok scalar(() = $page =~ /^<!-- (?:before|after|both): /mg), '>', 40, 'with their files';
+    return { map { $_ => SpawnTest::Page::files('docs/migrating.md', $_, 'both') } qw(before after) };
 }
 
 # ---- what each does: begin, the request, and what is there afterwards ----

@@ -540,14 +540,33 @@ C<< load => 'My::Report' >>.
 
 =back
 
-In Registry C<< Apache2::RequestUtil->request >>, or the script's C<$r = shift>, is the
-request, with C<< $r->spawn >> and the other methods. Under C<Plack::Handler::Apache2> it
-is C<< $env->{'psgi.input'} >>; the class methods (C<< Apache2::Spawn->spawn >>) need
-none. A CGI script is a process of its own, outside
-httpd: it uses the module as cron does, with C<connect> or C<SPAWN_SOCKET>
-(C<SetEnv SPAWN_SOCKET /run/apache2/spawn/socket>), and its account must be one that the
-broker lets in. In each kind of script, have the job write to a file or use C<capture>:
-C<STDOUT> of the script is not a file.
+B<Registry, PerlRun.> The script's C<$r = shift> (or C<< Apache2::RequestUtil->request >>) is the
+request, with C<< $r->spawn >> and the other methods. With C<PerlModule My::Report> in httpd.conf:
+
+    my $r = shift;
+    my $total = Apache2::Spawn->call('My::Report::total', [ 3, 4 ]);
+    $r->spawn_cleanup('My::Report::note', [ $r->uri, $total ]);
+
+B<Plack.> Under C<Plack::Handler::Apache2> the request is C<< $env->{'psgi.input'} >>; the class
+methods (C<< Apache2::Spawn->spawn >>) need none:
+
+    my $app = sub {
+        my ($env) = @_;
+        my $total = Apache2::Spawn->call('My::Report::total', [ 3, 4 ]);
+        $env->{'psgi.input'}->spawn_cleanup('My::Report::note', [ $env->{PATH_INFO}, $total ]);
+        return [ 200, [ 'Content-Type' => 'text/plain' ], [ "total $total\n" ] ];
+    };
+
+B<CGI.> The script is a process of its own, outside httpd: it uses the module as cron does, with
+C<connect> or C<SPAWN_SOCKET> (C<SetEnv SPAWN_SOCKET /run/apache2/spawn/socket> in httpd.conf), and
+its account must be one that the broker lets in. It has no C<$r>:
+
+    my $total = Apache2::Spawn->call('My::Report::total', [ 3, 4 ]);
+    Apache2::Spawn->spawn_call('My::Report::note', [ $ENV{PATH_INFO}, $total ]);
+    print "Content-Type: text/plain\n\n", "total $total\n";
+
+In each kind of script, have the job write to a file or use C<capture>: C<STDOUT> of the script
+is not a file. F<docs/migrating.md> has more of each kind.
 
 =head1 RECURRING JOBS
 
