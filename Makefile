@@ -1,7 +1,7 @@
 # mod_spawn: what people type is at the top.
 #
 #   make run      install what is missing, build, and start the example site
-#   make test     install what is missing, build, and run every test
+#   make test     install what is missing, build, and run every test; TESTS="t/perl/*.t": some
 #   make bench    the same, and measure: at most 12 minutes; QUICK=1: one
 #   make          build only
 #   make install  the module where apxs says, Perl's where perl says, the rest
@@ -56,7 +56,7 @@ else
 does = @echo '  $(1) $(2)';
 endif
 
-.PHONY: all run dist deb rpm docs install-docs manual test test-packages test-crash test-browser test-long test-system test-vm soak screenshots bench bench-programs install uninstall deps clean fuzz lint mutants simulate unit probe
+.PHONY: all run dist deb rpm docs install-docs manual test test-packages test-surroundings test-crash test-browser test-long test-system test-vm soak screenshots bench bench-programs install uninstall deps clean fuzz lint mutants simulate unit probe
 .DEFAULT_GOAL := all
 .DELETE_ON_ERROR:
 .SECONDARY:
@@ -69,7 +69,7 @@ run:
 test:
 	@packaging/install-deps test
 	@$(MAKE) --no-print-directory all unit probe
-	@SPAWN_BUILD=$(B) FUZZ_SECONDS=$(FUZZ_SECONDS) t/run
+	@SPAWN_BUILD=$(B) FUZZ_SECONDS=$(FUZZ_SECONDS) t/run $(TESTS)
 
 # All tests, with 10 minutes of soak; see CONTRIBUTING.md.
 test-long: export SOAK_SECONDS := 200
@@ -89,6 +89,12 @@ test-packages:
 	@$(MAKE) --no-print-directory all unit probe
 	@packaging/deb $(B)/deb
 	@SPAWN_BUILD=$(B) TEST_LIMIT=3600 t/run t/packages/*.t
+
+# The two commands of the README in five surroundings; needs root and apt, and takes long.
+test-surroundings:
+	@packaging/install-deps surroundings
+	@$(MAKE) --no-print-directory all unit probe
+	@SPAWN_BUILD=$(B) TEST_LIMIT=14400 t/run t/surroundings/*.t
 
 # With a browser, which is big; make test has these tests too, where one is there.
 test-browser:

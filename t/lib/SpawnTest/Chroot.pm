@@ -23,9 +23,10 @@ use constant UP_SECONDS => 60;
 
 my ($base, %all);
 
-# In the test's first line: skips it where this cannot be.
+# In the first line of a test or a subtest: skips it where this cannot be.
 sub begin {
     my ($class) = @_;
+    return if $base;
     my @there = grep { -x } map { my $name = $_; map { "$_/$name" } qw(/usr/sbin /usr/bin) } qw(debootstrap apt-get);
     my $why = $> != 0 ? 'a Debian of its own needs root'
         : @there < 2  ? 'there is no debootstrap, or no apt-get'
@@ -53,9 +54,12 @@ sub _targets {
     return scalar `apt-get indextargets --format '$format' 'Created-By: Packages' 'Origin: Debian' 2>/dev/null` || '';
 }
 
-# new($share): a directory that is /share in it.
+# new($share, ...): a directory that is /share in it.
+#   upper  an empty directory of a disk for all that is written, which stays; its up/ can
+#          be the lower one of another (else it is in memory)
+#   lower  such directories, which are read before the base
 sub new {
-    my ($class, $share) = @_;
+    my ($class, $share, %options) = @_;
     my $dir = File::Temp::tempdir('spawn-packages-XXXXXXXX', DIR => '/tmp', CLEANUP => 0);
     my $self = bless { dir => $dir, owner => $$ }, $class;
     $all{$self} = $self;
@@ -68,7 +72,7 @@ sub new {
         open STDOUT, '>>', "$dir/log" or POSIX::_exit(126);
         open STDERR, '>&', \*STDOUT      or POSIX::_exit(126);
         exec qw(setpriv --pdeathsig KILL unshare -m -p -n --fork --kill-child --propagation private sh -ec), _script(), 'sh',
-            "$dir/root", $base, $share
+            "$dir/root", join(':', @{ $options{lower} || [] }, $base), $share, $options{upper} || "$dir/root"
             or POSIX::_exit(127);
     }
     $self->{outer} = $pid;
@@ -115,17 +119,34 @@ sub text {
 sub run        { my ($self, @argv) = @_; return $self->_run(['-n'], @argv) }
 sub run_online { my ($self, @argv) = @_; return $self->_run([],     @argv) }
 
+# The same with the machine's network, and all that it says goes to the end of a file;
+# its exit code.
+sub run_logged {
+    my ($self, $log, @argv) = @_;
+    my $pid = fork;
+    defined $pid or die "fork: $!\n";
+    if ($pid == 0) {
+        open STDOUT, '>>', $log or POSIX::_exit(126);
+        $self->_execute([], @argv);
+    }
+    waitpid $pid, 0;
+    return $? & 127 ? 128 + ($? & 127) : $? >> 8;
+}
+
+sub _execute {
+    my ($self, $net, @argv) = @_;
+    open STDERR, '>&', \*STDOUT;
+    open STDIN, '<', '/dev/null' or POSIX::_exit(126);
+    exec qw(nsenter -t), $self->{pid}, qw(-m -p), @{$net}, qw(env -i LC_ALL=C.UTF-8 DEBIAN_FRONTEND=noninteractive HOME=/root),
+        'PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin', @argv
+        or POSIX::_exit(127);
+}
+
 sub _run {
     my ($self, $net, @argv) = @_;
     my $pid = open my $out, '-|';
     defined $pid or die "fork: $!\n";
-    if ($pid == 0) {
-        open STDERR, '>&', \*STDOUT;
-        open STDIN, '<', '/dev/null' or POSIX::_exit(126);
-        exec qw(nsenter -t), $self->{pid}, qw(-m -p), @{$net}, qw(env -i LC_ALL=C.UTF-8 DEBIAN_FRONTEND=noninteractive HOME=/root),
-            'PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin', @argv
-            or POSIX::_exit(127);
-    }
+    $self->_execute($net, @argv) if $pid == 0;
     my $said = do { local $/ = undef; <$out> };
     close $out;
     return { code => $? >> 8, out => defined $said ? $said : '' };
@@ -181,9 +202,14 @@ sub clean {
 
 sub DESTROY { $_[0]->clean; return }
 
+sub clean_all {
+    $_->clean for grep { defined } values %all;
+    return;
+}
+
 END {
     my $status = $?;
-    $_->clean for grep { defined } values %all;
+    clean_all();
     $? = $status;    ## no critic (RequireLocalizedPunctuationVars)
 }
 
@@ -192,8 +218,8 @@ sub _script {
     return <<'END';
 R=$1
 mount -t tmpfs -o mode=755 none "$R"
-mkdir "$R/up" "$R/work" "$R/new"
-mount -t overlay -o lowerdir="$2",upperdir="$R/up",workdir="$R/work" none "$R/new"
+mkdir "$R/new" "$4/up" "$4/work"
+mount -t overlay -o lowerdir="$2",upperdir="$4/up",workdir="$4/work" none "$R/new"
 N=$R/new
 mount -t proc none "$N/proc"
 mount -t sysfs -o ro none "$N/sys"
