@@ -2,8 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 #
 # A script of ModPerl::Registry or ModPerl::PerlRun starts jobs as perldoc Apache2::Spawn
-# shows it. Its own functions exist in no other process, whichever name they are called
-# by, and the error says so; a module that only the script has loaded is named by load.
+# shows it. Its own functions exist in no other process, and the error says so; a module that only the script has loaded is named by load.
 
 use strict;
 use warnings;
@@ -58,9 +57,9 @@ for my $name (qw(registry run)) {
     my @said = split /\n/, $httpd->get("/$name")->{content};
     is $said[0], 7, "$name: a function was called";
     is $said[1], 'the request', "$name: \$r is the request";
-    like $said[2], qr/^no function twice in template app/, "$name: its own function is in no other process";
+    like $said[2], qr/^function: 'twice' is not a name; wanted: the full name/, "$name: a function has a full name";
     like $said[3], qr/^no function ModPerl::ROOT::\S+ in template app; a script's own functions exist in no other process/,
-        "$name: nor by its full name";
+        "$name: by which its own function is in no other process";
     like $said[4], qr/^no function My::Late::twice in template app; .*load => 'My::Late'/, "$name: nor is a module that it has loaded";
     is $said[5], 8, "$name: load has it";
     ok $httpd->wait_for_log(qr{/$name: 7$}m, 30, $from), "$name: the cleanup ran" or diag $httpd->tail;

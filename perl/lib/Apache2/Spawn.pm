@@ -528,8 +528,8 @@ are different:
 =item *
 
 B<A script's own functions exist in no other process.> Registry compiles a script, under a
-package name that it makes up, in the child that first serves it: no template has it, and
-C<call('work', ...)> finds nothing. Move the function to a module, load that with
+package name that it makes up, in the child that first serves it. No template has that package,
+and C<call('work', ...)>, without one, is refused. Move the function to a module, load that with
 C<PerlModule>, and call it by its full name.
 
 =item *

@@ -29,7 +29,7 @@ sub files {
 sub code_after {
     my ($page, $line) = @_;
     my $text = _slurp($page);
-    my ($code) = $text =~ /^$line.*?\n\n((?: {4}.*\n|\n(?= {4}))+)/ms or die "$page has no code after $line\n";
+    my ($code) = $text =~ /^$line.*?\n\n((?: {4}[^\n]*\n|\n(?= {4}))+)/ms or die "$page has no code after $line\n";
     return $code =~ s/^ {4}//mgr;
 }
 
