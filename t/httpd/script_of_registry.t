@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 #
 # A script of ModPerl::Registry or ModPerl::PerlRun starts jobs as perldoc Apache2::Spawn
-# shows it. Its own functions exist in no other process, and the error says so; a module that only the script has loaded is named by load.
+# shows it. Its own functions exist in no other process, and the error says so; a
+# module that only the script has loaded is named by load.
 
 use strict;
 use warnings;
