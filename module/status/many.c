@@ -259,7 +259,7 @@ int spawn_many_ask(spawn_page *page)
     apr_bucket_brigade *out = page->out, *rows;
     counting c = {page, 0, 0, 0};
     spawn_choice choice;
-    bool any;
+    bool any = false;
     const act *a;
     int rv = 0;
 
@@ -439,7 +439,7 @@ int spawn_many_do(spawn_page *page)
     spawn_choice choice;
     const act *a;
     batch *b;
-    bool any;
+    bool any = false;
 
     if (read_wanted(page, &a, &choice, &any)
         || read_form(page, a, &choice, &signal))
