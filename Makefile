@@ -353,7 +353,7 @@ ROOM_JOB := $(call objects,broker,$(wildcard broker/base/*.c broker/job/*.c))
 OF_ROOMS := $(B)/t/unit/broker_state.t $(B)/t/unit/broker_queue.t $(B)/t/unit/broker_schedule.t \
             $(B)/t/unit/broker_stores.t $(B)/t/unit/broker_aside.t $(B)/t/unit/broker_salvage.t $(B)/t/unit/broker_lock.t $(B)/t/unit/broker_base.t \
             $(B)/t/unit/broker_due.t $(B)/t/unit/broker_moments.t $(B)/t/unit/broker_when.t \
-            $(B)/t/unit/broker_notes.t $(B)/t/unit/broker_order.t $(B)/t/unit/broker_durable_rows.t \
+            $(B)/t/unit/broker_notes.t $(B)/t/unit/broker_order.t $(B)/t/unit/broker_durable_rows.t $(B)/t/unit/broker_durable_answers.t \
             $(B)/t/unit/broker_keys.t $(B)/t/unit/broker_ledger_trim.t $(B)/t/unit/broker_ledger_drop.t \
             $(B)/t/unit/broker_durable_asked.t $(B)/t/unit/broker_watch_fails.t \
             $(B)/t/unit/broker_cron_kept.t $(B)/t/unit/broker_cron_entry.t $(B)/t/unit/broker_told.t \
@@ -361,17 +361,24 @@ OF_ROOMS := $(B)/t/unit/broker_state.t $(B)/t/unit/broker_queue.t $(B)/t/unit/br
             $(B)/t/unit/broker_chosen_ids.t $(B)/t/unit/broker_walks.t $(B)/t/unit/broker_room_sums.t \
              $(B)/t/unit/broker_meters.t $(B)/t/unit/broker_checkpoint_fails.t $(B)/t/unit/broker_list.t \
              $(B)/t/unit/broker_leases_walk.t $(B)/t/unit/broker_leases_unreadable.t \
-             $(B)/t/unit/broker_watch_looks.t
+             $(B)/t/unit/broker_watch_looks.t $(B)/t/unit/broker_deaf_looks.t
 $(OF_ROOMS): $(ROOM_JOB)
 $(OF_ROOMS): ROOM_LIBS = $(APRLIB)
 $(B)/t/unit/broker_unrecorded.t: $(B)/broker/broker/store/unrecorded.o
 $(B)/t/unit/broker_schedule.t: $(B)/broker/broker/run/schedule.o
 $(B)/t/unit/broker_when.t: $(B)/broker/broker/run/when.o
 $(B)/t/unit/broker_order.t: $(B)/broker/broker/run/order.o
-$(B)/t/unit/broker_durable_rows.t: $(B)/broker/broker/run/durable.o $(B)/broker/broker/run/durable_ask.o \
-                                  $(B)/broker/broker/run/durable_follow.o
+$(B)/t/unit/broker_durable_rows.t $(B)/t/unit/broker_durable_answers.t: $(B)/broker/broker/run/durable.o \
+    $(B)/broker/broker/run/durable_ask.o $(B)/broker/broker/run/durable_follow.o
+$(B)/t/unit/broker_durable_answers.t: ROOM_LIBS = $(APRLIB) -Wl,--wrap=spawn_mono_ms,--wrap=spawn_loop_again
 $(B)/t/unit/broker_durable_asked.t: $(B)/broker/broker/run/durable_ask.o
 $(B)/t/unit/broker_durable_asked.t: ROOM_LIBS = $(APRLIB) -Wl,--wrap=spawn_mono_ms,--wrap=spawn_array_grow
+LEDGER_OBJECTS := $(call objects,broker,broker/store/ledger.c broker/store/ledger_file.c)
+$(B)/t/unit/broker_ledger_rows.t $(B)/t/unit/broker_ledger_files.t $(B)/t/unit/broker_ledger_fails.t \
+$(B)/t/unit/broker_ledger_any_call.t: $(LEDGER_OBJECTS)
+$(B)/t/unit/broker_ledger_rows.t: ROOM_LIBS = -Wl,--wrap=spawn_os_boot_id
+$(B)/t/unit/broker_scribe_serves.t: $(LEDGER_OBJECTS) $(call objects,broker,broker/store/scribe_serve.c broker/base/alloc.c)
+$(B)/t/unit/broker_scribe_serves.t: ROOM_LIBS = $(APRLIB)
 $(B)/t/unit/broker_scribe.t: $(call objects,broker,broker/process/scribe.c broker/base/alloc.c broker/base/array.c broker/base/timer.c)
 $(B)/t/unit/broker_scribe.t: ROOM_LIBS = $(APRLIB) -Wl,--wrap=spawn_mono_ms
 $(B)/t/unit/broker_cron_entry.t: $(B)/broker/broker/caller/cron_entry.o
@@ -385,6 +392,8 @@ $(B)/t/unit/broker_leases_walk.t: ROOM_LIBS = $(APRLIB) -Wl,--wrap=spawn_worker_
 $(B)/t/unit/broker_told.t: $(B)/broker/broker/recover_told.o
 $(B)/t/unit/broker_watch_looks.t: $(B)/broker/broker/caller/watcher.o
 $(B)/t/unit/broker_watch_looks.t: ROOM_LIBS = $(APRLIB) -Wl,--wrap=spawn_mono_ms
+$(B)/t/unit/broker_deaf_looks.t: $(B)/broker/broker/process/deaf.o
+$(B)/t/unit/broker_deaf_looks.t: ROOM_LIBS = $(APRLIB) -Wl,--wrap=spawn_mono_ms,--wrap=spawn_os_parent,--wrap=spawn_os_unreaped
 $(B)/t/unit/broker_unread.t: $(B)/broker/broker/caller/unread.o
 $(B)/t/unit/broker_ask_turns.t: $(B)/broker/broker/caller/ask.o $(B)/broker/broker/caller/unread.o
 $(B)/t/unit/broker_stores.t $(B)/t/unit/broker_aside.t $(B)/t/unit/broker_salvage.t $(B)/t/unit/broker_lock.t $(B)/t/unit/broker_due.t \
@@ -395,7 +404,7 @@ $(B)/t/unit/broker_checkpoint_fails.t: \
     $(call objects,broker,$(wildcard broker/process/*.c broker/store/*.c))
 $(B)/t/unit/broker_due.t: $(B)/broker/broker/caller/reply.o
 $(B)/t/unit/broker_due.t $(B)/t/unit/broker_when.t $(B)/t/unit/broker_watch_fails.t $(B)/t/unit/broker_watch_looks.t $(B)/t/unit/broker_ask_turns.t \
-$(B)/t/unit/broker_scribe.t: ROOM_FLAGS = $(APR)
+$(B)/t/unit/broker_durable_answers.t $(B)/t/unit/broker_deaf_looks.t $(B)/t/unit/broker_scribe.t: ROOM_FLAGS = $(APR)
 
 # Those of the C API play httpd and the rest of the module.
 OF_API := $(patsubst t/unit/%.c,$(B)/t/unit/%.t,$(wildcard t/unit/api_*.c))

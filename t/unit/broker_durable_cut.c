@@ -396,6 +396,21 @@ static void one_that_only_its_attempt_tells_of_waits_for_nobody(void **state)
                                      " attempt = 2, due_at = 1");
 }
 
+/* The store lost it, and has the one that it came after. */
+static void so_it_is_of_one_that_only_the_ledger_has(void **state)
+{
+    (void)state;
+    reach_go_and_call_in();
+    a_durable_job_waits();
+    other = job;
+    comes_after(&other, 0);
+    has_heard();
+    the_power_was_cut("DELETE FROM job WHERE seq = 2; DELETE FROM need");
+    ledger_sql("UPDATE job SET attempt = 2, due_at = 1 WHERE seq = 2");
+    another_broker();
+    it_starts(2);
+}
+
 static void one_that_did_not_start_comes_after_the_other(void **state)
 {
     (void)state;
@@ -598,6 +613,7 @@ int main(void)
         TEST(one_that_had_started_waits_for_nobody),
         TEST(one_that_only_its_state_tells_of_waits_for_nobody),
         TEST(one_that_only_its_attempt_tells_of_waits_for_nobody),
+        TEST(so_it_is_of_one_that_only_the_ledger_has),
         TEST(one_that_did_not_start_comes_after_the_other),
         TEST(the_store_hears_that_it_waits_for_nobody),
         TEST(one_that_was_to_start_waits_for_nobody),

@@ -580,6 +580,7 @@ static void one_that_was_not_begun_is_lost(void **state)
     expect_take_back(&w);
     gives_back(&w, NULL);
     expect_call(&w, &other);
+    assert_int_equal(slate->lease, 0); /* it is over with that */
     worker_returns(&w, &other);
     expect_answer(SPAWN_M_JOB);
     call_again(&id);

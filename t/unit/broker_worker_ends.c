@@ -373,6 +373,23 @@ static void one_that_was_not_forked_is_ordered_again(void **state)
     quiet_at(link_fd, 1); /* no order is unheard of */
 }
 
+/* It may be full with the orders of others, which it has to read first. */
+static void but_not_at_once(void **state)
+{
+    worker w;
+
+    (void)state;
+    reach_workers(1, 1, &template);
+    worker_ordered(&w);
+    time_stands();
+    say_exited(&w.id, SPAWN_STEP_TEMPLATE, EAGAIN);
+    expect_id(SPAWN_M_FORGET, &w.id);
+    is_there();
+    quiet_at(link_fd, 1);
+    time_goes_on();
+    worker_ordered(&w);
+}
+
 static void one_whose_template_has_gone_is_ordered_from_the_next(void **state)
 {
     spawn_id from;
@@ -451,6 +468,7 @@ int main(void)
         STEPPED(a_call_whose_worker_ended_in_time_has_not_timed_out),
         STEPPED(a_call_ran_until_its_worker_ended),
         STEPPED(one_that_was_not_forked_is_ordered_again),
+        STEPPED(but_not_at_once),
         STEPPED(one_whose_template_has_gone_is_ordered_from_the_next),
         STEPPED(one_that_was_heard_of_is_not_waited_for),
         STEPPED(workers_do_not_use_up_their_template)};
