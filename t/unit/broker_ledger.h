@@ -39,7 +39,7 @@ typedef struct {
 
 /* Processes that a test forks have it in common. */
 static struct {
-    calls syncs, writes, reads, renames, locks;
+    calls syncs, writes, reads, opens, renames, locks;
     calls heard, told;          /* of a socket: broker_scribe_serves.c */
     volatile int64_t room;      /* bytes that a file may have; 0: any */
     volatile int64_t room_then; /* the same, after a sync that has failed */
@@ -115,6 +115,21 @@ ssize_t pread64(int fd, void *data, size_t length, off64_t at)
     if (disk && fails(&disk->reads))
         return -1;
     return lseek64(fd, at, SEEK_SET) < 0 ? -1 : read(fd, data, length);
+}
+
+/* By SQLite; our own files call open. */
+int open64(const char *path, int flags, ...)
+{
+    mode_t mode = 0;
+    va_list more;
+
+    va_start(more, flags);
+    if (flags & O_CREAT)
+        mode = va_arg(more, mode_t);
+    va_end(more);
+    if (disk && fails(&disk->opens))
+        return -1;
+    return (int)syscall(SYS_openat, AT_FDCWD, path, flags, mode);
 }
 
 int rename(const char *from, const char *into)
@@ -318,6 +333,7 @@ static inline int set_up_ledger(void **state)
     (void)strcpy(dir, "/tmp/spawn-ledger-XXXXXX");
     if (!mkdtemp(dir))
         return -1;
+    memset(&ledger, 0xff, sizeof(ledger));
     spawn_ledger_init(&ledger, dir);
     return 0;
 }

@@ -6,20 +6,17 @@
  */
 #include "t/unit/broker_ledger.h"
 
-/* One that was not closed, with messages that no memory of SQLite's holds. */
-static int big_jobs_are_left(void)
+/* One that was not closed, with a message that no memory of SQLite's holds. */
+static int two_jobs_are_left(void)
 {
     static uint8_t message[3 << 20];
-    spawn_ledger_record r;
-    uint8_t n;
+    spawn_ledger_record r = record_of(SPAWN_LEDGER_PUT, 1);
 
     spawn_ledger_init(&ledger, dir);
+    r.length = sizeof(message);
     IS(spawn_ledger_open(&ledger) == 0);
-    for (n = 1; n <= 2; n++) {
-        r = record_of(SPAWN_LEDGER_PUT, n);
-        r.length = sizeof(message);
-        IS(tries(&r, message) == 0);
-    }
+    IS(tries(&r, message) == 0);
+    IS(tries_job(2) == 0);
     return 0;
 }
 
@@ -44,7 +41,7 @@ static int a_copy_is_made(calls *of, int n, int error)
 {
     int rv;
 
-    HOLDS_IN_A_CHILD(big_jobs_are_left);
+    HOLDS_IN_A_CHILD(two_jobs_are_left);
     fail_after(of, n, 1, error);
     rv = spawn_ledger_open(&ledger);
     disk_is_good();
@@ -53,6 +50,7 @@ static int a_copy_is_made(calls *of, int n, int error)
     assert_false(spawn_ledger_other_boot(&ledger));
     jobs_are_there(2);
     assert_int_equal(rows[0].r.length, 3 << 20);
+    assert_int_equal(tries_job(3), 0);
     return rv;
 }
 
@@ -75,7 +73,7 @@ static void each_fails_once(int (*what)(calls *of, int n, int error), calls *of,
     assert_int_equal(tear_down_ledger(NULL), 0);
     assert_int_equal(set_up_ledger(NULL), 0);
     if (what == a_copy_is_made)
-        HOLDS_IN_A_CHILD(big_jobs_are_left);
+        HOLDS_IN_A_CHILD(two_jobs_are_left);
     of->done = 0;
     opens();
     count = of->done;
@@ -110,12 +108,21 @@ static void any_sync_may_fail(void **state)
     each_fails_once(a_copy_is_made, &disk->syncs, EIO, 40);
 }
 
+/* For want of descriptors, say. */
+static void any_open_may_fail(void **state)
+{
+    (void)state;
+    each_fails_once(the_first_is_made, &disk->opens, EMFILE, 40);
+    each_fails_once(a_copy_is_made, &disk->opens, EMFILE, 40);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         LEDGER_TEST(any_write_may_fail),
         LEDGER_TEST(any_read_may_fail),
         LEDGER_TEST(any_sync_may_fail),
+        LEDGER_TEST(any_open_may_fail),
     };
 
     cmocka_set_message_output(CM_OUTPUT_TAP);

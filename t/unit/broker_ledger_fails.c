@@ -256,6 +256,22 @@ static void each_record_tells_that_it_failed(void **state)
     assert_int_equal(rows[0].r.state, SPAWN_LEDGER_IS_WAITING);
 }
 
+/* Whatever it was: the next one is another transaction. */
+static void one_that_fails_fails_alone(void **state)
+{
+    const spawn_ledger_record r = record_of(SPAWN_LEDGER_PUT, 2);
+
+    (void)state;
+    opens();
+    assert_int_equal(tries_job(1), 0);
+    assert_int_equal(tries(&r, NULL), -1); /* it has no message */
+    assert_string_equal(
+        ledger.why,
+        "it cannot be written: NOT NULL constraint failed: job.message");
+    assert_int_equal(tries_job(2), 0);
+    jobs_are_there(2);
+}
+
 static void rows_that_cannot_be_read_are_told(void **state)
 {
     (void)state;
@@ -309,6 +325,7 @@ int main(void)
         LEDGER_TEST(that_a_disk_is_full_is_told),
         LEDGER_TEST(one_that_was_removed_is_not_written),
         LEDGER_TEST(each_record_tells_that_it_failed),
+        LEDGER_TEST(one_that_fails_fails_alone),
         LEDGER_TEST(rows_that_cannot_be_read_are_told),
         LEDGER_TEST(one_that_is_sent_again_and_cannot_be_read_fails),
     };

@@ -215,6 +215,7 @@ static void the_lock_is_waited_for_and_kept(void **state)
     spawn_ledger_close(&ledger);
     opens();
     assert_int_equal(disk->locks.done, 3);
+    assert_int_equal(puts_job(1, "one"), 0);
     scribe_ends();
     assert_int_equal(open_count(), open);
     fail_after(&disk->locks, 0, 1, ENOLCK);
@@ -223,6 +224,28 @@ static void the_lock_is_waited_for_and_kept(void **state)
                         "durable.lock cannot be locked: No locks available");
     assert_int_equal(open_count(), open);
     opens();
+    assert_int_equal(disk->locks.done, 2);
+}
+
+/* A log that had to be long once is not so for ever. */
+static void a_log_is_short_again(void **state)
+{
+    static uint8_t message[3 << 20];
+    struct stat st;
+    uint8_t n;
+
+    (void)state;
+    opens();
+    for (n = 1; n <= 4; n++) { /* it is written back after each second */
+        spawn_ledger_record r = record_of(SPAWN_LEDGER_PUT, n);
+
+        r.length = sizeof(message);
+        assert_int_equal(writes(&r, message, NULL), 0);
+    }
+    for (; n <= 6; n++)
+        assert_int_equal(puts_job(n, "a small one"), 0);
+    assert_int_equal(stat(path_of("durable-1.db-wal"), &st), 0);
+    assert_in_range(st.st_size, 1, 2 * MIB);
 }
 
 /* ---- the copy ---- */
@@ -527,6 +550,7 @@ int main(void)
         LEDGER_TEST(a_path_that_is_too_long_is_none),
         LEDGER_TEST(the_lock_is_no_link),
         LEDGER_TEST(the_lock_is_waited_for_and_kept),
+        LEDGER_TEST(a_log_is_short_again),
         LEDGER_TEST(one_that_was_not_closed_is_copied),
         LEDGER_TEST(nothing_of_a_job_is_lost_with_it),
         LEDGER_TEST(a_copy_is_of_the_same_boot),

@@ -87,6 +87,103 @@ static void it_is_told_within_a_boot(void **state)
     expect_the_one_alone(false);
 }
 
+#define MANY 150
+
+/* One after another; the last one is the youngest. */
+static void many_have_ended(void)
+{
+    static const uint8_t message[4000];
+    spawn_ledger_record r = {.type = SPAWN_LEDGER_PUT};
+    unsigned i;
+
+    assert_int_equal(spawn_ledger_begin(&ledger), 0);
+    for (i = 1; i <= MANY; i++) {
+        r.type = SPAWN_LEDGER_PUT;
+        r.id.bytes[0] = (uint8_t)i;
+        r.length = sizeof(message);
+        assert_int_equal(spawn_ledger_write(&ledger, &r, message, NULL, 0), 0);
+        r.type = SPAWN_LEDGER_END;
+        r.end.ended_at = OLD + i;
+        assert_int_equal(spawn_ledger_write(&ledger, &r, NULL, NULL, 0), 0);
+    }
+    assert_int_equal(spawn_ledger_commit(&ledger), 0);
+}
+
+static unsigned oldest; /* of those that are there */
+
+static void count_all(void *of, const spawn_ledger_record *r,
+                      const void *message, const char *text)
+{
+    (void)of, (void)message, (void)text;
+    if (seen++ == 0)
+        oldest = r->id.bytes[0];
+}
+
+static unsigned how_many(void)
+{
+    seen = 0;
+    assert_int_equal(spawn_ledger_rows(&ledger, true, count_all, NULL), 0);
+    return seen;
+}
+
+static uint64_t size_now(void)
+{
+    sqlite3_stmt *s;
+    uint64_t size;
+
+    assert_int_equal(
+        sqlite3_prepare_v2(ledger.db,
+                           "SELECT (page_count - freelist_count) * page_size"
+                           " FROM pragma_page_count, pragma_freelist_count,"
+                           " pragma_page_size",
+                           -1, &s, NULL),
+        SQLITE_OK);
+    assert_int_equal(sqlite3_step(s), SQLITE_ROW);
+    size = (uint64_t)sqlite3_column_int64(s, 0);
+    (void)sqlite3_finalize(s);
+    return size;
+}
+
+static void it_takes_no_more_room_than_it_may(void **state)
+{
+    spawn_ledger_record r = {.type = SPAWN_LEDGER_TRIM};
+    uint64_t size;
+    unsigned i;
+
+    (void)state;
+    many_have_ended();
+    size = size_now();
+    r.newest = OLD + MANY + 1;
+    writes(&r, NULL); /* it may take any */
+    assert_int_equal(how_many(), MANY);
+    r.size = size;
+    writes(&r, NULL);
+    assert_int_equal(how_many(), MANY);
+    r.size = size - 1;
+    writes(&r, NULL);
+    assert_in_range(how_many(), 1, MANY - 1);  /* some at a time, */
+    assert_int_equal(oldest, MANY - seen + 1); /* and the oldest first */
+    r.size = 1;
+    for (i = 0; i < 3; i++)
+        writes(&r, NULL);
+    assert_int_equal(how_many(), 0);
+}
+
+/* The store may not have had it for long. */
+static void but_what_has_just_ended_stays(void **state)
+{
+    spawn_ledger_record r = {.type = SPAWN_LEDGER_TRIM, .size = 1};
+    unsigned i;
+
+    (void)state;
+    many_have_ended();
+    r.newest = OLD + MANY;
+    for (i = 0; i < 3; i++)
+        writes(&r, NULL);
+    assert_int_equal(how_many(), 1);
+    assert_int_equal(oldest, MANY);
+}
+
 static int set_up(void **state)
 {
     (void)state;
@@ -122,6 +219,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(an_end_that_the_ledger_alone_has_stays),
         TEST(it_is_told_within_a_boot),
+        TEST(it_takes_no_more_room_than_it_may),
+        TEST(but_what_has_just_ended_stays),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
