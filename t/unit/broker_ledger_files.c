@@ -191,6 +191,28 @@ static void a_path_that_is_too_long_is_none(void **state)
     spawn_ledger_init(&ledger, dir);
 }
 
+/* Not by a part of the name either. */
+static void none_is_marked_by_a_path_that_is_too_long(void **state)
+{
+    const size_t wanted = PATH_MAX - strlen("/durable.first");
+    size_t length = strlen(dir);
+    char path[PATH_MAX];
+
+    (void)state;
+    (void)strcpy(path, dir);
+    while (length < wanted) {
+        size_t more = wanted - length > 250 ? 200 : wanted - length - 1;
+
+        path[length] = '/';
+        memset(path + length + 1, 'd', more);
+        length += more + 1;
+        path[length] = '\0';
+        assert_int_equal(mkdir(path, 0700), 0);
+    }
+    spawn_ledger_mark(path);
+    assert_int_equal(rmdir(path), 0); /* it is empty */
+}
+
 static void the_lock_is_no_link(void **state)
 {
     unsigned open = open_count();
@@ -454,6 +476,75 @@ static void so_it_is_of_a_long_one(void **state)
     two_of_three_are_kept();
 }
 
+#define MANY 120
+
+static int64_t number(const char *sql)
+{
+    sqlite3_stmt *s;
+    int64_t n;
+
+    assert_int_equal(sqlite3_prepare_v2(ledger.db, sql, -1, &s, NULL),
+                     SQLITE_OK);
+    assert_int_equal(sqlite3_step(s), SQLITE_ROW);
+    n = sqlite3_column_int64(s, 0);
+    (void)sqlite3_finalize(s);
+    return n;
+}
+
+/* A page in the middle of them: they are read from both ends. */
+static void what_lies_behind_the_damage_is_kept(void **state)
+{
+    uint8_t page[4096], message[300];
+    spawn_ledger_record r;
+    uint8_t n;
+    FILE *file;
+    long at;
+
+    (void)state;
+    opens();
+    for (n = 1; n <= MANY; n++) {
+        r = record_of(SPAWN_LEDGER_PUT, n);
+        memset(message, n, sizeof(message));
+        r.length = sizeof(message);
+        assert_int_equal(writes(&r, message, NULL), 0);
+    }
+    scribe_ends();
+    memset(message, MANY / 2, sizeof(message));
+    file = fopen(path_of("durable-1.db"), "r+e");
+    assert_non_null(file);
+    for (at = 0;; at += (long)sizeof(page)) {
+        assert_int_equal(fseek(file, at, SEEK_SET), 0);
+        assert_true(fread(page, sizeof(page), 1, file) == 1);
+        if (memmem(page, sizeof(page), message, sizeof(message)))
+            break;
+    }
+    (void)fclose(file);
+    write_at("durable-1.db", at, "", 1); /* no kind of page */
+    opens();
+    assert_int_equal(ledger.damaged, 1);
+    assert_in_range(ledger.kept, MANY * 3 / 4, MANY - 1);
+    assert_int_equal(number("SELECT count(*) FROM job"), ledger.kept);
+    assert_int_equal(number("SELECT min(seq) FROM job"), 1);
+    assert_int_equal(number("SELECT max(seq) FROM job"), MANY);
+    assert_true(is_there("damaged-durable-1.db"));
+}
+
+/* Where its index was damaged, say. */
+static void one_that_is_there_twice_is_kept_once(void **state)
+{
+    (void)state;
+    a_scribe_has_ended();
+    change_file("durable-1.db",
+                "CREATE TABLE other AS SELECT * FROM job;"
+                "DROP TABLE job; ALTER TABLE other RENAME TO job;"
+                "INSERT INTO job SELECT * FROM job WHERE seq = 1;"
+                "UPDATE job SET seq = 3 WHERE rowid = 3;");
+    put_file("durable-1.db-wal", "no log");
+    opens();
+    assert_int_equal(ledger.number, 2);
+    two_jobs_are_there();
+}
+
 /* A look at all pages would take long. */
 static void a_long_one_is_not_looked_at(void **state)
 {
@@ -548,6 +639,7 @@ int main(void)
         LEDGER_TEST(one_that_is_to_be_made_is_there),
         LEDGER_TEST(nothing_is_there_without_a_directory),
         LEDGER_TEST(a_path_that_is_too_long_is_none),
+        LEDGER_TEST(none_is_marked_by_a_path_that_is_too_long),
         LEDGER_TEST(the_lock_is_no_link),
         LEDGER_TEST(the_lock_is_waited_for_and_kept),
         LEDGER_TEST(a_log_is_short_again),
@@ -560,6 +652,8 @@ int main(void)
         LEDGER_TEST(so_is_one_that_has_no_jobs),
         LEDGER_TEST(what_can_be_read_is_kept),
         LEDGER_TEST(so_it_is_of_a_long_one),
+        LEDGER_TEST(what_lies_behind_the_damage_is_kept),
+        LEDGER_TEST(one_that_is_there_twice_is_kept_once),
         LEDGER_TEST(a_long_one_is_not_looked_at),
         LEDGER_TEST(one_of_a_newer_release_is_left_alone),
         LEDGER_TEST(so_it_is_when_it_was_not_closed),
