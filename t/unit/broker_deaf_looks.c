@@ -200,6 +200,21 @@ static void one_whose_job_is_not_reaped(void **state)
     it_is_deaf();
 }
 
+/* Another template comes each moment. */
+static void one_of_many(void **state)
+{
+    int i;
+
+    (void)state;
+    (void)job_of(&one, 1, CHILD);
+    process[CHILD].unreaped = true;
+    for (i = 0; i < 10; i++) {
+        spawn_deaf_watch();
+        seconds_pass(4);
+    }
+    assert_true(deaf_count > 0);
+}
+
 static void one_whose_job_starts_and_is_not_reaped(void **state)
 {
     const spawn_id id = {{1}};
@@ -408,6 +423,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(one_whose_job_is_not_reaped),
+        TEST(one_of_many),
         TEST(one_whose_job_starts_and_is_not_reaped),
         TEST(one_whose_worker_is_not_reaped),
         TEST(none_whose_job_lives),

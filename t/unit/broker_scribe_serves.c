@@ -31,6 +31,8 @@ ssize_t send(int fd, const void *data, size_t length, int flags)
 {
     if (is_scribe && fails(&disk->told))
         return -1;
+    if (is_scribe && disk->told_most && length > (size_t)disk->told_most)
+        length = (size_t)disk->told_most;
     return syscall(SYS_sendto, fd, data, length, flags, NULL, 0);
 }
 
@@ -261,6 +263,19 @@ static void it_says_what_is_open(void **state)
     assert_int_equal(heard.other_boot, 0);
     assert_int_equal(heard.length, 0);
     hears_nothing();
+}
+
+/* However little its socket takes at once. */
+static void so_it_does_in_pieces(void **state)
+{
+    (void)state;
+    disk->told_most = 7;
+    some_jobs_are_there();
+    scribe_begins();
+    hears_row(1, "one");
+    hears_row(3, "three");
+    hears(SPAWN_LEDGER_ROWS_END);
+    hears_of(SPAWN_LEDGER_DONE, tells_job(4, 20));
 }
 
 static void and_what_has_ended_after_a_boot(void **state)
@@ -682,6 +697,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(it_says_what_is_open),
+        TEST(so_it_does_in_pieces),
         TEST(and_what_has_ended_after_a_boot),
         TEST(it_says_that_it_was_damaged),
         TEST(it_answers_when_it_is_written),
