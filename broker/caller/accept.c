@@ -24,6 +24,7 @@
 #include "broker/caller/ask.h"
 #include "broker/caller/connection.h"
 #include "broker/caller/crowd.h"
+#include "broker/caller/doubt.h"
 #include "broker/caller/request.h"
 #include "broker/caller/waiter.h"
 #include "broker/caller/watcher.h"
@@ -160,6 +161,13 @@ static void look_at_burden(spawn_peer *peer)
     spawn_timer_set(&peer->relief, spawn_mono_ms() + RELIEF);
 }
 
+/* A message is refused, and nobody looks which request it is. */
+static void refuse(spawn_peer *peer, uint32_t seq, spawn_failure *why)
+{
+    spawn_doubt_refused(peer, why);
+    spawn_peer_refuse(peer, seq, NULL, why);
+}
+
 static void refuse_descriptors(spawn_peer *peer, const spawn_message *m)
 {
     spawn_failure why;
@@ -169,15 +177,15 @@ static void refuse_descriptors(spawn_peer *peer, const spawn_message *m)
                       "passed before do not close (a file system or connection "
                       "does not answer)",
                       (int)peer->uid);
-    spawn_peer_refuse(peer, m->header.seq, NULL, &why);
+    refuse(peer, m->header.seq, &why);
 }
 
 /* ---- messages ---- */
 
 static void bad_message(spawn_peer *peer, const spawn_message *m, int rv,
-                        const spawn_failure *why)
+                        spawn_failure *why)
 {
-    spawn_peer_refuse(peer, m->header.seq, NULL, why);
+    refuse(peer, m->header.seq, why);
     if (rv == -EMSGSIZE && peer->welcome)
         return; /* well formed, only too big */
     spawn_log_few(spawn_log_uid((long)peer->uid), SPAWN_LOG_FEW, SPAWN_LOG_WARN,
@@ -228,7 +236,7 @@ static void no_room(spawn_peer *peer, const uint8_t *bytes)
                   (int)peer->pid, (int)peer->uid);
     if (spawn_wire_read_header(bytes, SPAWN_WIRE_HEADER, &head) < 0)
         head.seq = 0;
-    spawn_peer_refuse(peer, head.seq, NULL, &why);
+    refuse(peer, head.seq, &why);
 }
 
 static void bad_packet(spawn_peer *peer, const uint8_t *bytes, int rv)

@@ -45,7 +45,7 @@ struct spawn_peer {
     unsigned calls;    /* of workers, in a row */
     bool proven;       /* it has shown the secret, and has an account for it */
     bool direct;       /* a child of httpd, that can be lent a worker */
-    bool lease_lost;   /* request.c: what it submits next may have run */
+    bool lease_lost;   /* what it submits next may have run: doubt.h */
     bool trusted;      /* its uid alone lets it in */
     bool listed;       /* counted in crowd.h */
     bool unproven;     /* counted as one of which nothing is known */

@@ -30,6 +30,7 @@
 #include "broker/caller/control.h"
 #include "broker/caller/cron_entry.h"
 #include "broker/caller/cron_request.h"
+#include "broker/caller/doubt.h"
 #include "broker/caller/hasten.h"
 #include "broker/caller/list.h"
 #include "broker/caller/meter_rows.h"
@@ -229,11 +230,15 @@ static void lease_lost(spawn_peer *peer, const spawn_message *m,
 static void submit(spawn_peer *peer, const spawn_message *m, spawn_packet *p,
                    const spawn_id *id)
 {
+    spawn_failure why;
+
     if (spawn_u64_or(m, SPAWN_A_REPLY, SPAWN_REPLY_ACCEPTED)
             >= SPAWN_REPLY_STARTED
-        && spawn_waiters_enough(peer, m->header.seq, id)) {
+        && spawn_waiters_too_many(peer, &why)) {
+        spawn_doubt_refused(peer, &why);
         spawn_queue_refused(spawn_str_or(m, SPAWN_A_QUEUE, SPAWN_DEFAULT_QUEUE),
-                            SPAWN_E_INVALID);
+                            why.code);
+        spawn_peer_refuse(peer, m->header.seq, id, &why);
         return;
     }
     spawn_submit(peer, m, p);
@@ -342,6 +347,17 @@ static bool may(const spawn_peer *peer, const request *r,
     return rv == 0;
 }
 
+/* It is not looked at. */
+static void refuse_request(spawn_peer *peer, const spawn_message *m,
+                           const spawn_id *id, spawn_failure *why)
+{
+    if (m->header.type == SPAWN_M_SUBMIT)
+        spawn_doubt_refused(peer, why);
+    else if (m->header.type == SPAWN_M_LEASE_LOST)
+        peer->lease_lost = true;
+    spawn_peer_refuse(peer, m->header.seq, id, why);
+}
+
 void spawn_request(spawn_peer *peer, const spawn_message *m, spawn_packet *p)
 {
     bool has_id = spawn_has(m, SPAWN_A_ID);
@@ -353,17 +369,18 @@ void spawn_request(spawn_peer *peer, const spawn_message *m, spawn_packet *p)
     if (has_id)
         spawn_attr_id(&m->attr[SPAWN_A_ID], &id);
     if (!spawn_phase.recovered) { /* a full disk, at the broker's start */
-        refuse(peer, m, has_id ? &id : NULL, SPAWN_E_STORE,
-               "the store cannot be opened: its disk is full; see the error "
-               "log");
+        spawn_failure_set(&why, SPAWN_E_STORE, SPAWN_STEP_CHECK, 0,
+                          "the store cannot be opened: its disk is full; see "
+                          "the error log");
+        refuse_request(peer, m, has_id ? &id : NULL, &why);
         return;
     }
     if (m->header.type != SPAWN_M_SUBMIT) /* which looks by itself */
         spawn_leases_look(has_id ? &id : NULL);
     if (r && !may(peer, r, m, &id, &why)) {
+        refuse_request(peer, m, has_id ? &id : NULL, &why);
         if (r->of == OF_SUBMIT)
             spawn_queue_refused(queue_of(r, m), why.code);
-        spawn_peer_refuse(peer, m->header.seq, has_id ? &id : NULL, &why);
     }
     else if (r)
         r->answer(peer, m, p, &id);

@@ -18,6 +18,7 @@
 #include "broker/job/queue.h"
 #include "broker/store/store.h"
 #include "broker/run/end.h"
+#include "broker/caller/doubt.h"
 #include "broker/caller/incoming.h"
 #include "broker/caller/take.h"
 
@@ -30,6 +31,7 @@ void spawn_submit(spawn_peer *peer, const spawn_message *m, spawn_packet *p)
 
     spawn_incoming_fill(&in, m, p->data, p->length);
     if (spawn_take(&in, &why) < 0) {
+        spawn_doubt_refused(peer, &why);
         spawn_queue_refused(spawn_incoming_queue(&in), why.code);
         spawn_peer_refuse(peer, m->header.seq, &in.id, &why);
     }

@@ -33,6 +33,7 @@
 #include "broker/caller/ask.h"
 #include "broker/caller/check.h"
 #include "broker/caller/courtesy.h"
+#include "broker/caller/doubt.h"
 #include "broker/caller/inbox.h"
 #include "broker/caller/offer.h"
 #include "broker/caller/reply.h"
@@ -117,6 +118,7 @@ static spawn_job *is_lost(const spawn_incoming *in, const char *text,
         return NULL;
     job = spawn_incoming_job(in, body);
     job->ledger = SPAWN_IN_LEDGER_NOT; /* which has no such calls */
+    job->may_have_run = true;
     spawn_rules_take(job, in->m, spawn_incoming_since(in));
     spawn_end_say(spawn_end_job(job, SPAWN_OUTCOME_LOST), "%s", text);
     answer_known(in, job, SPAWN_STATE_DONE);
@@ -125,7 +127,8 @@ static spawn_job *is_lost(const spawn_incoming *in, const char *text,
 
 /* It was sent to a worker directly, and nothing is known of that one any more:
  * broker and spawner have gone since. A queue that is full or drained is no
- * reason to refuse it: its caller would take it for one that has not run. */
+ * reason to refuse it; any other refusal says that it may have run (doubt.h).
+ */
 static int may_have_run(const spawn_incoming *in, spawn_failure *why)
 {
     if (spawn_incoming_may_be(in, why))
@@ -145,8 +148,10 @@ static int has_ended(const spawn_incoming *in, spawn_failure *why)
                              "the store has no record of that",
                              why);
 
-    if (!job)
+    if (!job) {
+        spawn_doubt(why);
         return -1;
+    }
     job->judged = true; /* it is not tried again: its end was told */
     return 1;
 }
@@ -189,9 +194,12 @@ static int check_known(const spawn_incoming *in, spawn_failure *why)
             (spawn_known){.digest = ended->digest, .state = SPAWN_STATE_DONE};
     }
     else if (spawn_pool_has_unknown(&in->id)) {
-        REFUSE(SPAWN_E_STORE, SPAWN_STEP_STORE,
-               "a worker has it, which the store does not know, and the "
-               "ledger is not read yet");
+        spawn_failure_set(why, SPAWN_E_STORE, SPAWN_STEP_STORE, 0,
+                          "a worker has it, which the store does not know, and "
+                          "the ledger is not read yet");
+        if (in->peer) /* others come again after this code */
+            spawn_doubt(why);
+        return -1;
     }
     else if (spawn_recent_is_new(in->batch->store, &in->id)) {
         return 0;

@@ -98,17 +98,24 @@ void spawn_waiter_add(spawn_peer *peer, uint32_t seq, spawn_job *job,
     }
 }
 
-bool spawn_waiters_enough(spawn_peer *peer, uint32_t seq, const spawn_id *id)
+bool spawn_waiters_too_many(const spawn_peer *peer, spawn_failure *why)
 {
-    spawn_failure why;
-
     if (peer->waiters_count < SPAWN_WAITERS_MAX)
         return false;
-    spawn_failure_set(&why, SPAWN_E_INVALID, SPAWN_STEP_CHECK, 0,
+    spawn_failure_set(why, SPAWN_E_INVALID, SPAWN_STEP_CHECK, 0,
                       "too many requests of this connection wait for jobs "
                       "already: at most %d can; wait for answers, or use "
                       "another connection",
                       SPAWN_WAITERS_MAX);
+    return true;
+}
+
+bool spawn_waiters_enough(spawn_peer *peer, uint32_t seq, const spawn_id *id)
+{
+    spawn_failure why;
+
+    if (!spawn_waiters_too_many(peer, &why))
+        return false;
     spawn_peer_refuse(peer, seq, id, &why);
     return true;
 }

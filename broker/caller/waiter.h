@@ -27,7 +27,9 @@ void spawn_waiter_add(spawn_peer *peer, uint32_t seq, spawn_job *job,
                       const spawn_wait *wait);
 
 /** Does a peer wait for as many as it may? That is memory of ours which a
- * caller could fill. True: it was refused. */
+ * caller could fill. True: why says so. */
+bool spawn_waiters_too_many(const spawn_peer *peer, spawn_failure *why);
+/** The same. True: it was refused. */
 bool spawn_waiters_enough(spawn_peer *peer, uint32_t seq, const spawn_id *id);
 
 /** Nobody knows the job now, or it has ended: the question that is to be

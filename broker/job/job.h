@@ -161,6 +161,7 @@ struct spawn_job {
     bool ask_again : 1;        /* run/durable.c: the ledger is to have it */
     bool promised : 1;         /* only the ledger has it: it must not go */
     bool forgets_first : 1;    /* it goes: the ledger has to forget it first */
+    bool may_have_run : 1;     /* though nothing is known of that: take.c */
 };
 
 /** Has it ended, and not only an attempt at it? */

@@ -44,8 +44,11 @@ bool spawn_commit_waits(spawn_store *store)
 
 void spawn_commit_refusal(const spawn_job *job, spawn_failure *why)
 {
-    spawn_failure_set(why, SPAWN_E_STORE, SPAWN_STEP_STORE, 0,
-                      "the store did not take it: %s; see the error log",
+    spawn_failure_set(why,
+                      job->may_have_run ? SPAWN_E_UNCONFIRMED : SPAWN_E_STORE,
+                      SPAWN_STEP_STORE, 0,
+                      "%sthe store did not take it: %s; see the error log",
+                      job->may_have_run ? "the job may have run, and " : "",
                       sqlite3_errstr(job->store_error));
 }
 

@@ -25,7 +25,8 @@ typedef struct {
  */
 bool spawn_commit(spawn_batch *batch, spawn_committed *ret);
 
-/** Why the store did not take this job. */
+/** Why the store did not take this job: its caller is told so. One that may
+ * have run must not be taken for one that has not. */
 void spawn_commit_refusal(const spawn_job *job, spawn_failure *why);
 
 /** The store could not be written a moment ago. */

@@ -450,24 +450,44 @@ static bool is_blind(const spawn_message *m)
            || strstr(spawn_str_or(m, SPAWN_A_TEXT, ""), "cannot be opened");
 }
 
+/* As far as the broker knows it may have run: a worker that was lent may have
+ * had it, or its end was told, or a worker has it. */
+static bool may_be_in_doubt(const request *r)
+{
+    const job *j = r->job;
+
+    return r->lost || (j->is_call && (j->done || j->told_done || j->durable));
+}
+
+/* Nothing else is wrong with it. */
+static bool is_for_the_store(unsigned code)
+{
+    return code == SPAWN_E_STORE || code == SPAWN_E_UNCONFIRMED;
+}
+
 static void judge_refused_submit(const request *r, const spawn_message *m,
                                  unsigned code)
 {
+    bool by_store = is_for_the_store(code);
     job *j = r->job;
 
-    if (code != SPAWN_E_STORE || !is_blind(m))
+    if (!by_store || !is_blind(m))
         metered_refused(j->queue, code);
-    if (code == SPAWN_E_STORE && !answer_store_may_refuse(r))
+    if (code == SPAWN_E_UNCONFIRMED && !may_be_in_doubt(r))
+        promise_broken("job %u cannot have run, and is refused as if it might",
+                       job_number(j));
+    if (by_store && !answer_store_may_refuse(r)
+        && !(r->lost && r->other_contents))
         promise_broken("job %u is refused by a store that is good",
                        job_number(j));
     if (r->other_contents) {
-        if (code != SPAWN_E_CONFLICT && code != SPAWN_E_STORE)
+        if (code != SPAWN_E_CONFLICT && !by_store)
             promise_broken("job %u was submitted with other contents, and is "
                            "refused for another reason",
                            job_number(j));
         return;
     }
-    if (r->lost && j->launches > 0 && code != SPAWN_E_STORE)
+    if (r->lost && j->launches > 0 && code != SPAWN_E_UNCONFIRMED)
         promise_broken("job %u may have run in a worker, and is refused",
                        job_number(j));
     if (code == SPAWN_E_QUEUE_FULL
@@ -475,11 +495,11 @@ static void judge_refused_submit(const request *r, const spawn_message *m,
         ; /* it is drained */
     else if (code == SPAWN_E_QUEUE_FULL)
         judge_queue_full(j);
-    else if (code != SPAWN_E_STORE && !ordered_may_refuse(j, code, r->asked_in))
+    else if (!by_store && !ordered_may_refuse(j, code, r->asked_in))
         promise_broken("job %u is refused, for no reason", job_number(j));
     if (ordered_may_refuse(j, code, r->asked_in))
         never_came(j);
-    if (r->was_known && code != SPAWN_E_STORE && !recorded_may_lack(j))
+    if (r->was_known && !by_store && !recorded_may_lack(j))
         promise_broken("job %u was known, and is refused", job_number(j));
     j->claims--;
     if (!j->promised)
@@ -620,7 +640,7 @@ void answer_judge(const request *r, const spawn_message *m)
         revived_judge(r, m->header.type, code);
         return;
     }
-    if (r->type == SPAWN_M_SUBMIT && code != SPAWN_E_STORE)
+    if (r->type == SPAWN_M_SUBMIT && !is_for_the_store(code))
         j->direct_lost = false;
     if (j->unsure)
         return;

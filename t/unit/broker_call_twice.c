@@ -79,6 +79,18 @@ static void worker_can_serve(void)
     worker_says(&the_worker, NULL);
 }
 
+/* Its caller is told. Time stands. */
+static void a_call_ends_unstored(void)
+{
+    a_call_waits();
+    wait_until_logged("MS0530", 1);
+    time_stands();
+    worker_can_serve();
+    expect_call(&the_worker, &job);
+    worker_returns(&the_worker, &job);
+    expect_answer(SPAWN_M_JOB);
+}
+
 static void one_that_is_spooled_runs_once(void **state)
 {
     (void)state;
@@ -105,13 +117,7 @@ static void one_that_has_ended_unstored_does_not_run_again(void **state)
     spawn_writer w;
 
     (void)state;
-    a_call_waits();
-    wait_until_logged("MS0530", 1);
-    time_stands();
-    worker_can_serve();
-    expect_call(&the_worker, &job);
-    worker_returns(&the_worker, &job);
-    expect_answer(SPAWN_M_JOB);
+    a_call_ends_unstored();
     time_goes_on();
     later_by(2);
     is_there();
@@ -125,6 +131,27 @@ static void one_that_has_ended_unstored_does_not_run_again(void **state)
     spawn_put_str(&w, SPAWN_A_FUNCTION, "My::other");
     ask(&w);
     expect_refusal(SPAWN_E_CONFLICT);
+}
+
+/* A caller that waits for its end, too: refused by the store, it would take it
+ * for one that has not run. */
+static void who_comes_when_that_is_not_stored_is_in_doubt(void **state)
+{
+    (void)state;
+    a_call_ends_unstored();
+    time_goes_on();
+    later_by(2);
+    is_there();
+    call_again(&job);
+    expect_refusal(SPAWN_E_UNCONFIRMED);
+    assert_non_null(
+        strstr(spawn_str_or(&message, SPAWN_A_TEXT, ""), "may have run"));
+    store_takes_again();
+    call_again(&job);
+    expect_answer(SPAWN_M_JOB);
+    assert_int_equal(spawn_u64_or(&message, SPAWN_A_OUTCOME, 0),
+                     SPAWN_OUTCOME_LOST);
+    quiet_at(the_worker.link, NO_EVENT);
 }
 
 /* Its caller was told so, and nobody else may see it run. */
@@ -196,13 +223,7 @@ static void one_that_was_killed_unstored_can_come_again(void **state)
 static void who_comes_when_it_has_ended_unstored_is_told_that(void **state)
 {
     (void)state;
-    a_call_waits();
-    wait_until_logged("MS0530", 1);
-    time_stands();
-    worker_can_serve();
-    expect_call(&the_worker, &job);
-    worker_returns(&the_worker, &job);
-    expect_answer(SPAWN_M_JOB);
+    a_call_ends_unstored();
     is_there();
     assert_int_equal(full_slots(), 0);
     call_again(&job);
@@ -461,6 +482,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         LATER(one_that_is_spooled_runs_once),
         LATER(one_that_has_ended_unstored_does_not_run_again),
+        LATER(who_comes_when_that_is_not_stored_is_in_doubt),
         LATER(one_that_could_not_start_unstored_does_not_run_later),
         LATER(nor_when_its_broker_is_killed),
         LATER(one_that_was_killed_unstored_can_come_again),

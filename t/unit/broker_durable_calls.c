@@ -107,7 +107,8 @@ static void one_that_the_ledger_has_not_is_taken_in(void **state)
     expect_it_has_returned();
 }
 
-/* Its caller comes again too early. */
+/* Its caller comes again too early, and must not take it for one that has not
+ * run. */
 static void it_does_not_run_twice(void **state)
 {
     spawn_writer w;
@@ -121,7 +122,7 @@ static void it_does_not_run_twice(void **state)
     begin(&w, SPAWN_M_SUBMIT, &job);
     spawn_put_str(&w, SPAWN_A_FUNCTION, "My::f");
     ask(&w);
-    expect_refusal(SPAWN_E_STORE);
+    expect_refusal(SPAWN_E_UNCONFIRMED);
     the_lock_is_free();
     expect_no_more(&the_worker);
     look();

@@ -115,7 +115,14 @@ static void also_by_a_broker_without_memory(void **state)
     is_refused(SPAWN_E_SYSTEM, true, SPAWN_E_UNCONFIRMED);
 }
 
-/* The broker knows that it did not run: else it says that it is lost. */
+static void as_a_broker_says_that_cannot_tell(void **state)
+{
+    (void)state;
+    is_refused(SPAWN_E_UNCONFIRMED, true, SPAWN_E_UNCONFIRMED);
+}
+
+/* The broker knows that it did not run: else it says that it is lost, or
+ * unconfirmed. */
 static void by_a_full_queue_it_has_not(void **state)
 {
     (void)state;
@@ -128,6 +135,7 @@ int main(void)
         cmocka_unit_test(by_a_store_it_may_have_run),
         cmocka_unit_test(also_for_who_wants_no_answer),
         cmocka_unit_test(also_by_a_broker_without_memory),
+        cmocka_unit_test(as_a_broker_says_that_cannot_tell),
         cmocka_unit_test(by_a_full_queue_it_has_not)};
 
     cmocka_set_message_output(CM_OUTPUT_TAP);

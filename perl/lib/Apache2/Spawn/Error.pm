@@ -190,7 +190,8 @@ may not submit. Nothing was sent. C<resubmit> is safe.
 =item C<unconfirmed>
 
 The job was sent and no answer came in time, or, with C<run> and C<call>, nobody was there
-any more to tell of its end: it may or may not be accepted.
+any more to tell of its end: it may or may not be accepted. Or it may have run, and the broker
+cannot tell now; the message has the reason.
 C<< $error->job->resubmit >> finds out, and cannot make it run twice;
 C<< $error->job->status >> looks without sending it again.
 
