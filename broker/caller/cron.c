@@ -16,7 +16,6 @@
 #include "broker/caller/cron.h"
 
 #include <stdlib.h>
-#include <time.h>
 
 #include "common/spawn_log.h"
 #include "common/spawn_os.h"
@@ -28,13 +27,12 @@
 #include "broker/run/durable.h"
 #include "broker/run/retry.h"
 #include "broker/store/store.h"
+#include "broker/caller/cron_row.h"
 #include "broker/caller/submit.h"
 
 #define LOOK_AGAIN  15000 /* ms */
-#define TRY_AGAIN   1000
 #define ON_TIME     60         /* s; a run that is later was missed */
 #define OTHER_CLOCK (3 * 3600) /* s; set back by more: as if it were new */
-#define TIME_TEXT   32
 
 static spawn_timer timer;
 static bool due;      /* the timer has fired, or something has changed */
@@ -49,79 +47,6 @@ static int64_t now_s(void)
 static int64_t sooner(int64_t a, int64_t b)
 {
     return a < b ? a : b;
-}
-
-/* For the log, by the clocks of the entry. */
-static const char *time_text(const spawn_cron_entry *e, int64_t when,
-                             char *text)
-{
-    time_t t = (time_t)when;
-    struct tm tm;
-
-    spawn_zone_enter(e->zone);
-    if (!localtime_r(&t, &tm) || !strftime(text, TIME_TEXT, "%F %H:%M %Z", &tm))
-        *text = '\0';
-    spawn_zone_leave();
-    return text;
-}
-
-static bool store(spawn_batch *batch, spawn_cron_entry *e)
-{
-    if (spawn_store_cron_write(batch->store, &e->row) == 0)
-        return true;
-    e->retry_at = spawn_mono_ms() + TRY_AGAIN;
-    e->refused = 0; /* it is not the queue that it waits for */
-    spawn_log_few(spawn_log_about("recurring job", e->name), 1, SPAWN_LOG_ERR,
-                  MSNO(0881) "recurring job %s cannot be noted in the store: "
-                             "%s; it does not run until it can",
-                  e->name, spawn_store_error(batch->store));
-    return false;
-}
-
-/* ---- the rows of the store ---- */
-
-static void read_row(spawn_batch *batch, spawn_cron_entry *e)
-{
-    bool same = false;
-    int rv;
-
-    if (e->known)
-        return;
-    rv = spawn_store_cron_read(batch->store, e->name, e->plan, &e->row, &same);
-    if (rv < 0) {
-        unread = true;
-        return;
-    }
-    e->known = true;
-    spawn_cron_adopt(e);
-    if (rv == 0 || !same) { /* nobody knows what another plan has missed */
-        e->row.done = now_s();
-        e->known = store(batch, e);
-        unread = unread || !e->known;
-    }
-    if (e->row.paused && !e->told) {
-        char text[TIME_TEXT];
-
-        e->told = true;
-        spawn_log(SPAWN_LOG_NOTICE,
-                  MSNO(0882) "recurring job %s is paused since %s; 'spawnctl "
-                             "cron resume %s' has it run again",
-                  e->name, time_text(e, e->row.paused / 1000, text), e->name);
-    }
-}
-
-static void read_rows(spawn_batch *batch)
-{
-    size_t count, i = 0;
-    spawn_cron_entry *e = spawn_cron_entries(&count);
-    const char **names = spawn_alloc((count + 1) * sizeof(*names));
-
-    for (; e; e = e->next)
-        names[i++] = e->name;
-    unread = spawn_store_cron_keep(batch->store, names, count) != 0;
-    free(names);
-    for (e = spawn_cron_entries(NULL); e; e = e->next)
-        read_row(batch, e);
 }
 
 void spawn_cron_ledger_read(void)
@@ -169,7 +94,7 @@ static void take_back(spawn_batch *batch, spawn_cron_entry *e)
     spawn_cron_row foretold = e->row;
 
     copy_run(&e->row, &e->before);
-    if (store(batch, e))
+    if (spawn_cron_note(batch, e))
         e->foretold = false;
     else
         e->row = foretold;
@@ -202,7 +127,7 @@ static void look_at_pending(spawn_batch *batch, spawn_cron_entry *e)
         e->pending = false;
         if (e->foretold)
             take_back(batch, e);
-        e->retry_at = spawn_mono_ms() + TRY_AGAIN;
+        e->retry_at = spawn_mono_ms() + SPAWN_CRON_TRY_AGAIN;
         e->refused = 0; /* it is not the queue that it waits for */
         return;
     }
@@ -211,7 +136,7 @@ static void look_at_pending(spawn_batch *batch, spawn_cron_entry *e)
     has_this_run(&e->row, &e->pending_id, e->pending_planned);
     if (e->pending_planned > e->row.done && is_of_this_clock(e))
         e->row.done = e->pending_planned;
-    if (store(batch, e))
+    if (spawn_cron_note(batch, e))
         e->pending = e->foretold = false;
     else
         e->row = before;
@@ -234,7 +159,7 @@ static void look_at_run(spawn_batch *batch, spawn_cron_entry *e)
         return;
     }
     if (spawn_store_cron_end(batch->store, &e->row) || !e->row.ended
-        || !store(batch, e))
+        || !spawn_cron_note(batch, e))
         e->row = before;
 }
 
@@ -280,7 +205,7 @@ static bool set_back(spawn_batch *batch, spawn_cron_entry *e, int64_t now)
         e->row.shown = e->row.done;
     e->row.done = now;
     e->row.round++;
-    if (store(batch, e))
+    if (spawn_cron_note(batch, e))
         return true;
     e->row = before;
     return false;
@@ -298,7 +223,7 @@ static bool come_back(spawn_batch *batch, spawn_cron_entry *e, int64_t now)
     if (e->row.done >= shown)
         return true;
     e->row.done = shown;
-    if (store(batch, e))
+    if (spawn_cron_note(batch, e))
         return true;
     e->row = before;
     return false;
@@ -307,16 +232,17 @@ static bool come_back(spawn_batch *batch, spawn_cron_entry *e, int64_t now)
 static void left_out(spawn_batch *batch, spawn_cron_entry *e, int64_t first,
                      int64_t last, const spawn_id *active)
 {
-    char from[TIME_TEXT], to[TIME_TEXT], id[SPAWN_ID_TEXT];
+    char from[SPAWN_CRON_TIME_TEXT], to[SPAWN_CRON_TIME_TEXT],
+        id[SPAWN_ID_TEXT];
     spawn_cron_row before = e->row;
 
     e->row.done = last;
-    if (!store(batch, e)) {
+    if (!spawn_cron_note(batch, e)) {
         e->row = before;
         return;
     }
-    (void)time_text(e, first, from);
-    (void)time_text(e, last, to);
+    (void)spawn_cron_time_text(e, first, from);
+    (void)spawn_cron_time_text(e, last, to);
     if (active)
         spawn_log_few(
             spawn_log_about("recurring job", e->name), SPAWN_LOG_FEW,
@@ -337,18 +263,18 @@ static bool leave_out_the_oldest(spawn_batch *batch, spawn_cron_entry *e,
                                  int64_t *first, int64_t now)
 {
     int64_t oldest = spawn_cron_entry_oldest(e, *first, now);
-    char from[TIME_TEXT], to[TIME_TEXT];
+    char from[SPAWN_CRON_TIME_TEXT], to[SPAWN_CRON_TIME_TEXT];
     spawn_cron_row before = e->row;
 
     if (oldest <= *first)
         return true;
     e->row.done = oldest - 1;
-    if (!store(batch, e)) {
+    if (!spawn_cron_note(batch, e)) {
         e->row = before;
         return false;
     }
-    (void)time_text(e, *first, from);
-    (void)time_text(e, oldest, to);
+    (void)spawn_cron_time_text(e, *first, from);
+    (void)spawn_cron_time_text(e, oldest, to);
     spawn_log_few(spawn_log_about("recurring job", e->name), SPAWN_LOG_FEW,
                   SPAWN_LOG_WARN,
                   MSNO(0889) "recurring job %s: more than %d runs were missed: "
@@ -423,7 +349,7 @@ static void find_round(const spawn_batch *batch, spawn_cron_entry *e,
 static void submit(spawn_batch *batch, spawn_cron_entry *e, int64_t planned)
 {
     spawn_cron_row before;
-    char text[TIME_TEXT];
+    char text[SPAWN_CRON_TIME_TEXT];
     spawn_failure why;
     spawn_id id;
     int rv;
@@ -434,16 +360,16 @@ static void submit(spawn_batch *batch, spawn_cron_entry *e, int64_t planned)
     rv = take(batch, e, &id, planned, &why);
     if (rv == SPAWN_OWN_TAKEN || rv == SPAWN_OWN_KNOWN)
         return;
-    refused(e, time_text(e, planned, text), &why,
+    refused(e, spawn_cron_time_text(e, planned, text), &why,
             rv == SPAWN_OWN_REFUSED && spawn_refusal_passes(&why));
     if (rv == SPAWN_OWN_RECORDED)
         return;
     if (spawn_refusal_passes(&why)) {
-        e->retry_at = spawn_mono_ms() + TRY_AGAIN;
+        e->retry_at = spawn_mono_ms() + SPAWN_CRON_TRY_AGAIN;
         return;
     }
     e->row.done = planned;
-    if (!store(batch, e))
+    if (!spawn_cron_note(batch, e))
         e->row = before;
 }
 
@@ -453,19 +379,19 @@ void spawn_cron_refused(spawn_batch *batch, const spawn_id *id,
                         const spawn_failure *why)
 {
     spawn_cron_entry *e = spawn_cron_entries(NULL);
-    char text[TIME_TEXT];
+    char text[SPAWN_CRON_TIME_TEXT];
     spawn_cron_row before;
 
     while (e && !(e->pending && spawn_id_equal(&e->pending_id, id)))
         e = e->next;
     if (!e || e->pending_planned == 0 || spawn_refusal_passes(why))
         return;
-    refused(e, time_text(e, e->pending_planned, text), why, false);
+    refused(e, spawn_cron_time_text(e, e->pending_planned, text), why, false);
     e->pending = false;
     before = e->row;
     if (e->pending_planned > e->row.done)
         e->row.done = e->pending_planned;
-    if (!store(batch, e))
+    if (!spawn_cron_note(batch, e))
         e->row = before;
 }
 
@@ -551,7 +477,7 @@ static void look_at(spawn_batch *batch, spawn_cron_entry *e, bool may_start)
 static void set_timer(bool may_start)
 {
     int64_t mono = spawn_mono_ms(), wall = spawn_wall_ms();
-    int64_t in = unread ? TRY_AGAIN : LOOK_AGAIN;
+    int64_t in = unread ? SPAWN_CRON_TRY_AGAIN : LOOK_AGAIN;
     spawn_cron_entry *e;
 
     for (e = spawn_cron_entries(NULL); e; e = e->next) {
@@ -574,7 +500,7 @@ void spawn_cron_rules_read(spawn_batch *batch)
     if (!spawn_cron_rules_new())
         return;
     due = true;
-    read_rows(batch);
+    unread = !spawn_cron_rows_read(batch);
 }
 
 void spawn_cron_turn(spawn_batch *batch)
@@ -593,7 +519,7 @@ void spawn_cron_turn(spawn_batch *batch)
         return;
     due = watching = false;
     if (unread)
-        read_rows(batch);
+        unread = !spawn_cron_rows_read(batch);
     if (!spawn_cron_entries(NULL) && !unread)
         return;
     line = spawn_cron_line(&count);
@@ -634,7 +560,7 @@ int spawn_cron_run(spawn_batch *batch, spawn_cron_entry *e, const spawn_id *id,
         if (!e->foretold)
             e->before = e->row;
         has_this_run(&e->row, id, 0);
-        if (!store(batch, e)) {
+        if (!spawn_cron_note(batch, e)) {
             e->row = before;
             spawn_failure_set(why, SPAWN_E_STORE, SPAWN_STEP_STORE, 0,
                               "the store cannot be written; see the error log");
@@ -661,7 +587,7 @@ int spawn_cron_pause(spawn_batch *batch, spawn_cron_entry *e, bool on, long uid,
     e->row.paused = on ? spawn_wall_ms() : 0;
     if (!on && now > e->row.done)
         e->row.done = now; /* runs that were planned meanwhile are left out */
-    if (!store(batch, e)) {
+    if (!spawn_cron_note(batch, e)) {
         e->row = before;
         return -1;
     }
