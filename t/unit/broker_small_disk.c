@@ -4,45 +4,9 @@
  * in pieces, each is told when it is stored and not before, the history goes
  * first, and what does not fit at all is refused. Only root mounts such a disk.
  */
-#include "t/unit/broker_clock.h"
-#include "t/unit/broker_post.h"
+#include "t/unit/broker_small_disk.h"
 
-#include <sched.h>
-#include <sys/mount.h>
-
-#define JOBS  10
 #define LATER 10
-
-static spawn_id ids[JOBS];
-
-static int set_up_disk(void **state)
-{
-    if (set_up_clock(state)
-        || mount("spawn-test", dir, "tmpfs", 0, "size=4m,mode=0700") < 0)
-        return -1;
-    (void)snprintf(listen_path, sizeof(listen_path), "%s/spool", dir);
-    return mkdir(listen_path, 0700);
-}
-
-static int tear_down_disk(void **state)
-{
-    if (broker > 0) {
-        (void)kill(broker, SIGKILL); /* our child, not yet reaped */
-        (void)waitpid(broker, NULL, 0);
-        broker = 0;
-    }
-    (void)umount2(dir, MNT_DETACH);
-    return tear_down_clock(state);
-}
-
-static void start(void)
-{
-    queue_jobs = queue_waits = 100;
-    start_broker();
-    expect_ready();
-    say(SPAWN_M_GO);
-    call_in();
-}
 
 static void start_all(void)
 {
@@ -50,55 +14,7 @@ static void start_all(void)
     start();
 }
 
-/* ---- the disk ---- */
-
-static void fill_disk(void)
-{
-    static const uint8_t bytes[4096];
-    char path[80];
-    int fd;
-
-    (void)snprintf(path, sizeof(path), "%s/filler", dir);
-    fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
-    assert_true(fd >= 0);
-    while (write(fd, bytes, sizeof(bytes)) > 0)
-        continue;
-    assert_int_equal(errno, ENOSPC);
-    (void)close(fd);
-}
-
-static void leave_room(off_t bytes)
-{
-    char path[80];
-    struct stat st;
-
-    (void)snprintf(path, sizeof(path), "%s/filler", dir);
-    assert_int_equal(stat(path, &st), 0);
-    bytes = bytes < st.st_size ? st.st_size - bytes : 0;
-    assert_int_equal(truncate(path, bytes), 0);
-}
-
-static void empty_disk(void)
-{
-    char path[80];
-
-    (void)snprintf(path, sizeof(path), "%s/filler", dir);
-    assert_int_equal(unlink(path), 0);
-}
-
 /* ---- jobs ---- */
-
-static void submit(spawn_id *ret, spawn_reply reply)
-{
-    const spawn_stdio capture = {SPAWN_STDIO_CAPTURE, 0, 0, ""};
-    spawn_writer w;
-
-    (void)spawn_id_make(ret);
-    begin_submit(&w, ret, "/bin/true");
-    spawn_put_stdio(&w, SPAWN_A_STDOUT, &capture);
-    spawn_put_u64(&w, SPAWN_A_REPLY, reply);
-    ask(&w);
-}
 
 static void submit_by(int peer, spawn_id *ret)
 {
@@ -117,34 +33,6 @@ static void submit_data(spawn_id *ret, size_t bytes)
     (void)spawn_id_make(ret);
     begin_submit(&w, ret, "/bin/true");
     spawn_put_bytes(&w, SPAWN_A_STDIN_DATA, data, bytes);
-    ask(&w);
-}
-
-/* It says so much, and has not ended. */
-static void says(spawn_id *ret, size_t bytes)
-{
-    static const uint8_t words[4096];
-    spawn_stdio out;
-    int pipe;
-
-    submit(ret, SPAWN_REPLY_ACCEPTED);
-    expect_answer(SPAWN_M_ACCEPTED);
-    expect_id(SPAWN_M_LAUNCH, ret);
-    spawn_attr_stdio(&message.attr[SPAWN_A_STDOUT], &out);
-    pipe = packet.fds[out.fd];
-    packet.fds[out.fd] = -1;
-    say_started(ret);
-    for (; bytes > 0; bytes -= sizeof(words))
-        assert_int_equal(write(pipe, words, sizeof(words)), sizeof(words));
-    (void)close(pipe);
-}
-
-static void wait_for(const spawn_id *id)
-{
-    spawn_writer w;
-
-    begin(&w, SPAWN_M_WAIT, id);
-    spawn_put_u64(&w, SPAWN_A_WAIT_FOR, SPAWN_REPLY_FINISHED);
     ask(&w);
 }
 
@@ -327,87 +215,6 @@ static void what_expires_before_its_piece_does_not_start(void **state)
         assert_int_equal(set_up_disk(state), 0);
     }
     assert_true(i < 20);
-}
-
-/* ---- a file of the spool that is refused ---- */
-
-static void path_in_spool(const spawn_id *id, char *ret, size_t room)
-{
-    char text[SPAWN_ID_TEXT];
-
-    (void)snprintf(ret, room, "%s/spool/%s", dir, spawn_id_format(id, text));
-}
-
-/* In a queue that nobody has. */
-static void spool(spawn_id *ret)
-{
-    char path[200], unfinished[200];
-    spawn_writer w;
-    FILE *out;
-
-    (void)spawn_id_make(ret);
-    begin_submit(&w, ret, "/bin/true");
-    spawn_put_str(&w, SPAWN_A_QUEUE, "unknown");
-    assert_int_equal(spawn_writer_finish(&w, 0), 0);
-    path_in_spool(ret, path, sizeof(path));
-    (void)snprintf(unfinished, sizeof(unfinished), "%s/spool/new-x", dir);
-    out = fopen(unfinished, "we");
-    assert_non_null(out);
-    assert_int_equal(fwrite(w.data, 1, w.length, out), w.length);
-    assert_int_equal(fclose(out), 0);
-    assert_int_equal(rename(unfinished, path), 0);
-    spawn_writer_free(&w);
-}
-
-/* True: it was refused, and waited for its piece when the next file had the
- * spool read once more. Its own piece fails. */
-static bool is_read_before_its_piece(spawn_id *ret)
-{
-    spawn_id next;
-    unsigned i;
-    bool before;
-
-    make_store_that_fails("BEFORE INSERT ON job WHEN NEW.outcome = 5");
-    log_is_kept = true;
-    start();
-    for (i = 0; i < JOBS; i++)
-        says(&ids[i], 90 * 4096);
-    for (i = 0; i < JOBS; i++)
-        wait_for(&ids[i]);
-    broker_sleeps();
-    for (i = 0; i < JOBS; i++)
-        say_exited(&ids[i], 0, 0);
-    spool(ret);
-    broker_goes_on();
-    expect_answer(SPAWN_M_JOB); /* of the first piece */
-    broker_sleeps();
-    before = logged("MS0560") == 1 && logged("MS0860") == 0;
-    spool(&next);
-    broker_goes_on();
-    for (i = 1; i < JOBS; i++)
-        expect_answer(SPAWN_M_JOB);
-    return before;
-}
-
-static void a_file_stays_until_its_refusal_has_its_piece(void **state)
-{
-    char path[200], who[80], text[SPAWN_ID_TEXT];
-    int64_t end = spawn_mono_ms() + DEADLINE_MS;
-    unsigned i;
-    spawn_id id;
-
-    for (i = 0; i < 20 && !is_read_before_its_piece(&id); i++) {
-        assert_int_equal(tear_down_disk(state), 0);
-        assert_int_equal(set_up_disk(state), 0);
-    }
-    assert_true(i < 20);
-    (void)snprintf(who, sizeof(who), "MS0860: job %s",
-                   spawn_id_format(&id, text));
-    while (!logged(who) && spawn_mono_ms() < end) /* each second once more */
-        (void)usleep(1000);
-    assert_true(logged(who));
-    path_in_spool(&id, path, sizeof(path));
-    assert_int_equal(access(path, F_OK), 0);
 }
 
 /* While what it asked for is written in pieces. */
@@ -683,7 +490,6 @@ int main(void)
         ON_DISK(what_ends_together_is_written_in_pieces),
         ON_DISK(who_is_cancelled_before_its_piece_does_not_start),
         ON_DISK(what_expires_before_its_piece_does_not_start),
-        ON_DISK(a_file_stays_until_its_refusal_has_its_piece),
         ON_DISK(who_has_left_is_answered_by_nobody),
         ON_DISK(a_log_that_finds_no_room_is_emptied),
         ON_DISK(a_disk_that_others_fill_takes_jobs),
@@ -693,13 +499,7 @@ int main(void)
         ON_DISK(posts_that_no_store_ever_took_are_named)};
 
     find_broker();
-    if (no_clocks())
+    if (no_clocks() || no_small_disk())
         return 0;
-    /* mounts of its own, which go with it */
-    if (unshare(CLONE_NEWNS) < 0
-        || mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0) {
-        (void)puts("1..0 # SKIP only root mounts a small disk");
-        return 0;
-    }
     return cmocka_run_group_tests_name("broker small disk", tests, NULL, NULL);
 }
