@@ -105,10 +105,7 @@ been loaded, with all modules that httpd has. It needs no line in httpd.conf.
     if ($res->ok) { print $res->stdout }
     else          { warn $res->outcome, ': ', $res->stderr }
 
-    # a program, read from and written to while it runs
-    my $dump = Apache2::Spawn->pipe(['/usr/bin/pg_dump', $name], stdin => 'null');
-    while (read $dump->out, my $part, 65_536) { print $part }
-    warn 'pg_dump: ', $dump->close->outcome;
+    my $pipe = Apache2::Spawn->pipe(['/usr/bin/bc', '-q']);     # read and written while it runs
 
     # a Perl function, in a process of its own
     my $job = Apache2::Spawn->spawn_call('My::Report::build', [ $id, { pdf => 1 } ],
@@ -256,32 +253,14 @@ during the wait, within some seconds.
 
     my $pipe = Apache2::Spawn->pipe(\@argv, %options);
 
-Starts a program, and gives handles on its standard streams, to be read and written while it runs:
-an L<Apache2::Spawn::Pipe>, with C<in>, C<out>, C<err> and C<close>. For output that is too large to
-be kept, or a program that is talked to.
-
-Takes the options of L</spawn> but C<reply>. C<stdin>, C<stdout> and C<stderr> can be C<pipe>, too,
-which is the default of the first two. C<timeout> is 60 seconds; it is the deadline of the
-talk.
-
-Returns when the program runs. Throws what L</spawn> throws with C<< reply => 'started' >>: so
-C<start_failed>, and C<timed_out> when its turn in the queue has not come in time; then it is
-cancelled.
+Starts a program, and returns an L<Apache2::Spawn::Pipe>: handles on its standard streams, to be
+read and written while it runs. L<Apache2::Spawn::Pipe/START> has its options, and what it throws.
 
 =head2 open3
 
-    use Symbol qw(gensym);
     my $job = Apache2::Spawn->open3(my $in, my $out, my $err = gensym, \@argv, %options);
-    print {$in} $text;
-    close $in;
-    my @lines = <$out>;
-    my $res = $job->wait;           # $res->status is what $? would be
 
-As L</pipe>, for code made for L<IPC::Open3>: the handles come first, and what is returned is the
-L<job|Apache2::Spawn::Job>. C<$in> and C<$out> are undef, and are set to handles, or they are handles
-that are opened anew. C<$err> is a handle (C<gensym>); when it is false, standard error goes where
-standard output goes. Options and exceptions are those of C<pipe>; C<stdin>, C<stdout> and
-C<stderr> are taken.
+The same for code made for L<IPC::Open3>: L<Apache2::Spawn::Pipe/START>.
 
 =head2 spawn_call
 
@@ -595,7 +574,7 @@ Each is an L<Apache2::Spawn::Error>, with C<code>, C<step>, C<errno>, C<message>
 C<job>. The codes:
 
     unreachable     nobody answers at the socket
-    unconfirmed     sent, and no answer in time: resubmit
+    unconfirmed     sent, and no answer in time, or it may have run: resubmit
     deadline        a question was not answered in time
     queue_full      the queue's waiting list is full
     unknown_queue   no such queue is configured

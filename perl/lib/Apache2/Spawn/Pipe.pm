@@ -151,6 +151,10 @@ Apache2::Spawn::Pipe - a program to talk to while it runs
     my $res = $log->close;
     warn 'git log: ', $res->outcome if !$res->ok;
 
+    my $dump = Apache2::Spawn->pipe(['/usr/bin/pg_dump', $name], stdin => 'null');
+    while (read $dump->out, my $part, 65_536) { print {$file} $part }
+    warn 'pg_dump: ', $dump->close->outcome;
+
     # both ways, line by line
     my $bc = $r->spawn_pipe(['/usr/bin/bc', '-q'], timeout => 10);
     print { $bc->in } "6 * 7\n";
@@ -176,9 +180,40 @@ give data that is known before as C<< stdin => \$data >>.
 When the object and its handles go, the pipes are closed and nothing is waited for: the program
 sees end of file, and C<SIGPIPE> when it writes.
 
-=head1 METHODS
+=head1 START
 
-Objects come from L<Apache2::Spawn/pipe> and L<Apache2::Spawn::Httpd/METHODS>.
+=head2 Apache2::Spawn->pipe
+
+    my $pipe = Apache2::Spawn->pipe(\@argv, %options);
+
+Starts a program, and gives an object with L</in>, L</out>, L</err> and L</close>. For output that is
+too large to be kept, or a program that is talked to. C<< $r->spawn_pipe >>
+(L<Apache2::Spawn::Httpd/METHODS>) is the same in a request.
+
+Takes the options of L<spawn|Apache2::Spawn/spawn> but C<reply>. C<stdin>, C<stdout> and C<stderr> can be
+C<pipe>, too, which is the default of the first two. C<timeout> is 60 seconds; it is the deadline of
+the talk.
+
+Returns when the program runs. Throws what L<spawn|Apache2::Spawn/spawn> throws with
+C<< reply => 'started' >>: so C<start_failed>, and C<timed_out> when its turn in the queue has not
+come in time; then it is cancelled.
+
+=head2 Apache2::Spawn->open3
+
+    use Symbol qw(gensym);
+    my $job = Apache2::Spawn->open3(my $in, my $out, my $err = gensym, \@argv, %options);
+    print {$in} $text;
+    close $in;
+    my @lines = <$out>;
+    my $res = $job->wait;           # $res->status is what $? would be
+
+For code made for L<IPC::Open3>: the handles come first, and what is returned is the
+L<job|Apache2::Spawn::Job>. C<$in> and C<$out> are undef, and are set to handles, or they are handles
+that are opened anew. C<$err> is a handle (C<gensym>); when it is false, standard error goes where
+standard output goes. Options and exceptions are those of C<pipe>; C<stdin>, C<stdout> and
+C<stderr> are taken.
+
+=head1 METHODS
 
 =over
 
