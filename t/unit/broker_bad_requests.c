@@ -11,39 +11,39 @@ static void expect_invalid(const char *text)
     assert_string_equal(spawn_str_or(&message, SPAWN_A_TEXT, ""), text);
 }
 
+/* Of a job that runs. */
+static void are_refused(uint16_t request, uint16_t attr, const uint64_t *values,
+                        size_t count, const char *text)
+{
+    spawn_writer w;
+    size_t i;
+
+    reach_go_and_call_in();
+    job_runs(0, 0, SPAWN_REPLY_ACCEPTED);
+    for (i = 0; i < count; i++) {
+        begin(&w, request, &job);
+        spawn_put_u64(&w, attr, values[i]);
+        ask(&w);
+        expect_invalid(text);
+    }
+}
+
 static void a_signal_that_there_is_not(void **state)
 {
     static const uint64_t none[] = {0, 65, 4711};
-    spawn_writer w;
-    unsigned i;
 
     (void)state;
-    reach_go_and_call_in();
-    job_runs(0, 0, SPAWN_REPLY_ACCEPTED);
-    for (i = 0; i < sizeof(none) / sizeof(none[0]); i++) {
-        begin(&w, SPAWN_M_KILL, &job);
-        spawn_put_u64(&w, SPAWN_A_SIGNO, none[i]);
-        ask(&w);
-        expect_invalid("signo: no such signal");
-    }
+    are_refused(SPAWN_M_KILL, SPAWN_A_SIGNO, none, 3, "signo: no such signal");
     quiet_for(50);
 }
 
 static void a_wait_for_what_does_not_come(void **state)
 {
     static const uint64_t none[] = {SPAWN_REPLY_ACCEPTED, 4711};
-    spawn_writer w;
-    unsigned i;
 
     (void)state;
-    reach_go_and_call_in();
-    job_runs(0, 0, SPAWN_REPLY_ACCEPTED);
-    for (i = 0; i < sizeof(none) / sizeof(none[0]); i++) {
-        begin(&w, SPAWN_M_WAIT, &job);
-        spawn_put_u64(&w, SPAWN_A_WAIT_FOR, none[i]);
-        ask(&w);
-        expect_invalid("wait_for: wanted: started or finished");
-    }
+    are_refused(SPAWN_M_WAIT, SPAWN_A_WAIT_FOR, none, 2,
+                "wait_for: wanted: started or finished");
     ends(0);
     has_heard(); /* and the caller is told of no end */
 }

@@ -70,10 +70,7 @@ static void all_of_them_run(void **state)
     entries[1] = entries[0];
     entries[1].name = "other";
     entries_count = 2;
-    it_is("2027-01-01 12:59:30");
-    starts();
-    later_by(40);
-    expect_run("2027-01-01 13:00:00");
+    starts_and_runs();
     first = run;
     expect_run("2027-01-01 13:00:00");
     assert_false(spawn_id_equal(&run, &first));
@@ -87,10 +84,7 @@ static void a_run_is_never_submitted_twice(void **state)
 {
     (void)state;
     one("0 13 * * *", SPAWN_CATCH_UP_ONE, false);
-    it_is("2027-01-01 12:59:30");
-    starts();
-    later_by(40);
-    expect_run("2027-01-01 13:00:00");
+    starts_and_runs();
     it_ends(0);
     is_stopped();
     expect_sql("SELECT count(*) FROM cron WHERE done > 1798800000"
@@ -110,10 +104,7 @@ static void a_killed_broker_has_it_run_on(void **state)
 
     (void)state;
     one("* * * * *", SPAWN_CATCH_UP_NONE, false);
-    it_is("2027-01-01 12:59:30");
-    starts();
-    later_by(40);
-    expect_run("2027-01-01 13:00:00");
+    starts_and_runs();
     first = run;
     say_started(&run);
     has_heard();
@@ -147,10 +138,7 @@ static void is_not_joined(const char *not_noted)
     spawn_id first;
 
     one("* * * * *", SPAWN_CATCH_UP_ONE, false);
-    it_is("2027-01-01 12:59:30");
-    starts();
-    later_by(40);
-    expect_run("2027-01-01 13:00:00");
+    starts_and_runs();
     first = run;
     say_started(&run);
     has_heard();
@@ -245,10 +233,7 @@ static void a_run_by_hand_that_was_not_noted_is_not_joined(void **state)
 static void runs_until_the_third(unsigned catch_up, bool overlap)
 {
     one("* * * * *", catch_up, overlap);
-    it_is("2027-01-01 12:59:30");
-    starts();
-    later_by(40);
-    expect_run("2027-01-01 13:00:00");
+    starts_and_runs();
     say_started(&run);
     later_by(60);
 }
@@ -272,10 +257,7 @@ static void without_catch_up_a_run_is_left_out(void **state)
 static void a_second_run_goes_on(int status)
 {
     one("* * * * *", SPAWN_CATCH_UP_NONE, false);
-    it_is("2027-01-01 12:59:30");
-    starts();
-    later_by(40);
-    expect_run("2027-01-01 13:00:00");
+    starts_and_runs();
     it_ends(status);
     later_by(60);
     expect_run("2027-01-01 13:01:00");
@@ -547,10 +529,7 @@ static void one_that_comes_back_waits_for_its_run(void **state)
 
     (void)state;
     one("* * * * *", SPAWN_CATCH_UP_ONE, false);
-    it_is("2027-01-01 12:59:30");
-    starts();
-    later_by(40);
-    expect_run("2027-01-01 13:00:00");
+    starts_and_runs();
     first = run;
     say_started(&first);
     has_heard();

@@ -43,10 +43,7 @@ static void one_that_fails_is_tried_again(void **state)
     (void)state;
     one("0 13 * * *", SPAWN_CATCH_UP_NONE, false);
     entries[0].rules = after_10_s;
-    it_is("2027-01-01 12:59:30");
-    starts();
-    later_by(40);
-    expect_run("2027-01-01 13:00:00");
+    starts_and_runs();
     say_started(&run);
     fails();
     no_run();
@@ -75,10 +72,7 @@ static void none_runs_beside_one_that_is_tried_again(void **state)
     (void)state;
     one("* * * * *", SPAWN_CATCH_UP_ONE, false);
     entries[0].rules = after_90_s;
-    it_is("2027-01-01 12:59:30");
-    starts();
-    later_by(40);
-    expect_run("2027-01-01 13:00:00");
+    starts_and_runs();
     first = run;
     say_started(&run);
     has_heard();
@@ -124,10 +118,7 @@ static void one_that_has_ended_well_is_not_waited_for(void **state)
     (void)state;
     one("* * * * *", SPAWN_CATCH_UP_NONE, false);
     entries[0].rules = after_10_s;
-    it_is("2027-01-01 12:59:30");
-    starts();
-    later_by(40);
-    expect_run("2027-01-01 13:00:00");
+    starts_and_runs();
     say_started(&run);
     has_heard();
     kill_broker();
@@ -156,10 +147,7 @@ static void none_runs_beside_one_that_is_revived(void **state)
     (void)state;
     one("* * * * *", SPAWN_CATCH_UP_NONE, false);
     entries[0].rules = after_10_s;
-    it_is("2027-01-01 12:59:30");
-    starts();
-    later_by(40);
-    expect_run("2027-01-01 13:00:00");
+    starts_and_runs();
     first = run;
     say_started(&run);
     fails();
@@ -195,10 +183,7 @@ static void it_has_its_priority_and_its_time(void **state)
     (void)state;
     one("0 13 * * *", SPAWN_CATCH_UP_NONE, false);
     entries[0].rules = of_rank_7;
-    it_is("2027-01-01 12:59:30");
-    starts();
-    later_by(40);
-    expect_run("2027-01-01 13:00:00");
+    starts_and_runs();
     say_started(&run);
     has_heard();
     kill_broker();
@@ -219,10 +204,7 @@ static void a_durable_one_outlives_a_power_cut(void **state)
     (void)state;
     one("0 13 * * *", SPAWN_CATCH_UP_ONE, false);
     entries[0].rules = durable;
-    it_is("2027-01-01 12:59:30");
-    starts();
-    later_by(40);
-    expect_run("2027-01-01 13:00:00");
+    starts_and_runs();
     first = run;
     the_power_was_cut("UPDATE cron SET done = done - 3600, id = NULL;"
                       "DELETE FROM job");
@@ -243,10 +225,7 @@ static void none_starts_beside_one_that_the_ledger_tells_late(void **state)
     (void)state;
     one("* * * * *", SPAWN_CATCH_UP_ONE, false);
     entries[0].rules = durable;
-    it_is("2027-01-01 12:59:30");
-    starts();
-    later_by(40);
-    expect_run("2027-01-01 13:00:00");
+    starts_and_runs();
     kill_broker();
     wait_for_the_scribe();
     run_sql("UPDATE cron SET done = done - 60, id = NULL; DELETE FROM job");
@@ -270,10 +249,7 @@ static void a_durable_one_is_not_run_twice(void **state)
     (void)state;
     one("0 13 * * *", SPAWN_CATCH_UP_ONE, false);
     entries[0].rules = durable;
-    it_is("2027-01-01 12:59:30");
-    starts();
-    later_by(40);
-    expect_run("2027-01-01 13:00:00");
+    starts_and_runs();
     say_started(&run);
     has_heard();
     the_power_was_cut("UPDATE cron SET done = done - 3600, id = NULL;"
@@ -322,10 +298,7 @@ static void a_durable_one_comes_when_the_end_before_it_is_stored(void **state)
     store_fails("BEFORE UPDATE ON job WHEN NEW.state = 4");
     one("* * * * *", SPAWN_CATCH_UP_ONE, false);
     entries[0].rules = durable;
-    it_is("2027-01-01 12:59:30");
-    starts();
-    later_by(40);
-    expect_run("2027-01-01 13:00:00");
+    starts_and_runs();
     say_started(&run);
     has_heard();
     say_exited(&run, 0, 0);
@@ -381,10 +354,7 @@ static void the_next_one_comes_with_the_end_of_one_that_is_revived(void **state)
     (void)state;
     one("* * * * *", SPAWN_CATCH_UP_ONE, false);
     entries[0].rules = durable_and_tried_again;
-    it_is("2027-01-01 12:59:30");
-    starts();
-    later_by(40);
-    expect_run("2027-01-01 13:00:00");
+    starts_and_runs();
     say_started(&run);
     fails();
     later_by(11);
@@ -416,10 +386,7 @@ static void one_that_only_the_ledger_knows_is_refused_once(unsigned catch_up)
 {
     one("0 13 * * *", catch_up, false);
     entries[0].rules = durable;
-    it_is("2027-01-01 12:59:30");
-    starts();
-    later_by(40);
-    expect_run("2027-01-01 13:00:00");
+    starts_and_runs();
     it_ends(0);
     is_stopped();
     wait_for_the_scribe();

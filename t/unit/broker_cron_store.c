@@ -62,10 +62,7 @@ static void a_run_that_cannot_be_noted_is_noted_later(void **state)
     (void)state;
     noted_before("0 * * * *", SPAWN_CATCH_UP_ONE);
     no_row("NEW.id IS NOT NULL", "2027-01-01 13:00:40");
-    it_is("2027-01-01 12:59:30");
-    starts();
-    later_by(40);
-    expect_run("2027-01-01 13:00:00");
+    starts_and_runs();
     it_ends(7 << 8);
     no_run();
     later_by(10);
@@ -85,10 +82,7 @@ static void an_end_that_cannot_be_noted_is_noted_later(void **state)
     (void)state;
     noted_before("0 * * * *", SPAWN_CATCH_UP_ONE);
     no_row("NEW.ended", "2027-01-01 13:00:40");
-    it_is("2027-01-01 12:59:30");
-    starts();
-    later_by(40);
-    expect_run("2027-01-01 13:00:00");
+    starts_and_runs();
     it_ends(7 << 8);
     no_run();
     later_by(10);
@@ -125,10 +119,7 @@ static void a_clock_that_was_set_back_counts_when_that_is_noted(void **state)
     make_store();
     one("0 9-14 * * *", SPAWN_CATCH_UP_NONE, false);
     no_row("NEW.round > 0", "2027-01-01 09:00:20");
-    it_is("2027-01-01 12:59:30");
-    starts();
-    later_by(40);
-    expect_run("2027-01-01 13:00:00");
+    starts_and_runs();
     it_ends(0);
     it_is("2027-01-01 08:59:00");
     later_by(20);
@@ -154,10 +145,7 @@ static void a_clock_that_is_right_again_counts_when_that_is_noted(void **state)
     (void)snprintf(when, sizeof(when), "NEW.shown AND NEW.done > %lld",
                    (long long)time_of("2020-01-01 00:00:00"));
     no_row(when, "2027-01-02 13:05:30");
-    it_is("2027-01-01 12:59:30");
-    starts();
-    later_by(40);
-    expect_run("2027-01-01 13:00:00");
+    starts_and_runs();
     it_ends(0);
     is_stopped();
     it_is("2000-01-01 00:00:30");
@@ -338,10 +326,7 @@ static void one_that_is_forgotten_before_it_is_noted_runs_once(void **state)
     history_jobs = 0;
     noted_before("0 13 * * *", SPAWN_CATCH_UP_ONE);
     no_row("NEW.id IS NOT NULL", "2027-01-01 13:10:00");
-    it_is("2027-01-01 12:59:30");
-    starts();
-    later_by(40);
-    expect_run("2027-01-01 13:00:00");
+    starts_and_runs();
     it_ends(0);
     no_run();
     later_by(20);

@@ -127,6 +127,15 @@ static inline void expect_run(const char *planned)
         expect_time_of(&run, planned);
 }
 
+/* What is planned for one o'clock. */
+static inline void starts_and_runs(void)
+{
+    it_is("2027-01-01 12:59:30");
+    starts();
+    later_by(40);
+    expect_run("2027-01-01 13:00:00");
+}
+
 static inline void it_ends(int status)
 {
     say_started(&run);

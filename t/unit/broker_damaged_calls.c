@@ -32,6 +32,15 @@ static void the_store_is_damaged(const char *table)
     assert_int_equal(logged("MS0866"), 1);
 }
 
+/* The next broker takes it in. */
+static void a_call_returns_while_the_store_is_damaged(const char *table)
+{
+    a_stored_call_runs();
+    broker_is_killed_and_the_store_damaged(table);
+    worker_returns(&the_worker, &job);
+    start_another(&the_worker, &template);
+}
+
 static void look(void)
 {
     spawn_writer w;
@@ -181,10 +190,7 @@ static void expect_it_has_returned(void)
 static void one_that_has_returned_is_taken_in(void **state)
 {
     (void)state;
-    a_stored_call_runs();
-    broker_is_killed_and_the_store_damaged("output");
-    worker_returns(&the_worker, &job);
-    start_another(&the_worker, &template);
+    a_call_returns_while_the_store_is_damaged("output");
     is_there();
     expect_it_has_returned();
     assert_string_equal(spawn_str_or(&message, SPAWN_A_LABEL, ""), "a call");
@@ -213,10 +219,7 @@ static void so_is_one_whose_worker_has_ended_since(void **state)
 static void the_next_broker_knows_that_it_has_returned(void **state)
 {
     (void)state;
-    a_stored_call_runs();
-    broker_is_killed_and_the_store_damaged("job");
-    worker_returns(&the_worker, &job);
-    start_another(&the_worker, &template);
+    a_call_returns_while_the_store_is_damaged("job");
     is_there();
     kill_broker();
     run_sql("DELETE FROM job");
@@ -244,10 +247,7 @@ static void the_order_of_a_program_is_not_believed(void **state)
 static void the_end_of_one_is_stored_at_once(void **state)
 {
     (void)state;
-    a_stored_call_runs();
-    broker_is_killed_and_the_store_damaged("output");
-    worker_returns(&the_worker, &job);
-    start_another(&the_worker, &template);
+    a_call_returns_while_the_store_is_damaged("output");
     is_there();
     kill_broker();
     expect_sql("SELECT state FROM job", "4");

@@ -47,14 +47,6 @@ static void expect_state(spawn_state state)
     assert_int_equal(spawn_attr_u64(&message.attr[SPAWN_A_STATE]), state);
 }
 
-static void step(int day, int boot)
-{
-    has_heard();
-    steps[0] += day;
-    steps[1] += boot;
-    has_heard();
-}
-
 static void it_waits(void)
 {
     expect_state(SPAWN_STATE_DELAYED);
@@ -267,9 +259,7 @@ static void a_post_can_wait_too(void **state)
     (void)state;
     make_inbox();
     reach_go_and_call_in();
-    assert_int_equal(spawn_id_make(&job), 0);
-    begin_post(&w, &job, "/bin/true");
-    spawn_put_u64(&w, SPAWN_A_DELAY, HOUR * 1000);
+    begin_timed_post(&w, &job, SPAWN_A_DELAY, HOUR * 1000);
     send_post(&w);
     has_heard();
     it_waits();
@@ -286,12 +276,8 @@ static void so_can_one_in_a_slot(void **state)
 
     (void)state;
     make_inbox();
-    assert_int_equal(spawn_id_make(&job), 0);
-    begin_post(&w, &job, "/bin/true");
-    spawn_put_u64(&w, SPAWN_A_DELAY, HOUR * 1000);
-    assert_int_equal(spawn_writer_finish(&w, 0), 0);
-    put_in_slot(0, w.data, w.length);
-    spawn_writer_free(&w);
+    begin_timed_post(&w, &job, SPAWN_A_DELAY, HOUR * 1000);
+    lies_in_slot(0, &w);
     reach_go_and_call_in();
     it_waits();
     step(HOUR, HOUR);

@@ -29,14 +29,6 @@ static void submit_one(uint64_t delay, uint64_t expires)
     expect_answer(SPAWN_M_ACCEPTED);
 }
 
-static void step(int day, int boot)
-{
-    has_heard();
-    steps[0] += day;
-    steps[1] += boot;
-    has_heard();
-}
-
 /* It takes the only place of its queue. */
 static void the_queue_is_busy(spawn_id *ret)
 {
@@ -248,9 +240,7 @@ static void a_post_counts_from_when_it_was_posted(void **state)
 
     (void)state;
     make_inbox();
-    assert_int_equal(spawn_id_make(&job), 0);
-    begin_post(&w, &job, "/bin/true");
-    spawn_put_u64(&w, SPAWN_A_EXPIRES, HOUR * 1000);
+    begin_timed_post(&w, &job, SPAWN_A_EXPIRES, HOUR * 1000);
     send_post(&w);
     steps[0] += HOUR;
     steps[1] += HOUR;
@@ -269,9 +259,7 @@ static void so_does_its_delay(void **state)
 
     (void)state;
     make_inbox();
-    assert_int_equal(spawn_id_make(&job), 0);
-    begin_post(&w, &job, "/bin/true");
-    spawn_put_u64(&w, SPAWN_A_DELAY, HOUR * 1000);
+    begin_timed_post(&w, &job, SPAWN_A_DELAY, HOUR * 1000);
     spawn_put_u64(&w, SPAWN_A_EXPIRES, (HOUR + 60) * 1000);
     send_post(&w);
     steps[0] += HOUR - 60;
@@ -292,9 +280,7 @@ static void values_that_are_refused_are_not_taken(void **state)
     (void)state;
     make_inbox();
     reach_go_and_call_in();
-    assert_int_equal(spawn_id_make(&job), 0);
-    begin_post(&w, &job, "/bin/true");
-    spawn_put_u64(&w, SPAWN_A_DELAY, INT64_MAX);
+    begin_timed_post(&w, &job, SPAWN_A_DELAY, INT64_MAX);
     spawn_put_u64(&w, SPAWN_A_EXPIRES, INT64_MAX);
     send_post(&w);
     wait_until_logged("MS0560", 1);
@@ -346,9 +332,7 @@ static void it_expires_while_the_store_fails(void **state)
     start_broker();
     expect_ready();
     call_in();
-    assert_int_equal(spawn_id_make(&job), 0);
-    begin_post(&w, &job, "/bin/true");
-    spawn_put_u64(&w, SPAWN_A_EXPIRES, 10000);
+    begin_timed_post(&w, &job, SPAWN_A_EXPIRES, 10000);
     send_post(&w);
     has_heard();
     step(10, 10);

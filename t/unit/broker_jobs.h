@@ -13,6 +13,16 @@
 
 static spawn_id job; /* of the test */
 
+/* By so many seconds the clocks are set: that of the day, and that which counts
+ * from the boot. */
+static inline void step(int day, int boot)
+{
+    has_heard();
+    steps[0] += day;
+    steps[1] += boot;
+    has_heard();
+}
+
 static inline void submit_for(uint64_t timeout, uint64_t grace,
                               spawn_reply reply)
 {

@@ -51,6 +51,14 @@ static inline void put_in_slot(unsigned slot, const void *bytes, size_t length)
     (void)munmap(map, (size_t)SIZE);
 }
 
+/* The message itself. */
+static inline void lies_in_slot(unsigned slot, spawn_writer *w)
+{
+    assert_int_equal(spawn_writer_finish(w, 0), 0);
+    put_in_slot(slot, w->data, w->length);
+    spawn_writer_free(w);
+}
+
 /* ---- posts ---- */
 
 static inline void begin_post(spawn_writer *w, const spawn_id *id,
@@ -62,6 +70,15 @@ static inline void begin_post(spawn_writer *w, const spawn_id *id,
     mark = spawn_open_strv(w, SPAWN_A_ARGV);
     spawn_add_text(w, mark, program, strlen(program));
     spawn_close(w, mark);
+}
+
+/* A new one, with a time (ms). */
+static inline void begin_timed_post(spawn_writer *w, spawn_id *ret,
+                                    uint16_t which, uint64_t ms)
+{
+    assert_int_equal(spawn_id_make(ret), 0);
+    begin_post(w, ret, "/bin/true");
+    spawn_put_u64(w, which, ms);
 }
 
 /* 0 or a negative errno. */

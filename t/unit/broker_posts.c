@@ -110,9 +110,7 @@ static void the_last_slot_is_tried_again_too(void **state)
     make_inbox();
     (void)spawn_id_make(&id);
     begin_post(&w, &id, "/bin/true");
-    assert_int_equal(spawn_writer_finish(&w, 0), 0);
-    put_in_slot(SLOTS - 1, w.data, w.length);
-    spawn_writer_free(&w);
+    lies_in_slot(SLOTS - 1, &w);
     reach_ready_and_call_in();
     wait_until_logged("MS0860", 1);
     say(SPAWN_M_GO);

@@ -393,23 +393,30 @@ static void with_a_job_it_stays_until_that_has_ended(void **state)
     expect_the_template_is_killed();
 }
 
-/* Neither its template nor the spawner sees that it does not leave. */
-static void a_worker_of_it_is_killed_too(void **state)
+/* Whose process is that of its job. */
+static void it_has_a_worker(worker *ret)
 {
     spawn_writer w;
-    worker it, next;
 
-    (void)state;
     template_has_a_job(false);
     workers_min = workers_max = 1;
     make_inbox();
     template_is_ready();
-    worker_ordered(&it);
-    begin(&w, SPAWN_M_STARTED, &it.id);
+    worker_ordered(ret);
+    begin(&w, SPAWN_M_STARTED, &ret->id);
     spawn_put_u64(&w, SPAWN_A_PID, (uint64_t)its_job);
     spawn_put_u64(&w, SPAWN_A_BOOT_STARTED, (uint64_t)job_started);
     send_fds(&w, NULL, 0);
-    worker_says(&it, NULL);
+    worker_says(ret, NULL);
+}
+
+/* Neither its template nor the spawner sees that it does not leave. */
+static void a_worker_of_it_is_killed_too(void **state)
+{
+    worker it, next;
+
+    (void)state;
+    it_has_a_worker(&it);
     is_there();
     it_is_to_go(); /* and so is its worker */
     worker_starts(&next);
@@ -495,21 +502,11 @@ static void that_another_job_starts_is_no_reason_to_stay(void **state)
 /* It leaves when its worker does, which has a call. */
 static void with_a_worker_that_has_a_call_it_stays(void **state)
 {
-    spawn_writer w;
     spawn_id call;
     worker it;
 
     (void)state;
-    template_has_a_job(false);
-    workers_min = workers_max = 1;
-    make_inbox();
-    template_is_ready();
-    worker_ordered(&it);
-    begin(&w, SPAWN_M_STARTED, &it.id);
-    spawn_put_u64(&w, SPAWN_A_PID, (uint64_t)its_job);
-    spawn_put_u64(&w, SPAWN_A_BOOT_STARTED, (uint64_t)job_started);
-    send_fds(&w, NULL, 0);
-    worker_says(&it, NULL);
+    it_has_a_worker(&it);
     submit(&call, SPAWN_REPLY_ACCEPTED);
     expect_answer(SPAWN_M_ACCEPTED);
     expect_call(&it, &call);

@@ -77,9 +77,7 @@ static void each_has_a_slot_of_its_own(void **state)
     make_inbox();
     (void)spawn_id_make(&id);
     begin_post(&w, &id, "/bin/true");
-    assert_int_equal(spawn_writer_finish(&w, 0), 0);
-    put_in_slot(0, w.data, w.length);
-    spawn_writer_free(&w);
+    lies_in_slot(0, &w);
     time_stands();
     reach_ready_and_call_in();
     (void)spawn_id_make(&job);

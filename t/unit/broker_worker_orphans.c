@@ -45,6 +45,38 @@ static void a_call(const worker *w, spawn_id *id)
     expect_call(w, id);
 }
 
+static void reach_a_child(worker *ret, int64_t noted)
+{
+    child_runs(CHILD_OBEYS);
+    reach_workers(1, 1, &template);
+    worker_is_child(ret, noted);
+}
+
+/* It is told to leave. */
+static void is_orphaned(const worker *w)
+{
+    is_there();
+    say_orphaned(w, child);
+    expect_no_more(w);
+}
+
+static void is_orphaned_in_a_call(const worker *w, spawn_id *id)
+{
+    a_call(w, id);
+    say_orphaned(w, child);
+    is_there(); /* and knows that: until then it asks the spawner */
+}
+
+static void is_killed(const spawn_id *id)
+{
+    spawn_writer w;
+
+    begin(&w, SPAWN_M_KILL, id);
+    spawn_put_u64(&w, SPAWN_A_SIGNO, SIGUSR1);
+    ask(&w);
+    expect_answer(SPAWN_M_DONE);
+}
+
 static void expect_unknown_end(void)
 {
     expect_answer(SPAWN_M_JOB);
@@ -61,12 +93,8 @@ static void one_that_idles_is_told_to_leave(void **state)
     worker w;
 
     (void)state;
-    child_runs(CHILD_OBEYS);
-    reach_workers(1, 1, &template);
-    worker_is_child(&w, 20);
-    is_there();
-    say_orphaned(&w, child);
-    expect_no_more(&w);
+    reach_a_child(&w, 20);
+    is_orphaned(&w);
     expect(SPAWN_M_LAUNCH);
     say_orphaned(&w, 4000000); /* told twice: that is old news */
     is_there();
@@ -82,12 +110,8 @@ static void one_that_stays_is_killed_by_us(void **state)
 
     (void)state;
     log_is_kept = true;
-    child_runs(CHILD_OBEYS);
-    reach_workers(1, 1, &template);
-    worker_is_child(&w, 20);
-    is_there();
-    say_orphaned(&w, child);
-    expect_no_more(&w);
+    reach_a_child(&w, 20);
+    is_orphaned(&w);
     worker_ordered(&next);
     time_passes(11);
     child_was_killed(SIGKILL);
@@ -103,12 +127,8 @@ static void a_call_in_it_goes_on_and_is_told(void **state)
     worker w;
 
     (void)state;
-    child_runs(CHILD_OBEYS);
-    reach_workers(1, 1, &template);
-    worker_is_child(&w, 0);
-    a_call(&w, &id);
-    say_orphaned(&w, child);
-    is_there();
+    reach_a_child(&w, 0);
+    is_orphaned_in_a_call(&w, &id);
     quiet_at(caller, 100);
     quiet_at(w.link, 1);
     worker_returns(&w, &id);
@@ -122,21 +142,13 @@ static void a_call_in_it_goes_on_and_is_told(void **state)
 
 static void a_call_in_it_can_be_killed(void **state)
 {
-    spawn_writer kill_it;
     spawn_id id;
     worker w;
 
     (void)state;
-    child_runs(CHILD_OBEYS);
-    reach_workers(1, 1, &template);
-    worker_is_child(&w, 0);
-    a_call(&w, &id);
-    say_orphaned(&w, child);
-    is_there(); /* and knows that: until then it asks the spawner */
-    begin(&kill_it, SPAWN_M_KILL, &id);
-    spawn_put_u64(&kill_it, SPAWN_A_SIGNO, SIGUSR1);
-    ask(&kill_it);
-    expect_answer(SPAWN_M_DONE);
+    reach_a_child(&w, 0);
+    is_orphaned_in_a_call(&w, &id);
+    is_killed(&id);
     child_was_killed(SIGUSR1);
     quiet_at(link_fd, 1);
     (void)close(w.link);
@@ -151,22 +163,14 @@ static void no_signals(void)
 /* One of another account, which we may not signal. */
 static void the_spawner_is_asked_to_kill_what_we_may_not(void **state)
 {
-    spawn_writer kill_it;
     spawn_id id;
     worker w;
 
     (void)state;
     in_broker = no_signals;
-    child_runs(CHILD_OBEYS);
-    reach_workers(1, 1, &template);
-    worker_is_child(&w, 0);
-    a_call(&w, &id);
-    say_orphaned(&w, child);
-    is_there();
-    begin(&kill_it, SPAWN_M_KILL, &id);
-    spawn_put_u64(&kill_it, SPAWN_A_SIGNO, SIGUSR1);
-    ask(&kill_it);
-    expect_answer(SPAWN_M_DONE);
+    reach_a_child(&w, 0);
+    is_orphaned_in_a_call(&w, &id);
+    is_killed(&id);
     expect_id(SPAWN_M_SIGNAL, &w.id);
     assert_int_equal(spawn_u64_or(&message, SPAWN_A_SIGNO, 0), SIGUSR1);
     assert_int_equal(spawn_u64_or(&message, SPAWN_A_PID, 0), child);
@@ -189,12 +193,8 @@ static void one_that_stays_then_is_killed_again(void **state)
 
     (void)state;
     in_broker = no_signals;
-    child_runs(CHILD_OBEYS);
-    reach_workers(1, 1, &template);
-    worker_is_child(&w, 20);
-    is_there();
-    say_orphaned(&w, child);
-    expect_no_more(&w);
+    reach_a_child(&w, 20);
+    is_orphaned(&w);
     worker_ordered(&next);
     time_passes(11);
     expect_it_is_to_be_killed(&w);
@@ -209,9 +209,7 @@ static void its_last_words_are_in_the_log(void **state)
 
     (void)state;
     log_is_kept = true;
-    child_runs(CHILD_OBEYS);
-    reach_workers(1, 1, &template);
-    worker_is_child(&w, 0);
+    reach_a_child(&w, 0);
     is_there();
     say_orphaned(&w, child);
     worker_ordered(&next);
@@ -348,9 +346,7 @@ static void one_without_a_link_is_gone(void **state)
     worker w;
 
     (void)state;
-    child_runs(CHILD_OBEYS);
-    reach_workers(1, 1, &template);
-    worker_is_child(&w, 0);
+    reach_a_child(&w, 0);
     is_there();
     (void)close(w.link);
     expect(SPAWN_M_LAUNCH);
