@@ -3,8 +3,8 @@
 #
 # t/mutants/run tells which faults no test notices: those that have a reason in
 # t/mutants/reasons when the tests are good, all of them with a test of something
-# else, and those that a test has reached and let pass. And the simulation notices a
-# broken promise: another job with an id that is known is refused.
+# else, and those that a test has reached and let pass. Each reason has its fault. And
+# the simulation notices a broken promise: another job with an id that is known is refused.
 #
 # TEST_LIMIT: 900 s more
 
@@ -60,6 +60,23 @@ my %listed = map { $_ => 1 } split /\n/, $listed;
 my @promises = map {"broker/$_.c"} qw(life spawner_says caller/take caller/check caller/accept caller/waiter caller/spool
     caller/access caller/connection caller/request job/state run/requeue run/launch process/orphan process/perl store/write);
 is_deeply [ grep { !$listed{$_} } @promises ], [], 'those that keep promises are tried';
+
+# ---- reasons ----
+
+($status, my $stale) = mutants('--reasons');
+is $status, 0, 'each reason has its fault' or diag $stale;
+{
+    my $there = 'common/spawn_board.c | READ_TRIES | 50 | 51';
+    my @gone = ('common/spawn_board.c | READ_TRIES | 49 | 50', 'common/spawn_none.c | ... | 1 | 2');
+    open my $out, '>', "$dir/reasons" or die "$dir/reasons: $!\n";
+    print {$out} map {"$_  ## some reason\n"} $gone[0], $there, $gone[1];
+    close $out or die "$dir/reasons: $!\n";
+    local $ENV{MUTANT_REASONS} = "$dir/reasons";
+    ($status, $stale) = mutants('--reasons');
+    is $status, 1, 'one that has none is an error';
+    is_deeply [ $stale =~ /^t\/mutants\/reasons (line \d+): there is no such fault any more: (.+)$/mg ],
+        [ 'line 1', $gone[0], 'line 3', $gone[1] ], '... and is told';
+}
 
 # ---- what a run tells ----
 
