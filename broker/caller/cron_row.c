@@ -68,7 +68,7 @@ static bool read_row(spawn_batch *batch, spawn_cron_entry *e)
         return false;
     e->known = true;
     spawn_cron_adopt(e);
-    if (rv == 0 || !same) { /* what another plan has missed is not known */
+    if (rv == 0 || !same) { /* nobody knows what another plan has missed */
         e->row.done = spawn_wall_ms() / 1000;
         e->known = spawn_cron_note(batch, e);
     }
