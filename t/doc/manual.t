@@ -20,7 +20,7 @@ use Test::More;
 use SpawnTest qw(root_dir);
 
 for my $tool (qw(cmark-gfm mandoc)) {
-    plan skip_all => "$tool is not installed" if !grep { -x "$_/$tool" } split /:/, $ENV{PATH};
+    plan skip_all => "this machine has no $tool" if !grep { -x "$_/$tool" } split /:/, $ENV{PATH};
 }
 
 my $root = root_dir();
