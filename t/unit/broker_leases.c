@@ -344,11 +344,11 @@ static void what_has_run_is_known_also_when_it_is_not_stored(void **state)
     has_heard();
     says_lost(&w.id);
     call_again(&id);
-    has_heard();
-    quiet_at(next.link, 1);
     expect_answer(SPAWN_M_JOB);
     assert_int_equal(spawn_attr_u64(&message.attr[SPAWN_A_RESULT_KIND]),
                      SPAWN_RESULT_RETURNED);
+    has_heard();
+    quiet_at(next.link, 1);
 }
 
 /* Nor is a broker there that knew of it: its slate still tells. */
