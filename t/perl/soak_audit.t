@@ -15,6 +15,7 @@ use JSON::PP ();
 use Test::More;
 
 use SpawnTest::Soak::Audit ();
+use SpawnTest::Soak::Census ();
 use SpawnTest::Soak::Journal ();
 
 my $dir = File::Temp::tempdir(CLEANUP => 1);
@@ -225,6 +226,21 @@ like audited_together([ ['a'], [ b => { %after, told => 'cancelled' } ] ], 'B a'
 is audited_together([], 'B cron-x 1', 'E cron-x 1', 'B cron-x 2', 'E cron-x 2'), '', 'recurring';
 like audited_together([], 'B cron-x 1', 'B cron-x 2', 'E cron-x 1', 'E cron-x 2'), qr/cron-x: 2 began while another one ran/, 'two at once';
 like audited_together([], 'B cron-x 1', 'E cron-x 1', 'B cron-x 1', 'E cron-x 1'), qr/cron-x: 1 ran twice/, 'a planned run twice';
+
+# ---- processes ----
+my @began_as_killed = ([ A => 110, $job ], [ B => 120 ], [ T => 140, $job, 'lost' ], [ kill_spawner => 150, 151, 5 ]);
+my %name = (
+    program => "/tmp/bin/soakjob /tmp/ledger a.1 sleep 60000",
+    function => "spawn SpawnTest::Soak::Functions::run $job",
+);
+for my $what (sort keys %name) {
+    my $may = sub { return SpawnTest::Soak::Census::may_be_left(audited({}, @_), $name{$what}) };
+    ok $may->(@began_as_killed), "the process of a $what that began as its spawner was killed";
+    ok !$may->(@began_as_killed[ 0 .. 2 ]), '... not when no spawner was';
+    ok !$may->(@began_as_killed[ 0, 1 ], [ T => 140, $job, 'exited', 0 ], $began_as_killed[3]), '... nor when its end was told';
+}
+ok !SpawnTest::Soak::Census::may_be_left(audited({}, @began_as_killed), $_), "not $_"
+    for 'spawn SpawnTest::Soak::Functions::run 01a22533-0000-7282-9b22-31cc6634d867', 'sleep 1000', 'mod_spawn worker a.1';
 
 # ---- files ----
 my $audit = audited({}, @accepted, @ran, @ended, [ kill_broker => SpawnTest::Soak::Journal::ms() - 1000, SpawnTest::Soak::Journal::ms(), 5 ]);

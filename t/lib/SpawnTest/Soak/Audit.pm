@@ -383,7 +383,15 @@ sub _check_end {
 # A process of this job is there when all is calm: may it be?
 sub left {
     my ($self, $token) = @_;
-    my $job = $self->{jobs}{$token} or return 0;
+    return $self->_left($self->{jobs}{$token});
+}
+
+# The same of one whose process has its id in its name, and not its token.
+sub left_of_id { my ($self, $id) = @_; return $self->_left($self->{ran}{$id}) }
+
+sub _left {
+    my ($self, $job) = @_;
+    return 0 if !$job;
     return SpawnTest::Soak::Exceptions::excuse(\@SpawnTest::Soak::Exceptions::left, $self, $job, $self->{excuses});
 }
 

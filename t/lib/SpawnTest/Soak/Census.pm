@@ -77,7 +77,7 @@ sub _strange {
         }
         my $name = join q{ }, cmdline($pid);
         next if $known{$pid} || !length $name;
-        if ($audit && $name =~ m{/bin/soakjob \S+ (\S+)} && $audit->left($1)) {
+        if ($audit && may_be_left($audit, $name)) {
             kill KILL => $pid;
         } elsif ($name =~ /^mod_spawn (spawner|broker)/) {
             $count{$1}++;
@@ -92,6 +92,14 @@ sub _strange {
         push @wrong, "there are $n processes of the name $what" if $n != 1;
     }
     return @wrong;
+}
+
+# Is a process of this command line a job, a program or a function, that may be left?
+sub may_be_left {
+    my ($audit, $name) = @_;
+    return $audit->left($1) if $name =~ m{/bin/soakjob \S+ (\S+)};
+    return $audit->left_of_id($1) if $name =~ /\Aspawn \S+ ([0-9a-f-]{36})\s*\z/;
+    return 0;
 }
 
 # When httpd has been stopped and its pair has gone: what is left. The audit is the last one.
