@@ -16,6 +16,7 @@ use File::Temp ();
 use POSIX ();
 use Test::More ();
 
+use SpawnTest::OwnRoot qw(devices enter overlay_fails);
 use SpawnTest::Process qw(children_of);
 use SpawnTest::Wait qw(wait_until);
 
@@ -30,8 +31,7 @@ sub begin {
     my @there = grep { -x } map { my $name = $_; map { "$_/$name" } qw(/usr/sbin /usr/bin) } qw(debootstrap apt-get);
     my $why = $> != 0 ? 'a Debian of its own needs root'
         : @there < 2  ? 'there is no debootstrap, or no apt-get'
-        : system(q{unshare -m -p -n --fork --kill-child sh -c 'mount -t tmpfs none /mnt && mkdir /mnt/u /mnt/w /mnt/r &&}
-            . q{ mount -t overlay -o lowerdir=/,upperdir=/mnt/u,workdir=/mnt/w overlay /mnt/r' 2>/dev/null}) != 0
+        : overlay_fails()
         ? 'namespaces, or an overlay in them, cannot be made'
         : undef;
     Test::More::plan(skip_all => $why) if $why;
@@ -215,7 +215,7 @@ END {
 
 # Process 1 is one that reaps.
 sub _script {
-    return <<'END';
+    return <<'MAKE' . devices() . <<'FILL' . enter() . <<'RUN';
 R=$1
 mount -t tmpfs -o mode=755 none "$R"
 mkdir "$R/new" "$4/up" "$4/work"
@@ -223,17 +223,7 @@ mount -t overlay -o lowerdir="$2",upperdir="$4/up",workdir="$4/work" none "$R/ne
 N=$R/new
 mount -t proc none "$N/proc"
 mount -t sysfs -o ro none "$N/sys"
-mount -t tmpfs -o mode=755 none "$N/dev"
-for n in null zero full random urandom tty; do
-    : >"$N/dev/$n"
-    mount --bind "/dev/$n" "$N/dev/$n"
-done
-mkdir "$N/dev/pts" "$N/dev/shm"
-mount -t devpts -o newinstance,ptmxmode=666 none "$N/dev/pts"
-mount -t tmpfs none "$N/dev/shm"
-ln -s pts/ptmx "$N/dev/ptmx"
-ln -s /proc/self/fd "$N/dev/fd"
-mount -t tmpfs -o mode=755 none "$N/run"
+MAKE
 mkdir -m 1777 "$N/run/lock"
 mkdir -p "$N/share"
 mount --bind "$3" "$N/share"
@@ -241,16 +231,13 @@ perl -MSocket -e '
     socket my $s, AF_INET, SOCK_DGRAM, 0 or die "socket: $!\n";
     my $up = pack "a16 s x22", "lo", 1;
     ioctl $s, 0x8914, $up or die "lo: $!\n"'
-cd "$N"
-mkdir -p mnt
-pivot_root . mnt
-umount -l /mnt
+FILL
 exec env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin perl -e '
     $SIG{CHLD} = "IGNORE";
     open my $up, ">", "/run/is-up";
     close $up;
     sleep 1000 while 1'
-END
+RUN
 }
 
 1;

@@ -18,6 +18,7 @@ use Socket qw(AF_INET SOCK_DGRAM);
 use Test::More ();
 
 use SpawnTest ();
+use SpawnTest::OwnRoot qw(devices enter overlay_fails);
 use SpawnTest::Process qw(children_of cmdline);
 use SpawnTest::Wait qw(wait_until);
 
@@ -38,8 +39,7 @@ sub begin {
         : !_program()                                                     ? 'there is no systemd'
         : system('unshare -m -p -i -u -n -C --fork --kill-child true 2>/dev/null') != 0 ? 'namespaces cannot be made'
         : system(q{unshare -m sh -c 'mount -t cgroup2 none /mnt' 2>/dev/null}) != 0 ? 'cgroup v2 cannot be mounted'
-        : system(q{unshare -m sh -c 'mount -t tmpfs none /mnt && mkdir /mnt/u /mnt/w /mnt/r &&}
-            . q{ mount -t overlay -o lowerdir=/,upperdir=/mnt/u,workdir=/mnt/w overlay /mnt/r' 2>/dev/null}) != 0
+        : overlay_fails()
         ? 'an overlay of / cannot be mounted'
         : undef;
     Test::More::plan(skip_all => $why) if $why;
@@ -248,7 +248,7 @@ sub _loopback_up {
 # The steps before systemd is executed. Not even systemd may write to the machine's
 # /proc/sys, or see its units.
 sub _script {
-    return <<'END';
+    return <<'MAKE' . devices() . <<'FILL' . enter() . <<'RUN';
 R=$1 P=$2
 shift 2
 mount -t tmpfs -o mode=755 none "$R"
@@ -260,20 +260,10 @@ mount -t sysfs -o ro none "$N/sys"
 mount --bind "$N/proc/sys" "$N/proc/sys"
 mount -o remount,bind,ro "$N/proc/sys"
 mount -t cgroup2 none "$N/sys/fs/cgroup"
-mount -t tmpfs -o mode=755 none "$N/dev"
-for n in null zero full random urandom tty; do
-    : >"$N/dev/$n"
-    mount --bind "/dev/$n" "$N/dev/$n"
-done
-mkdir "$N/dev/pts" "$N/dev/shm"
-mount -t devpts -o newinstance,ptmxmode=666 none "$N/dev/pts"
-mount -t tmpfs none "$N/dev/shm"
-ln -s pts/ptmx "$N/dev/ptmx"
-ln -s /proc/self/fd "$N/dev/fd"
+MAKE
 ln -s fd/0 "$N/dev/stdin"
 ln -s fd/1 "$N/dev/stdout"
 ln -s fd/2 "$N/dev/stderr"
-mount -t tmpfs -o mode=755 none "$N/run"
 mount -t tmpfs -o mode=1777 none "$N/tmp"
 for d; do
     mkdir -p "$N$d"
@@ -289,12 +279,9 @@ for t in sockets:systemd-journald.socket sysinit:systemd-journald.service; do
 done
 ln -s "${D#"$N"}/multi-user.target" "$N/etc/systemd/system/default.target"
 : >"$N/etc/fstab"
-cd "$N"
-mkdir -p mnt
-pivot_root . mnt
-umount -l /mnt
+FILL
 exec env -i container=test PATH=/usr/sbin:/usr/bin:/sbin:/bin "$P"
-END
+RUN
 }
 
 1;
