@@ -7,6 +7,7 @@
 #include "t/unit/broker_calls.h"
 #include "t/unit/broker_clock.h"
 #include "t/unit/broker_post.h"
+#include "t/unit/broker_spooled.h"
 
 #define NO_EVENT 200
 
@@ -51,40 +52,24 @@ static void no_worker_gets_it(void)
     end_broker();
 }
 
-static void file_of(char *ret, size_t size)
-{
-    char text[SPAWN_ID_TEXT];
-
-    (void)snprintf(ret, size, "%s/spool/%s", dir, spawn_id_format(&id, text));
-}
-
 static void spool_it(void)
 {
-    char path[200];
     spawn_writer w;
-    FILE *out;
 
     begin_call(&w, SPAWN_M_SUBMIT, "My::f");
-    assert_int_equal(spawn_writer_finish(&w, 0), 0);
-    file_of(path, sizeof(path));
-    out = fopen(path, "we");
-    assert_non_null(out);
-    assert_int_equal(fwrite(w.data, 1, w.length, out), w.length);
-    assert_int_equal(fclose(out), 0);
-    spawn_writer_free(&w);
+    lies_in_spool(&id, &w);
 }
 
 static void that_lies_in_the_spool(void **state)
 {
-    char path[200];
+    char path[SPOOL_PATH];
 
     (void)state;
     one_is_answered_and_the_broker_killed();
     spool_it();
     start_another(&the_worker, &template);
     no_worker_gets_it();
-    file_of(path, sizeof(path));
-    assert_int_equal(access(path, F_OK), -1);
+    assert_int_equal(access(path_in_spool(&id, path), F_OK), -1);
 }
 
 static void that_is_posted(void **state)

@@ -8,6 +8,7 @@
 #include "t/unit/broker_clock.h"
 #include "t/unit/broker_found.h"
 #include "t/unit/broker_post.h"
+#include "t/unit/broker_spooled.h"
 
 #define NO_EVENT 200
 
@@ -40,29 +41,12 @@ static void a_call_waits(void)
     worker_ordered(&the_worker);
 }
 
-static void file_of(char *ret)
-{
-    char text[SPAWN_ID_TEXT];
-
-    (void)snprintf(ret, 200, "%s/spool/%s", dir, spawn_id_format(&job, text));
-}
-
 static void it_is_spooled_too(void)
 {
-    char path[200], unfinished[200];
     spawn_writer w;
-    FILE *out;
 
     begin_call(&w, SPAWN_M_SUBMIT);
-    assert_int_equal(spawn_writer_finish(&w, 0), 0);
-    file_of(path);
-    (void)snprintf(unfinished, sizeof(unfinished), "%s/spool/new-x", dir);
-    out = fopen(unfinished, "we");
-    assert_non_null(out);
-    assert_int_equal(fwrite(w.data, 1, w.length, out), w.length);
-    assert_int_equal(fclose(out), 0);
-    assert_int_equal(rename(unfinished, path), 0);
-    spawn_writer_free(&w);
+    lies_in_spool(&job, &w);
 }
 
 static void it_is_posted_too(void)

@@ -5,6 +5,7 @@
  * broker_caller.h.
  */
 #include "t/unit/broker_clock.h"
+#include "t/unit/broker_spooled.h"
 
 #include "common/spawn_spool.h"
 
@@ -28,21 +29,6 @@ static bool is_there(const spawn_id *id, const char *tail)
     return access(path, F_OK) == 0;
 }
 
-/* As httpd's children write it: under another name first. */
-static void put_file(const spawn_id *name, const void *data, size_t length)
-{
-    char path[200], unfinished[200];
-    FILE *out;
-
-    path_of(name, "", path);
-    (void)snprintf(unfinished, sizeof(unfinished), "%s/spool/new-x", dir);
-    out = fopen(unfinished, "we");
-    assert_non_null(out);
-    assert_int_equal(fwrite(data, 1, length, out), length);
-    assert_int_equal(fclose(out), 0);
-    assert_int_equal(rename(unfinished, path), 0);
-}
-
 static void spool_as(uint16_t type, const spawn_id *name, const spawn_id *id,
                      const char *program, const char *queue)
 {
@@ -56,7 +42,7 @@ static void spool_as(uint16_t type, const spawn_id *name, const spawn_id *id,
     if (queue)
         spawn_put_str(&w, SPAWN_A_QUEUE, queue);
     assert_int_equal(spawn_writer_finish(&w, 0), 0);
-    put_file(name, w.data, w.length);
+    put_in_spool(name, w.data, w.length);
     spawn_writer_free(&w);
 }
 
@@ -184,7 +170,7 @@ static void not_that_of_one_that_runs(void **state)
     expect_id(SPAWN_M_LAUNCH, &job);
     say_started(&job);
     wait_until_logged("MS0530", 1);
-    put_file(&job, w.data, w.length);
+    put_in_spool(&job, w.data, w.length);
     spawn_writer_free(&w);
     wait_until_gone(&job);
     store_takes_again();
@@ -272,7 +258,7 @@ static void one_with_a_delay_waits_for_room_among_these(void **state)
     expect_answer(SPAWN_M_ACCEPTED);
     delays(&job, &w);
     assert_int_equal(spawn_writer_finish(&w, 0), 0);
-    put_file(&job, w.data, w.length);
+    put_in_spool(&job, w.data, w.length);
     spawn_writer_free(&w);
     has_heard();
     later_by(2);
@@ -310,7 +296,7 @@ static void big_files_are_not_taken_all_at_once(void **state)
         spawn_put_stdio(&w, SPAWN_A_STDIN, &in);
         spawn_put_bytes(&w, SPAWN_A_STDIN_DATA, data, sizeof(data));
         assert_int_equal(spawn_writer_finish(&w, 0), 0);
-        put_file(&jobs[i], w.data, w.length);
+        put_in_spool(&jobs[i], w.data, w.length);
         spawn_writer_free(&w);
     }
     start_broker();
@@ -351,12 +337,13 @@ static void what_is_no_job_is_put_aside(void **state)
     (void)spawn_id_make(&other);
     for (i = 0; i < 3; i++)
         (void)spawn_id_make(&names[i]);
-    put_file(&names[0], "this is no message of ours, whatever its name", 45);
+    put_in_spool(&names[0], "this is no message of ours, whatever its name",
+                 45);
     spool_as(SPAWN_M_SUBMIT, &names[1], &other, "/bin/true", NULL);
     (void)spawn_id_make(&job);
     begin(&w, SPAWN_M_GET, &names[2]); /* a caller's, but not a job */
     assert_int_equal(spawn_writer_finish(&w, 0), 0);
-    put_file(&names[2], w.data, w.length);
+    put_in_spool(&names[2], w.data, w.length);
     spawn_writer_free(&w);
     for (i = 0; i < 3; i++) {
         wait_until_gone(&names[i]);

@@ -3,7 +3,7 @@
  * A file of the spool whose queue is full is read once, and again when there is
  * room. The protocol of broker_caller.h; inotify tells what is opened.
  */
-#include "t/unit/broker_caller.h"
+#include "t/unit/broker_spooled.h"
 
 #include <sys/inotify.h>
 
@@ -19,10 +19,8 @@ static unsigned opened, looks;
 /* As httpd's children write it: under another name first. */
 static void spool(void)
 {
-    char path[200], unfinished[200];
     spawn_writer w;
     size_t mark;
-    FILE *out;
 
     (void)spawn_id_make(&job);
     (void)spawn_id_format(&job, name);
@@ -30,15 +28,7 @@ static void spool(void)
     mark = spawn_open_strv(&w, SPAWN_A_ARGV);
     spawn_add_text(&w, mark, "/bin/true", 9);
     spawn_close(&w, mark);
-    assert_int_equal(spawn_writer_finish(&w, 0), 0);
-    (void)snprintf(path, sizeof(path), "%s/spool/%s", dir, name);
-    (void)snprintf(unfinished, sizeof(unfinished), "%s/spool/new-x", dir);
-    out = fopen(unfinished, "we");
-    assert_non_null(out);
-    assert_int_equal(fwrite(w.data, 1, w.length, out), w.length);
-    assert_int_equal(fclose(out), 0);
-    assert_int_equal(rename(unfinished, path), 0);
-    spawn_writer_free(&w);
+    lies_in_spool(&job, &w);
 }
 
 /* Counts the broker's looks at the spool, after one at least. */

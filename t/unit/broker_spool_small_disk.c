@@ -4,33 +4,17 @@
  * stays until the store has the refusal. Only root mounts such a disk.
  */
 #include "t/unit/broker_small_disk.h"
-
-static void path_in_spool(const spawn_id *id, char *ret, size_t room)
-{
-    char text[SPAWN_ID_TEXT];
-
-    (void)snprintf(ret, room, "%s/spool/%s", dir, spawn_id_format(id, text));
-}
+#include "t/unit/broker_spooled.h"
 
 /* In a queue that nobody has. */
 static void spool(spawn_id *ret)
 {
-    char path[200], unfinished[200];
     spawn_writer w;
-    FILE *out;
 
     (void)spawn_id_make(ret);
     begin_submit(&w, ret, "/bin/true");
     spawn_put_str(&w, SPAWN_A_QUEUE, "unknown");
-    assert_int_equal(spawn_writer_finish(&w, 0), 0);
-    path_in_spool(ret, path, sizeof(path));
-    (void)snprintf(unfinished, sizeof(unfinished), "%s/spool/new-x", dir);
-    out = fopen(unfinished, "we");
-    assert_non_null(out);
-    assert_int_equal(fwrite(w.data, 1, w.length, out), w.length);
-    assert_int_equal(fclose(out), 0);
-    assert_int_equal(rename(unfinished, path), 0);
-    spawn_writer_free(&w);
+    lies_in_spool(ret, &w);
 }
 
 /* True: it was refused, and waited for its piece when the next file had the
@@ -65,7 +49,7 @@ static bool is_read_before_its_piece(spawn_id *ret)
 
 static void a_file_stays_until_its_refusal_has_its_piece(void **state)
 {
-    char path[200], who[80], text[SPAWN_ID_TEXT];
+    char path[SPOOL_PATH], who[80], text[SPAWN_ID_TEXT];
     int64_t end = spawn_mono_ms() + DEADLINE_MS;
     unsigned i;
     spawn_id id;
@@ -80,8 +64,7 @@ static void a_file_stays_until_its_refusal_has_its_piece(void **state)
     while (!logged(who) && spawn_mono_ms() < end) /* each second once more */
         (void)usleep(1000);
     assert_true(logged(who));
-    path_in_spool(&id, path, sizeof(path));
-    assert_int_equal(access(path, F_OK), 0);
+    assert_int_equal(access(path_in_spool(&id, path), F_OK), 0);
 }
 
 int main(void)
