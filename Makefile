@@ -370,7 +370,7 @@ $(B)/t/unit/broker_when.t: $(B)/broker/broker/run/when.o
 $(B)/t/unit/broker_order.t: $(B)/broker/broker/run/order.o
 $(B)/t/unit/broker_durable_rows.t $(B)/t/unit/broker_durable_answers.t: $(B)/broker/broker/run/durable.o \
     $(B)/broker/broker/run/durable_ask.o $(B)/broker/broker/run/durable_follow.o
-$(B)/t/unit/broker_durable_answers.t: ROOM_LIBS = $(APRLIB) -Wl,--wrap=spawn_mono_ms,--wrap=spawn_loop_again
+$(B)/t/unit/broker_durable_answers.t: ROOM_LIBS = $(APRLIB) -Wl,--wrap=spawn_mono_ms,--wrap=spawn_loop_again,--wrap=statfs
 $(B)/t/unit/broker_durable_asked.t: $(B)/broker/broker/run/durable_ask.o
 $(B)/t/unit/broker_durable_asked.t: ROOM_LIBS = $(APRLIB) -Wl,--wrap=spawn_mono_ms,--wrap=spawn_array_grow
 LEDGER_OBJECTS := $(call objects,broker,broker/store/ledger.c broker/store/ledger_file.c)

@@ -7,6 +7,9 @@
  */
 #include "t/unit/broker_durable_played.h"
 
+#include <stdlib.h>
+#include <sys/vfs.h>
+
 #include "broker/base/alloc.h"
 #include "broker/base/loop.h"
 #include "broker/run/durable_ask.h"
@@ -467,6 +470,7 @@ static void nothing_is_read_where_there_is_none(void)
 
     ledger_is_there = false;
     CHECK(spawn_durable_begin("/nowhere"));
+    ledger_is_there = true; /* another one */
     CHECK(spawn_durable_begin("/nowhere"));
     CHECK(begun == 0 && !scribe && marked == 0);
     CHECK(!spawn_durable_unread() && !spawn_durable_read());
@@ -486,8 +490,9 @@ static void the_scribe_cannot_be_started(void)
 
 static void it_begins_within_four_seconds(void)
 {
+    timers(2000);
     CHECK(!spawn_durable_begin("/nowhere")); /* it still reads */
-    timers(3999);
+    timers(1999);
     CHECK(begun == 0);
     timers(1);
     CHECK(begun == 1);
@@ -503,6 +508,118 @@ static void it_begins_with_its_rows(void)
     CHECK(spawn_timer_next() == -1); /* it waits no longer */
     timers(MINUTE);
     CHECK(begun == 1);
+}
+
+/* ---- what is not known yet ---- */
+
+static void nothing_is_decided_before_it_is_known(void)
+{
+    spawn_job *job;
+
+    it_goes();
+    job = new_job(1, SPAWN_IN_LEDGER_WAITS);
+    CHECK(!spawn_durable_undecided(job));
+    job->ledger = SPAWN_IN_LEDGER_UNREAD;
+    CHECK(spawn_durable_undecided(job));
+    job->ledger = SPAWN_IN_LEDGER_WAITS;
+    is_noted = false; /* that it was read */
+    CHECK(spawn_durable_undecided(job) && spawn_durable_in_trouble(job));
+    job->ledger = SPAWN_IN_LEDGER_NOT;
+    CHECK(!spawn_durable_undecided(job));
+}
+
+static void what_it_lacks_is_known_when_it_was_read(void)
+{
+    spawn_job *one, *two;
+
+    spawn_batch_init(&batch, NULL);
+    one = new_job(1, SPAWN_IN_LEDGER_ASKED);
+    two = new_job(2, SPAWN_IN_LEDGER_ASKED);
+    CHECK(!spawn_durable_lacks(one) && !spawn_durable_lacks(two));
+    sends(1);
+    scribe->rows_end(false);
+    CHECK(!spawn_durable_lacks(one) && spawn_durable_lacks(two));
+    two->ledger = SPAWN_IN_LEDGER_NOT;
+    CHECK(!spawn_durable_lacks(two));
+    two->ledger = SPAWN_IN_LEDGER_ASKED; /* it is in no lane */
+}
+
+static void another_one_is_made_for_those_of_one_that_is_lost(void)
+{
+    ledger_is_there = false;
+    CHECK(spawn_durable_begin("/nowhere"));
+    CHECK(spawn_durable_lost(NULL));
+    ledger_was = false;
+    CHECK(!spawn_durable_lost(NULL)); /* there was none */
+    ledger_was = true;
+    spawn_durable_recovered(false);
+    CHECK(marked == 0 && !scribe);
+    spawn_durable_recovered(true);
+    CHECK(marked == 1 && scribe);
+    CHECK(!spawn_durable_lost(NULL));
+    spawn_durable_recovered(true);
+    CHECK(marked == 1);
+}
+
+static void and_none_where_there_is_one(void)
+{
+    scribe->rows_end(false);
+    spawn_durable_recovered(true);
+    CHECK(marked == 0);
+}
+
+/* ---- where the store is ---- */
+
+static long type_of_disk;
+
+int __wrap_statfs(const char *path, struct statfs *ret);
+
+int __wrap_statfs(const char *path, struct statfs *ret)
+{
+    (void)path;
+    memset(ret, 0, sizeof(*ret));
+    ret->f_type = (__typeof__(ret->f_type))type_of_disk;
+    return 0;
+}
+
+static void it_is_refused_in(const char *made_as, const char *why)
+{
+    static char path[60];
+    spawn_failure failure = {.code = SPAWN_E_OK};
+    int rv;
+
+    (void)strcpy(path, made_as);
+    CHECK(mkdtemp(path));
+    spawn_conf.store_path = path;
+    rv = spawn_durable_check(&failure);
+    CHECK(rmdir(path) == 0);
+    if (!why) {
+        CHECK(rv == 0 && scribe);
+        return;
+    }
+    CHECK(rv == -1 && failure.code == SPAWN_E_STORE && !scribe);
+    CHECK(failure.error == ENOTSUP && strstr(failure.text, why));
+    CHECK(strstr(failure.text, path));
+}
+
+static void in_memory_it_is_not(void)
+{
+    static char run[] = "/run";
+    const char *beside = geteuid() == 0 ? "/run-test-XXXXXX" : "/tmp/XXXXXX";
+    spawn_failure why;
+
+    ledger_is_there = false;
+    CHECK(spawn_durable_begin("/nowhere"));
+    type_of_disk = 0x01021994; /* TMPFS_MAGIC */
+    it_is_refused_in("/tmp/spawn-test-XXXXXX", "is on a tmpfs");
+    type_of_disk = 0x858458f6; /* RAMFS_MAGIC */
+    it_is_refused_in("/tmp/spawn-test-XXXXXX", "is on a ramfs");
+    type_of_disk = 0xef53; /* EXT4_SUPER_MAGIC */
+    if (geteuid() == 0)
+        it_is_refused_in("/run/spawn-test-XXXXXX", "is below /run");
+    spawn_conf.store_path = run;
+    CHECK(spawn_durable_check(&why) == -1 && strstr(why.text, "below /run"));
+    it_is_refused_in(beside, NULL);
 }
 
 /* ---- what the ledger forgets ---- */
@@ -730,6 +847,22 @@ static void a_broker_begins_with_the_ledger_or_without(void **state)
     in_a_process(it_begins_with_its_rows);
 }
 
+static void what_it_may_know_is_waited_for(void **state)
+{
+    (void)state;
+    in_a_process(nothing_is_decided_before_it_is_known);
+    in_a_process(what_it_lacks_is_known_when_it_was_read);
+    in_a_process_of(is_opened,
+                    another_one_is_made_for_those_of_one_that_is_lost);
+    in_a_process(and_none_where_there_is_one);
+}
+
+static void it_outlives_a_reboot(void **state)
+{
+    (void)state;
+    in_a_process_of(is_opened, in_memory_it_is_not);
+}
+
 static void the_ledger_forgets_what_the_store_has_had_for_long(void **state)
 {
     (void)state;
@@ -756,6 +889,8 @@ int main(void)
         cmocka_unit_test(one_that_the_ledger_lacks_is_asked_for),
         cmocka_unit_test(a_submit_is_answered_as_the_ledger_says),
         cmocka_unit_test(a_broker_begins_with_the_ledger_or_without),
+        cmocka_unit_test(what_it_may_know_is_waited_for),
+        cmocka_unit_test(it_outlives_a_reboot),
         cmocka_unit_test(the_ledger_forgets_what_the_store_has_had_for_long),
         cmocka_unit_test(the_ledger_is_told_what_happens),
     };

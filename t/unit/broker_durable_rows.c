@@ -56,7 +56,7 @@ static void the_recovery_waits_for_the_store(void)
     sends(1);
     sends(2);
     scribe->rows_end(false);
-    CHECK(late_count == 0);
+    CHECK(late_count == 0 && begun == 1);
     CHECK(row_of(1));
     CHECK(spawn_durable_next_row()->record.id.bytes[SPAWN_ID_SIZE - 1] == 2);
     CHECK(!spawn_durable_next_row());
