@@ -34,11 +34,13 @@
 
 static spawn_ledger_record sent[2 * MANY];
 static unsigned sent_count;
-static size_t body_size;       /* data of its stdin */
+static size_t body_size;       /* data of its stdin, */
+static size_t args_size;       /* and arguments of a function */
 static int store_says;         /* of a body */
 static unsigned unread, tries; /* told so; and asked for */
 static unsigned not_durable;   /* told so */
 static bool durable = true;    /* as the body says */
+static bool is_damaged;        /* the body */
 static int64_t clock_ms = 1000000;
 static size_t most_room; /* of any array, in items */
 
@@ -62,10 +64,14 @@ void *__wrap_spawn_array_grow(void *items, size_t used, size_t *room,
     return items;
 }
 
+static uint8_t last_message[4096]; /* as much of it as fits */
+
 void spawn_scribe_send(const spawn_ledger_record *r, const void *message,
                        const char *text)
 {
-    (void)message, (void)text;
+    assert_null(text);
+    memcpy(last_message, message,
+           r->length < sizeof(last_message) ? r->length : sizeof(last_message));
     assert_true(sent_count < sizeof(sent) / sizeof(sent[0]));
     sent[sent_count++] = *r;
 }
@@ -88,11 +94,15 @@ int spawn_store_read_body(const spawn_job *job, spawn_body **ret)
     mark = spawn_open_strv(&w, SPAWN_A_ARGV);
     spawn_add_text(&w, mark, "/bin/true", 9);
     spawn_close(&w, mark);
-    body = spawn_body_room(w.length - SPAWN_WIRE_HEADER, body_size, 0);
+    body = spawn_body_room(w.length - SPAWN_WIRE_HEADER, body_size, args_size);
     assert_non_null(body);
     memcpy(body->data, w.data + SPAWN_WIRE_HEADER, body->length);
     if (body_size)
         memcpy(body->input, data, body_size);
+    if (args_size)
+        memset(body->args, 'a', args_size);
+    if (is_damaged)
+        memset(body->data, 0xff, body->length);
     spawn_writer_free(&w);
     *ret = body;
     return 0;
@@ -358,6 +368,75 @@ static void one_that_can_be_read_at_last_is_sent(void **state)
     all_are_gone();
 }
 
+static void expect_message(void)
+{
+    const spawn_ledger_record *r = &sent[sent_count - 1];
+    spawn_failure why;
+    spawn_message m;
+    spawn_id id;
+
+    assert_int_equal(spawn_message_parse(last_message, r->length,
+                                         SPAWN_FROM_CALLER, 0, &m, &why),
+                     0);
+    assert_int_equal(m.header.type, SPAWN_M_SUBMIT);
+    spawn_attr_id(&m.attr[SPAWN_A_ID], &id);
+    assert_true(spawn_id_equal(&id, &r->id));
+    assert_int_equal(spawn_u64_or(&m, SPAWN_A_DURABLE, 0), 1);
+    assert_true(spawn_has(&m, SPAWN_A_ARGV));
+    assert_int_equal(spawn_has(&m, SPAWN_A_STDIN_DATA), body_size > 0);
+    assert_int_equal(spawn_has(&m, SPAWN_A_ARGS), args_size > 0);
+    if (body_size)
+        assert_int_equal(m.attr[SPAWN_A_STDIN_DATA].length, body_size);
+    if (args_size)
+        assert_int_equal(m.attr[SPAWN_A_ARGS].length, args_size);
+}
+
+static void what_is_sent_is_what_was_submitted(void **state)
+{
+    static const size_t sizes[][2] = {{0, 0}, {5, 0}, {0, 7}};
+    unsigned i;
+
+    (void)state;
+    for (i = 0; i < 3; i++) {
+        spawn_job *job;
+        int64_t bytes;
+
+        body_size = sizes[i][0];
+        args_size = sizes[i][1];
+        sent_count = 0;
+        job = new_job(i + 1);
+        job->attempt = 3;
+        job->caller_uid = 33;
+        job->caller_pid = 34;
+        job->submitted_at = 35;
+        bytes = spawn_durable_send(job, i == 0);
+        assert_int_equal(sent_count, 1);
+        assert_int_equal(sent[0].length, bytes);
+        assert_int_equal(sent[0].type, SPAWN_LEDGER_REVIVE);
+        assert_int_equal(sent[0].asked, i == 0);
+        assert_int_equal(sent[0].attempt, 3);
+        assert_int_equal(sent[0].uid, 33);
+        assert_int_equal(sent[0].pid, 34);
+        assert_int_equal(sent[0].submitted_at, 35);
+        assert_true(sent[0].sending > 0);
+        assert_int_equal(sent[0].sending, job->sending);
+        expect_message();
+    }
+    body_size = args_size = 0;
+    all_are_gone();
+}
+
+static void what_is_damaged_is_not_sent(void **state)
+{
+    (void)state;
+    is_damaged = true;
+    sent_count = 0;
+    assert_int_equal(spawn_durable_send(new_job(1), false), -ENODATA);
+    assert_int_equal(sent_count, 0);
+    is_damaged = false;
+    all_are_gone();
+}
+
 /* It is not the job's fault. */
 static void none_ends_since_the_store_fails(void **state)
 {
@@ -390,6 +469,8 @@ int main(void)
         cmocka_unit_test(one_that_cannot_be_read_is_told),
         cmocka_unit_test(one_that_is_not_durable_is_told),
         cmocka_unit_test(one_that_can_be_read_at_last_is_sent),
+        cmocka_unit_test(what_is_sent_is_what_was_submitted),
+        cmocka_unit_test(what_is_damaged_is_not_sent),
         cmocka_unit_test(none_ends_since_the_store_fails),
     };
 
