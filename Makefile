@@ -354,6 +354,7 @@ OF_ROOMS := $(B)/t/unit/broker_state.t $(B)/t/unit/broker_queue.t $(B)/t/unit/br
             $(B)/t/unit/broker_stores.t $(B)/t/unit/broker_aside.t $(B)/t/unit/broker_salvage.t $(B)/t/unit/broker_lock.t $(B)/t/unit/broker_base.t \
             $(B)/t/unit/broker_due.t $(B)/t/unit/broker_moments.t $(B)/t/unit/broker_when.t \
             $(B)/t/unit/broker_notes.t $(B)/t/unit/broker_order.t $(B)/t/unit/broker_durable_rows.t $(B)/t/unit/broker_durable_answers.t \
+            $(B)/t/unit/broker_durable_follows.t \
             $(B)/t/unit/broker_keys.t $(B)/t/unit/broker_ledger_trim.t $(B)/t/unit/broker_ledger_drop.t \
             $(B)/t/unit/broker_durable_asked.t $(B)/t/unit/broker_watch_fails.t \
             $(B)/t/unit/broker_cron_kept.t $(B)/t/unit/broker_cron_entry.t $(B)/t/unit/broker_told.t \
@@ -368,9 +369,10 @@ $(B)/t/unit/broker_unrecorded.t: $(B)/broker/broker/store/unrecorded.o
 $(B)/t/unit/broker_schedule.t: $(B)/broker/broker/run/schedule.o
 $(B)/t/unit/broker_when.t: $(B)/broker/broker/run/when.o
 $(B)/t/unit/broker_order.t: $(B)/broker/broker/run/order.o
-$(B)/t/unit/broker_durable_rows.t $(B)/t/unit/broker_durable_answers.t: $(B)/broker/broker/run/durable.o \
+$(B)/t/unit/broker_durable_rows.t $(B)/t/unit/broker_durable_answers.t $(B)/t/unit/broker_durable_follows.t: $(B)/broker/broker/run/durable.o \
     $(B)/broker/broker/run/durable_ask.o $(B)/broker/broker/run/durable_follow.o
-$(B)/t/unit/broker_durable_answers.t: ROOM_LIBS = $(APRLIB) -Wl,--wrap=spawn_mono_ms,--wrap=spawn_loop_again,--wrap=statfs
+$(B)/t/unit/broker_durable_answers.t: ROOM_LIBS = $(APRLIB) -Wl,--wrap=spawn_mono_ms,--wrap=spawn_loop_again
+$(B)/t/unit/broker_durable_follows.t: ROOM_LIBS = $(APRLIB) -Wl,--wrap=spawn_mono_ms,--wrap=spawn_loop_again,--wrap=statfs
 $(B)/t/unit/broker_durable_asked.t: $(B)/broker/broker/run/durable_ask.o
 $(B)/t/unit/broker_durable_asked.t: ROOM_LIBS = $(APRLIB) -Wl,--wrap=spawn_mono_ms,--wrap=spawn_array_grow
 LEDGER_OBJECTS := $(call objects,broker,broker/store/ledger.c broker/store/ledger_file.c)
@@ -404,7 +406,8 @@ $(B)/t/unit/broker_checkpoint_fails.t: \
     $(call objects,broker,$(wildcard broker/process/*.c broker/store/*.c))
 $(B)/t/unit/broker_due.t: $(B)/broker/broker/caller/reply.o
 $(B)/t/unit/broker_due.t $(B)/t/unit/broker_when.t $(B)/t/unit/broker_watch_fails.t $(B)/t/unit/broker_watch_looks.t $(B)/t/unit/broker_ask_turns.t \
-$(B)/t/unit/broker_durable_answers.t $(B)/t/unit/broker_deaf_looks.t $(B)/t/unit/broker_scribe.t: ROOM_FLAGS = $(APR)
+$(B)/t/unit/broker_durable_answers.t $(B)/t/unit/broker_durable_follows.t $(B)/t/unit/broker_deaf_looks.t \
+$(B)/t/unit/broker_scribe.t: ROOM_FLAGS = $(APR)
 
 # Those of the C API play httpd and the rest of the module.
 OF_API := $(patsubst t/unit/%.c,$(B)/t/unit/%.t,$(wildcard t/unit/api_*.c))

@@ -26,6 +26,7 @@
 #include "broker/job/queue.h"
 #include "broker/base/conf.h"
 #include "broker/job/state.h"
+#include "broker/job/perl.h"
 #include "broker/job/rules.h"
 #include "broker/process/perl.h"
 #include "broker/process/scribe.h"
@@ -40,6 +41,7 @@
 static const spawn_scribe_events *scribe;
 static unsigned sent; /* the last record */
 static spawn_ledger_record last;
+static char last_text[40];
 static bool is_noted = true, takes_note = true; /* by the store */
 static const char *scribe_says;                 /* at once, when it is opened */
 static bool ledger_is_there = true;
@@ -61,9 +63,10 @@ bool spawn_scribe_wanted(void)
 void spawn_scribe_send(const spawn_ledger_record *r, const void *message,
                        const char *text)
 {
-    (void)message, (void)text;
+    (void)message;
     sent = r->type;
     last = *r;
+    (void)snprintf(last_text, sizeof(last_text), "%s", text ? text : "");
 }
 
 static size_t backlog;
@@ -157,9 +160,11 @@ int spawn_store_read_body(const spawn_job *job, spawn_body **ret)
     return 0;
 }
 
+static spawn_returned *on_the_board;
+
 void spawn_perl_take_result(spawn_job *job)
 {
-    (void)job;
+    job->perl->kept = on_the_board;
 }
 
 /* ---- a broker that begins ---- */

@@ -491,8 +491,7 @@ static int64_t number(const char *sql)
     return n;
 }
 
-/* A page in the middle of them: they are read from both ends. */
-static void what_lies_behind_the_damage_is_kept(void **state)
+static void a_page_of_many_is_damaged(void)
 {
     uint8_t page[4096], message[300];
     spawn_ledger_record r;
@@ -500,7 +499,6 @@ static void what_lies_behind_the_damage_is_kept(void **state)
     FILE *file;
     long at;
 
-    (void)state;
     opens();
     for (n = 1; n <= MANY; n++) {
         r = record_of(SPAWN_LEDGER_PUT, n);
@@ -520,13 +518,35 @@ static void what_lies_behind_the_damage_is_kept(void **state)
     }
     (void)fclose(file);
     write_at("durable-1.db", at, "", 1); /* no kind of page */
-    opens();
+}
+
+static void those_around_it_are_kept(void)
+{
     assert_int_equal(ledger.damaged, 1);
     assert_in_range(ledger.kept, MANY * 3 / 4, MANY - 1);
     assert_int_equal(number("SELECT count(*) FROM job"), ledger.kept);
     assert_int_equal(number("SELECT min(seq) FROM job"), 1);
     assert_int_equal(number("SELECT max(seq) FROM job"), MANY);
     assert_true(is_there("damaged-durable-1.db"));
+}
+
+/* They are read from both ends. */
+static void what_lies_behind_the_damage_is_kept(void **state)
+{
+    (void)state;
+    a_page_of_many_is_damaged();
+    opens();
+    those_around_it_are_kept();
+}
+
+static void so_it_is_where_nobody_had_looked(void **state)
+{
+    (void)state;
+    a_page_of_many_is_damaged();
+    make_it_long();
+    put_file("durable-1.db-wal", "no log");
+    opens();
+    those_around_it_are_kept();
 }
 
 /* Where its index was damaged, say. */
@@ -653,6 +673,7 @@ int main(void)
         LEDGER_TEST(what_can_be_read_is_kept),
         LEDGER_TEST(so_it_is_of_a_long_one),
         LEDGER_TEST(what_lies_behind_the_damage_is_kept),
+        LEDGER_TEST(so_it_is_where_nobody_had_looked),
         LEDGER_TEST(one_that_is_there_twice_is_kept_once),
         LEDGER_TEST(a_long_one_is_not_looked_at),
         LEDGER_TEST(one_of_a_newer_release_is_left_alone),
