@@ -379,8 +379,8 @@ LEDGER_OBJECTS := $(call objects,broker,broker/store/ledger.c broker/store/ledge
 $(B)/t/unit/broker_ledger_rows.t $(B)/t/unit/broker_ledger_files.t $(B)/t/unit/broker_ledger_fails.t \
 $(B)/t/unit/broker_ledger_any_call.t: $(LEDGER_OBJECTS)
 $(B)/t/unit/broker_ledger_rows.t: ROOM_LIBS = -Wl,--wrap=spawn_os_boot_id
-$(B)/t/unit/broker_scribe_serves.t: $(LEDGER_OBJECTS) $(call objects,broker,broker/store/scribe_serve.c broker/base/alloc.c)
-$(B)/t/unit/broker_scribe_serves.t: ROOM_LIBS = $(APRLIB)
+$(B)/t/unit/broker_scribe_serves.t $(B)/t/unit/broker_scribe_disk.t: $(LEDGER_OBJECTS) $(call objects,broker,broker/store/scribe_serve.c broker/base/alloc.c)
+$(B)/t/unit/broker_scribe_serves.t $(B)/t/unit/broker_scribe_disk.t: ROOM_LIBS = $(APRLIB)
 $(B)/t/unit/broker_scribe.t: $(call objects,broker,broker/process/scribe.c broker/base/alloc.c broker/base/array.c broker/base/timer.c)
 $(B)/t/unit/broker_scribe.t: ROOM_LIBS = $(APRLIB) -Wl,--wrap=spawn_mono_ms
 $(B)/t/unit/broker_cron_entry.t: $(B)/broker/broker/caller/cron_entry.o

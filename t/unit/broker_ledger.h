@@ -40,7 +40,7 @@ typedef struct {
 /* Processes that a test forks have it in common. */
 static struct {
     calls syncs, writes, reads, opens, renames, locks;
-    calls heard, told;          /* of a socket: broker_scribe_serves.c */
+    calls heard, told;          /* of a socket: broker_scribe_play.h */
     volatile int32_t told_most; /* bytes at once; 0: any */
     volatile int64_t room;      /* bytes that a file may have; 0: any */
     volatile int64_t room_then; /* the same, after a sync that has failed */
