@@ -277,6 +277,38 @@ static void it_takes_many_large_ones(void **state)
     expect_rows(6);
 }
 
+/* Of addresses, in MB. */
+static unsigned long size_of_scribe(void)
+{
+    unsigned long pages = 0;
+    char path[40];
+    FILE *in;
+
+    (void)snprintf(path, sizeof(path), "/proc/%d/statm", (int)scribe);
+    in = fopen(path, "re");
+    assert_non_null(in);
+    assert_int_equal(fscanf(in, "%lu", &pages), 1);
+    (void)fclose(in);
+    return pages / 256;
+}
+
+/* What it took of one is given back. */
+static void it_stays_small(void **state)
+{
+    unsigned long before;
+    uint8_t n;
+
+    (void)state;
+    LEAVE_OUT_IF(SANITIZED, "a sanitized scribe gives back no memory");
+    a_new_scribe_begins();
+    hears_of(SPAWN_LEDGER_DONE, tells_job(1, 40));
+    before = size_of_scribe();
+    hears_of(SPAWN_LEDGER_DONE, tells_job(2, 16 << 20));
+    for (n = 3; n < 30; n++)
+        hears_of(SPAWN_LEDGER_DONE, tells_job(n, 40));
+    assert_in_range(size_of_scribe(), 1, before + 8);
+}
+
 static void a_signal_does_not_stop_it(void **state)
 {
     (void)state;
@@ -318,6 +350,7 @@ int main(void)
         TEST(it_takes_pieces),
         TEST(it_takes_what_is_as_large_as_may_be),
         TEST(it_takes_many_large_ones),
+        TEST(it_stays_small),
         TEST(a_signal_does_not_stop_it),
         TEST(what_was_sent_is_written_all_the_same),
         TEST(it_begins_anew_with_them),
