@@ -5,6 +5,7 @@
  * (broker_durable_clocked.h).
  */
 #include <stdlib.h>
+#include <sys/mman.h>
 #include <sys/vfs.h>
 
 #include "t/unit/broker_durable_clocked.h"
@@ -115,6 +116,114 @@ static void and_none_where_there_is_one(void)
     CHECK(marked == 0);
 }
 
+static void none_starts_before_it_was_read(void)
+{
+    spawn_job *job;
+
+    spawn_batch_init(&batch, NULL);
+    job = new_job(1, SPAWN_IN_LEDGER_WAITS);
+    timers(4000);
+    CHECK(begun == 1 && spawn_durable_in_trouble(job));
+    scribe->rows_end(false);
+    CHECK(!spawn_durable_in_trouble(job));
+}
+
+/* ---- what people are told ---- */
+
+static int log_file;
+
+static void the_log_is_read(void)
+{
+    log_file = memfd_create("log", MFD_CLOEXEC);
+    CHECK(log_file >= 0 && dup2(log_file, STDERR_FILENO) == STDERR_FILENO);
+}
+
+static unsigned lines_with(const char *part)
+{
+    static char text[20000];
+    const char *at = text;
+    unsigned count = 0;
+    ssize_t n = pread(log_file, text, sizeof(text) - 1, 0);
+
+    text[n > 0 ? n : 0] = '\0';
+    while ((at = strstr(at, part))) {
+        count++;
+        at++;
+    }
+    return count;
+}
+
+static void a_trouble_is_told_each_minute(void)
+{
+    the_log_is_read();
+    it_goes();
+    CHECK(lines_with("MS069") == 0);
+    scribe->trouble("the disk fails");
+    CHECK(lines_with("MS0696") == 1 && lines_with("the disk fails") == 1);
+    clock_ms += MINUTE - 1;
+    scribe->trouble("the disk fails");
+    CHECK(lines_with("MS0696") == 1);
+    clock_ms += 1;
+    scribe->trouble("the disk fails");
+    CHECK(lines_with("MS0696") == 2 && lines_with("MS0697") == 0);
+    scribe->trouble(NULL);
+    CHECK(lines_with("MS0697") == 1);
+    scribe->trouble(NULL);
+    CHECK(lines_with("MS0697") == 1);  /* once */
+    scribe->trouble("the disk fails"); /* and this is another one */
+    CHECK(lines_with("MS0696") == 3);
+}
+
+/* One of two reasons is not all. */
+static void that_it_is_over_is_told_when_it_is(void)
+{
+    the_log_is_read();
+    timers(4000);
+    CHECK(lines_with("could not be read within 4 s") == 1);
+    scribe->trouble("the disk fails");
+    scribe->trouble(NULL);
+    CHECK(lines_with("MS0697") == 0);
+    scribe->trouble("the disk fails");
+    scribe->rows_end(false);
+    CHECK(lines_with("MS0697") == 0);
+    scribe->trouble(NULL);
+    CHECK(lines_with("MS0697") == 1);
+}
+
+static void so_it_is_with_the_rows(void)
+{
+    the_log_is_read();
+    timers(4000);
+    scribe->rows_end(false);
+    CHECK(lines_with("MS0697") == 1);
+}
+
+static void so_it_is_with_the_last_late_one(void)
+{
+    the_log_is_read();
+    timers(4000);
+    spawn_durable_recovered(false);
+    spawn_phase.recovered = true;
+    sends(1);
+    store_fails_at = 1;
+    scribe->rows_end(false);
+    CHECK(lines_with("MS0697") == 0);
+    timers(1000);
+    CHECK(late_count == 1 && lines_with("MS0697") == 1);
+}
+
+static void a_copy_is_told(void)
+{
+    the_log_is_read();
+    scribe->copied(5, 0, "the disk fails");
+    CHECK(lines_with("MS0699") == 1 && lines_with("(the disk fails)") == 1);
+    CHECK(lines_with("/durable-5.db") == 1);
+    scribe->copied(6, 7, NULL);
+    CHECK(lines_with("MS0698") == 1 && lines_with("7 of its jobs") == 1);
+    CHECK(lines_with("damaged-durable-6.db") == 1);
+    CHECK(lines_with("MS0699") == 1);
+}
+
 /* ---- where the store is ---- */
 
 static long type_of_disk;
@@ -185,6 +294,9 @@ static void it_is_trimmed_when_the_store_has_had_it_for_long(void)
 
     it_is_noted_that_it_was_read();
     spawn_durable_trim(NULL, 5);
+    clock_ms += MINUTE;
+    spawn_durable_stored(NULL); /* something else */
+    clock_ms -= MINUTE;
     clock_ms += 2 * MINUTE - 1;
     spawn_durable_trim(NULL, 5);
     CHECK(sent == 0);
@@ -454,6 +566,17 @@ static void what_it_may_know_is_waited_for(void **state)
     in_a_process_of(is_opened,
                     another_one_is_made_for_those_of_one_that_is_lost);
     in_a_process(and_none_where_there_is_one);
+    in_a_process(none_starts_before_it_was_read);
+}
+
+static void people_are_told_of_trouble(void **state)
+{
+    (void)state;
+    in_a_process(a_trouble_is_told_each_minute);
+    in_a_process(that_it_is_over_is_told_when_it_is);
+    in_a_process(so_it_is_with_the_rows);
+    in_a_process(so_it_is_with_the_last_late_one);
+    in_a_process(a_copy_is_told);
 }
 
 static void it_outlives_a_reboot(void **state)
@@ -489,6 +612,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_broker_begins_with_the_ledger_or_without),
         cmocka_unit_test(what_it_may_know_is_waited_for),
+        cmocka_unit_test(people_are_told_of_trouble),
         cmocka_unit_test(it_outlives_a_reboot),
         cmocka_unit_test(the_ledger_forgets_what_the_store_has_had_for_long),
         cmocka_unit_test(the_ledger_is_told_what_happens),

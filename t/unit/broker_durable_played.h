@@ -111,9 +111,12 @@ bool spawn_store_ledger_known(const spawn_store *store)
     return is_noted;
 }
 
+static unsigned notes; /* in the store, that it was read */
+
 int spawn_store_note_ledger(spawn_store *store)
 {
     (void)store;
+    notes++;
     is_noted = takes_note;
     return takes_note ? 0 : -1;
 }
@@ -172,10 +175,11 @@ void spawn_perl_take_result(spawn_job *job)
 static unsigned begun, late_count, late_ends;
 static uint8_t late_rows[8]; /* their ids' last byte */
 
+static int above; /* what those above are given */
+
 static void has_begun(void *of)
 {
-    (void)of;
-    begun++;
+    begun += of == &above;
 }
 
 static unsigned store_fails_at; /* this one of the late ones, once */
@@ -199,9 +203,12 @@ static void were_all(void *of)
     late_ends++;
 }
 
-static void nothing_waits(void *of)
+static unsigned decided;
+
+static void is_decided(void *of)
 {
     (void)of;
+    decided++;
 }
 
 static unsigned accepted, refused, refused_later, held_back;
@@ -249,7 +256,7 @@ static const spawn_durable_events events = {.begun = has_begun,
                                             .held_back = is_held_back,
                                             .late = is_late,
                                             .late_end = were_all,
-                                            .decided = nothing_waits};
+                                            .decided = is_decided};
 
 static inline spawn_id id_of(uint8_t n)
 {
@@ -281,7 +288,7 @@ static inline void is_opened(void)
     static char path[] = "/nowhere"; /* no CONFIGURE comes without one */
 
     spawn_conf.store_path = path;
-    spawn_durable_open(&events, NULL);
+    spawn_durable_open(&events, &above);
 }
 
 static inline void begins(void)

@@ -23,6 +23,39 @@ static void each_is_taken_once(void)
     CHECK(!spawn_durable_next_row());
     spawn_durable_recovered(false);
     CHECK(late_count == 0);
+    CHECK(!row_of(1) && !row_of(2) && !spawn_durable_next_row());
+    CHECK(!spawn_durable_other_boot());
+}
+
+static void they_are_as_they_were_sent(void)
+{
+    const spawn_ledger_record r = {
+        .type = SPAWN_LEDGER_ROW, .id = id_of(7), .attempt = 3, .length = 7};
+
+    scribe->row(&r, "message", "how it ended");
+    sends(8);
+    scribe->rows_end(false);
+    CHECK(row_of(7)->record.attempt == 3);
+    CHECK(memcmp(row_of(7)->message, "message", 7) == 0);
+    CHECK(strcmp(row_of(7)->text, "how it ended") == 0);
+    CHECK(!row_of(8)->text);
+}
+
+static uint8_t next_row(void)
+{
+    return spawn_durable_next_row()->record.id.bytes[SPAWN_ID_SIZE - 1];
+}
+
+static void they_come_in_the_order_of_their_submits(void)
+{
+    sends(9);
+    sends(3);
+    sends(5);
+    scribe->rows_end(false);
+    CHECK(next_row() == 9);
+    CHECK(next_row() == 3);
+    CHECK(next_row() == 5);
+    CHECK(!spawn_durable_next_row());
 }
 
 /* It cannot read on: the broker begins without any, and has all of them late.
@@ -47,6 +80,39 @@ static void some_are_none(void)
     CHECK(!spawn_durable_unread());
 }
 
+/* It is slow: some are there when the broker begins without. */
+static void those_that_came_before_are_kept(void)
+{
+    sends(1);
+    spawn_timers_run(spawn_mono_ms() + 4000);
+    CHECK(begun == 1);
+    spawn_durable_recovered(false);
+    spawn_phase.recovered = true;
+    sends(2);
+    scribe->rows_end(false);
+    CHECK(late_count == 2 && late_rows[0] == 1 && late_rows[1] == 2);
+}
+
+/* They may be of another boot. */
+static void late_ones_are_of_this_boot_then(void)
+{
+    const spawn_ledger_record read = {.type = SPAWN_LEDGER_READ};
+    spawn_batch batch = {0};
+    const spawn_job job = {.batch = &batch};
+
+    scribe->trouble("it cannot be read");
+    spawn_durable_recovered(false);
+    spawn_phase.recovered = true;
+    scribe->trouble(NULL);
+    sends(1);
+    scribe->rows_end(true);
+    CHECK(late_count == 1 && spawn_durable_in_trouble(&job));
+    spawn_durable_stored(NULL);
+    CHECK(sent == SPAWN_LEDGER_READ);
+    scribe->answered(&read, NULL);
+    CHECK(!spawn_durable_in_trouble(&job));
+}
+
 /* They come when the broker has begun without them, and its store could not be
  * opened yet: the recovery has them then. */
 static void the_recovery_waits_for_the_store(void)
@@ -67,6 +133,7 @@ static void the_recovery_waits_for_the_store(void)
 static void none_starts_before_it_is_of_this_boot(void)
 {
     const spawn_ledger_record read = {.type = SPAWN_LEDGER_READ};
+    const spawn_ledger_record other = {.type = SPAWN_LEDGER_WAITS};
     spawn_batch batch = {0};
     const spawn_job job = {.batch = &batch};
 
@@ -75,8 +142,36 @@ static void none_starts_before_it_is_of_this_boot(void)
     CHECK(sent == 0 && spawn_durable_in_trouble(&job));
     spawn_durable_stored(NULL);
     CHECK(sent == SPAWN_LEDGER_READ && spawn_durable_in_trouble(&job));
+    scribe->answered(&other, NULL); /* to something else */
+    CHECK(spawn_durable_in_trouble(&job));
     scribe->answered(&read, NULL);
     CHECK(!spawn_durable_in_trouble(&job));
+    sent = 0;
+    spawn_durable_stored(NULL); /* that is said once, */
+    CHECK(sent == 0);
+    CHECK(notes == 0); /* and the store knows it */
+}
+
+/* The store knows of no ledger before this one. */
+static void it_is_noted_of_the_first(void)
+{
+    ledger_was = false;
+    scribe->rows_end(true);
+    spawn_durable_recovered(false);
+    spawn_durable_stored(NULL);
+    CHECK(notes == 1 && sent == SPAWN_LEDGER_READ);
+    CHECK(decided == 0); /* nothing had waited for it */
+}
+
+static void nothing_is_noted_before_it_was_read(void)
+{
+    is_noted = false;
+    spawn_durable_stored(NULL);
+    CHECK(notes == 0);
+    scribe->rows_end(false);
+    spawn_durable_recovered(false);
+    spawn_durable_stored(NULL);
+    CHECK(notes == 1 && decided == 1 && sent == 0);
 }
 
 /* Nor before the store has noted that it was read. */
@@ -146,6 +241,7 @@ static void many_are_late(unsigned count)
     unsigned i;
 
     scribe->trouble("it cannot be read");
+    scribe->trouble(NULL);
     spawn_durable_recovered(false);
     spawn_phase.recovered = true;
     for (i = 1; i <= count; i++) {
@@ -164,14 +260,18 @@ static void next_turn(void)
 
 static void some_are_taken_in_a_turn(void)
 {
+    spawn_failure why;
+
     many_are_late(600);
     CHECK(late_count == 256 && late_ends == 0);
+    CHECK(spawn_durable_check(&why) < 0); /* one may be of the same id */
     CHECK(spawn_durable_unread() && !spawn_durable_read());
     next_turn();
     CHECK(late_count == 512 && late_ends == 0);
     next_turn();
     CHECK(late_count == 600 && late_ends == 1);
     CHECK(!spawn_durable_unread() && spawn_durable_read());
+    CHECK(spawn_durable_check(&why) == 0 && marked == 0);
     CHECK(spawn_timer_next() == -1);
 }
 
@@ -236,18 +336,24 @@ static void an_order_comes_after_the_boot_is_noted(void **state)
     (void)state;
     in_a_process(none_starts_before_it_is_of_this_boot);
     in_a_process(none_starts_before_that_is_noted);
+    in_a_process(it_is_noted_of_the_first);
+    in_a_process(nothing_is_noted_before_it_was_read);
 }
 
 static void rows_that_come_twice_are_taken_once(void **state)
 {
     (void)state;
     in_a_process(each_is_taken_once);
+    in_a_process(they_are_as_they_were_sent);
+    in_a_process(they_come_in_the_order_of_their_submits);
 }
 
 static void none_is_used_before_all_are_there(void **state)
 {
     (void)state;
     in_a_process(some_are_none);
+    in_a_process(those_that_came_before_are_kept);
+    in_a_process(late_ones_are_of_this_boot_then);
 }
 
 static void those_that_come_before_the_store_are_for_the_recovery(void **state)
