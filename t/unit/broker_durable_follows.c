@@ -128,6 +128,17 @@ static void none_starts_before_it_was_read(void)
     CHECK(!spawn_durable_in_trouble(job));
 }
 
+/* Nothing else has to happen. */
+static void those_that_waited_for_it_start(void)
+{
+    is_noted = false;
+    it_goes();
+    spawn_durable_recovered(false);
+    turns_wanted = 0;
+    spawn_durable_stored(NULL);
+    CHECK(decided == 1 && turns_wanted > 0);
+}
+
 /* ---- what people are told ---- */
 
 static int log_file;
@@ -567,6 +578,7 @@ static void what_it_may_know_is_waited_for(void **state)
                     another_one_is_made_for_those_of_one_that_is_lost);
     in_a_process(and_none_where_there_is_one);
     in_a_process(none_starts_before_it_was_read);
+    in_a_process(those_that_waited_for_it_start);
 }
 
 static void people_are_told_of_trouble(void **state)
