@@ -17,6 +17,7 @@
 #
 # SURROUNDINGS        some of them
 # SURROUNDINGS_WHOLE  those in which make test runs every test; elsewhere it runs @SOME
+# SURROUNDINGS_TESTS  files of tests, in the place of those of @SOME
 # SURROUNDINGS_LOGS   where the commands' output goes (build/surroundings)
 
 use strict;
@@ -34,8 +35,8 @@ use SpawnTest::Chroot;
 
 # With one MPM, and a test of httpd for each part that a surrounding may change.
 my @SOME = (
-    'TESTS=t/*.t t/perl/*.t t/doc/*.t build/t/unit/*.t '
-        . join(' ', map { "t/httpd/$_.t" } qw(api_in_a_handler broker_killed call_kills_its_parent call_returns cleanup_handler
+    'TESTS=' . ($ENV{SURROUNDINGS_TESTS} || 't/*.t t/perl/*.t t/doc/*.t build/t/unit/*.t '
+        . join ' ', map { "t/httpd/$_.t" } qw(api_in_a_handler broker_killed call_kills_its_parent call_returns cleanup_handler
             example_site group_is_ended_when_its_parent_dies job_killed job_survives_graceful_and_restart
             job_survives_stop_and_is_adopted no_zombies queue_full spawner_killed template_killed
             worker_call_outlives_the_pair)),
