@@ -152,11 +152,11 @@ sub _layered {
     my ($handle, $layers) = @_;
     my @said;
     my $done = do {
-        local $SIG{__WARN__} = sub { push @said, $_[0] =~ s/ at \S+ line \d+\.\n\z//r };
+        local $SIG{__WARN__} = sub { push @said, $_[0] =~ s/ at \S+ line \d+.*//sr };
         binmode $handle, $layers;
     };
     local $! = $! + 0;
-    warnings::warnif('io', $_) for @said;
+    warnings::warnif('layer', $_) for @said;
     return $done;
 }
 
@@ -349,7 +349,7 @@ sub _quietly {
 sub _asked_once {
     my ($question) = @_;
     my $answer = _quietly($question);
-    die $@ if !$answer && $@ && !Apache2::Spawn::Error::_is_one($@);
+    die $@ if !$answer && (ref $@ || length $@) && !Apache2::Spawn::Error::_is_one($@);
     return $answer;
 }
 
