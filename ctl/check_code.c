@@ -26,8 +26,8 @@ const char ctl_check_code_help[] =
     "  -s, --socket PATH, -h, --help, -V, --version\n"
     "\n"
     "Exit code: 0 nothing was found; 1 something was found; 2 not all was "
-    "read;\n"
-    "125 spawnctl failed.\n";
+    "read,\n"
+    "or written; 125 spawnctl failed.\n";
 
 static const struct option options[] = {
     {"max-bytes", required_argument, NULL, 'B'}, CTL_LONG_OPTIONS};
