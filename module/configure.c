@@ -175,6 +175,7 @@ static void put_rules(spawn_writer *w, const spawn_setup *setup)
         spawn_put_u64(w, SPAWN_A_BOUNDING_SET, conf->bounding_set);
     if (conf->cgroup[0])
         spawn_put_str(w, SPAWN_A_CGROUP, conf->cgroup);
+    spawn_put_u64(w, SPAWN_A_CONFIGURED_AT, (uint64_t)spawn_mono_ms());
     spawn_put_u64(w, SPAWN_A_LOG_LEVEL, log_level(setup->s));
     spawn_put_u64(w, SPAWN_A_PARENT_PID, (uint64_t)getpid());
 }

@@ -214,8 +214,10 @@ static void of_what_a_template_said(void **state)
     for (i = 0; i < 3; i++) {
         j->said = cases[i].said;
         j->pid = i ? 101 : 0;
+        j->mono_us = 7000999 + i * 1000;
         table_tell(j, JOB_TELL_SAID);
         expect_told(SPAWN_M_TEMPLATE_SAID);
+        assert_int_equal(number_of(SPAWN_A_MONO_STARTED), 7000 + i);
         assert_int_equal(number_of(SPAWN_A_CODE), cases[i].code);
         assert_string_equal(spawn_str_or(&got, SPAWN_A_TEMPLATE, ""), "app");
         assert_string_equal(spawn_str_or(&got, SPAWN_A_TEXT, ""),
