@@ -374,6 +374,11 @@ void template_gone(job *template)
     template->ended_ms = spawn_wall_ms();
     template->state = JOB_ENDED;
     template_ended(template);
+    if (template->said == SAID_NOTHING) { /* the broker does not know it yet */
+        template->said = SAID_FAILED;
+        template_note_text(template, "its process ended before it was ready");
+        table_tell(template, JOB_TELL_SAID);
+    }
     table_tell(template, JOB_TELL_EXITED);
 }
 

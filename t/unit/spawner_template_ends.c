@@ -132,6 +132,27 @@ static void a_foreign_one_ends_with_its_link(void **state)
     assert_int_equal(step->error, 0);
 }
 
+/* The broker has not heard of it, and jobs wait for it. */
+static void a_foreign_one_that_was_not_ready_has_failed(void **state)
+{
+    job *template = have_template(1, JOB_FOREIGN);
+
+    (void)state;
+    (void)close(other_end);
+    template_input(template);
+    assert_int_equal(template->said, SAID_FAILED);
+    assert_true(template->flags & JOB_TELL_SAID);
+    assert_true(template->flags & JOB_TELL_EXITED);
+    assert_string_equal(template_note_of(template)->text,
+                        "its process ended before it was ready");
+    template = have_template(2, JOB_FOREIGN);
+    template->said = SAID_READY;
+    (void)close(other_end);
+    template_input(template);
+    assert_int_equal(template->said, SAID_READY);
+    assert_false(template->flags & JOB_TELL_SAID);
+}
+
 static void a_job_older_than_its_template_is_one_too(void **state)
 {
     job *j = have(9, JOB_STARTING, 0, 0), *template = have_template(1, 0);
@@ -243,6 +264,7 @@ int main(void)
         T(who_was_given_up_goes_with_its_template),
         T(an_event_of_before_ends_nobody_else),
         T(jobs_of_one_that_ended),
+        T(a_foreign_one_that_was_not_ready_has_failed),
         T(a_job_older_than_its_template_is_one_too),
     };
 
