@@ -672,7 +672,8 @@ C<app> has what httpd had loaded when it had started: add C<PerlModule My::App> 
 httpd.conf, or give C<< load => 'My::App' >>. (A template of the kind C<exec> has its
 own list: add it to C<preload> of that C<SpawnTemplate>.) A script's own functions:
 see L</SCRIPTS>. After a change of the module's source, restart httpd: templates are
-made anew then.
+made anew then. When the new one cannot be loaded, the old one serves on: the error says when
+it was loaded, and the error log why (MS0601).
 
 =head2 The function sees an old value, or none
 

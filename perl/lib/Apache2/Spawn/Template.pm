@@ -78,7 +78,7 @@ sub _until_the_end {
     my ($own) = @_;
     _settle();
     _load_processes();
-    Apache2::Spawn::Template::Run::set_template($name, $in_httpd);
+    Apache2::Spawn::Template::Run::set_template($name, $in_httpd, time);
     _get_ready($link);
     my $weight = sprintf '%d modules, %d kB', scalar(keys %INC), _resident();
     Apache2::Spawn::Template::Run::rehearse(!$own || $memory != _SHARED());
@@ -513,12 +513,18 @@ httpd.conf, or load it in the startup file. A template of the kind C<exec> has i
 list: add it to C<preload>. With either, C<< load => 'My::Report' >> in the call loads
 it in that job.
 
+The error says when the template was loaded. After a restart of httpd, jobs of its new
+children wait for the new template. When that cannot be loaded, the old one serves on, without
+what the restart has brought; the error log says why (MS0601).
+
 A function of a script (L<ModPerl::Registry>, L<Plack::Handler::Apache2>, CGI) exists in
 no other process: see L<Apache2::Spawn/SCRIPTS>.
 
 =head2 The job still runs the old code
 
-Templates hold what they have loaded. C<apachectl graceful> makes new ones.
+Templates hold what they have loaded. C<apachectl graceful> makes new ones. The old one serves on
+for requests that run in children of before, until the new one is ready, and for all
+when that cannot be loaded (MS0601 in the error log).
 
 =head2 readline() on closed filehandle
 

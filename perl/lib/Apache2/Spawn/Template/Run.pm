@@ -21,15 +21,16 @@ use constant LINK => 3;
 
 my $template;    # its name
 my $in_httpd;    # it was forked from httpd
+my $loaded;      # when it had loaded all, a time; undef: that does not matter
 our @hooks;      # of after_fork, in order: hashes; C looks whether there are any
 my %env;         # of a worker, between two calls
 
 # ---- in the template ----
 
 # Which template this is, for those that are forked from it; in_httpd: it was forked
-# from httpd.
+# from httpd; loaded: when.
 sub set_template {
-    ($template, $in_httpd) = @_;
+    ($template, $in_httpd, $loaded) = @_;
     return;
 }
 
@@ -154,7 +155,7 @@ sub _function {
     }
     no strict 'refs';    ## no critic (ProhibitNoStrict)
     return \&{$function} if defined &{$function} || exists &{$function};
-    refuse('invalid', "no function $function in template $template, and none in the module $load that was loaded for it")
+    refuse('invalid', "no function $function in template $template, and none in the module $load that was loaded for it" . _age())
         if defined $load;
     my ($module) = $function =~ /\A(.+)::/;
     $module = 'My::Module' if !defined $module;
@@ -163,8 +164,16 @@ sub _function {
         ? q{a script's own functions exist in no other process; move it to a module}
         : $in_httpd ? "load its module in httpd.conf (PerlModule $module) or use load => '$module'"
         :             "preload its module or use load => '$module'";
-    refuse('invalid', "no function $function in template $template; $why");
+    refuse('invalid', "no function $function in template $template; $why" . _age());
     return;
+}
+
+# A template of before a restart may serve on, without what the restart has added.
+sub _age {
+    return q{} if !defined $loaded;
+    my ($second, $minute, $hour, $day, $month, $year) = localtime $loaded;
+    return sprintf '; the template was loaded at %04d-%02d-%02d %02d:%02d:%02d: when httpd was restarted since,'
+        . ' the new one has failed (MS0601 in the error log)', $year + 1900, $month + 1, $day, $hour, $minute, $second;
 }
 
 # Where it was to be loaded, why it was not, and, when it is not there, what to do.
@@ -230,10 +239,11 @@ In the template:
 
 =over
 
-=item set_template($name, $in_httpd)
+=item set_template($name, $in_httpd, $loaded)
 
 The template's name, for messages and L<Apache2::Spawn::Current>; true when it was
-forked from httpd.
+forked from httpd; when it was loaded, in seconds since 1970, for messages (undef: they
+do not tell it).
 
 =item add_hook($code, $seconds, $where)
 
