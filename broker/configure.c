@@ -14,6 +14,7 @@
 #include "common/spawn_field.h"
 #include "common/spawn_log.h"
 #include "common/spawn_name.h"
+#include "common/spawn_os.h"
 #include "common/spawn_release.h"
 #include "broker/base/alloc.h"
 #include "broker/base/conf.h"
@@ -22,6 +23,7 @@
 #include "broker/job/allowed.h"
 #include "broker/job/defaults.h"
 #include "broker/job/job.h"
+#include "broker/job/phase.h"
 #include "broker/job/queue.h"
 #include "broker/job/template.h"
 #include "broker/process/template_process.h"
@@ -234,6 +236,18 @@ static void take_rules(const spawn_packet *p)
     spawn_cron_rules_end();
 }
 
+/* All templates that a broker knows already are older; one that has just begun
+ * hears of them later. Those that begin from now on are not, not even where
+ * httpd has another clock (a time namespace). */
+static int64_t made_at(const spawn_message *m)
+{
+    uint64_t at = spawn_u64_or(m, SPAWN_A_CONFIGURED_AT, 0);
+    int64_t now = spawn_mono_ms();
+
+    return at > (uint64_t)now || (at && spawn_phase.recovered) ? now
+                                                               : (int64_t)at;
+}
+
 static void take_account(const spawn_message *m)
 {
     const char *user = spawn_str_or(m, SPAWN_A_JOB_USER, "");
@@ -275,6 +289,7 @@ void spawn_config_apply(const spawn_message *m, spawn_packet *p)
     spawn_conf.history_size =
         spawn_u64_or(m, SPAWN_A_HISTORY_SIZE, HISTORY_SIZE);
     spawn_conf.kill_at_stop = spawn_u64_or(m, SPAWN_A_ON_STOP, 0) == 1;
+    spawn_conf.configured_at = made_at(m);
     take_account(m);
     take_rules(p);
 }

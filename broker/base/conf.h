@@ -25,7 +25,9 @@ typedef struct {
     char *job_group; /* name of job_gid; NULL: it has none */
     uid_t job_uid;
     gid_t job_gid;
-    bool any_account; /* each request may have another account */
+    bool any_account;      /* each request may have another account */
+    int64_t configured_at; /* mono ms: httpd made this configuration then; 0:
+                              it does not say */
     uint64_t history_jobs;
     int64_t history_ms;    /* 0: any age */
     uint64_t history_size; /* bytes */

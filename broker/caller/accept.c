@@ -341,6 +341,7 @@ static void greet(int fd)
 {
     spawn_peer *peer = spawn_peer_new(fd, listener.batch);
 
+    peer->since = spawn_conf.configured_at;
     spawn_access_look(peer, fd);
     if (!is_counted(peer)) {
         spawn_closer_give_socket(fd, peer->uid);

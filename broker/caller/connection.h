@@ -41,6 +41,7 @@ struct spawn_peer {
     unsigned owed_count; /* answers that are owed: reply.c */
     pid_t pid;
     uid_t uid;
+    int64_t since;     /* mono ms: of the configuration that it came under */
     int64_t called_at; /* mono ms: its last call of a worker; offer.h */
     unsigned calls;    /* of workers, in a row */
     bool proven;       /* it has shown the secret, and has an account for it */

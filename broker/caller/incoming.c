@@ -73,6 +73,10 @@ spawn_job *spawn_incoming_job(const spawn_incoming *in, spawn_body *body)
                             ? spawn_attr_str(&in->m->attr[SPAWN_A_TEMPLATE])
                             : NULL);
         job->perl->pooled = spawn_pool_serves(job->queue, in->m);
+        /* a child of an earlier configuration does not wait for the code of
+         * this one */
+        if (in->peer && in->peer->proven)
+            job->perl->since = in->peer->since;
     }
     return job;
 }

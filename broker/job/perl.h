@@ -26,7 +26,9 @@ struct spawn_perl {
     /* that its order is on the way to; else NULL */
     spawn_template_process *ordered_from;
     uint64_t forked_seen; /* template->forked at its last unforked order */
-    int board;            /* -1: none */
+    int64_t since; /* mono ms: it wants the code that a process of its template
+                    * has which began since then; 0: any */
+    int board;     /* -1: none */
     uint8_t unforked;     /* orders in a row without a fork */
     uint8_t unread;       /* workers that ended without having read it */
     bool named;           /* the template is its own, not its queue's */

@@ -202,11 +202,13 @@ static spawn_lane *lane_of(const spawn_job *job)
     spawn_template *template = job->perl ? job->perl->template : NULL;
     bool pooled = job->perl && job->perl->pooled;
     bool durable = job->ledger != SPAWN_IN_LEDGER_NOT;
+    int64_t since = job->perl ? job->perl->since : 0;
     spawn_lane **at = &job->queue->lanes, *lane, *empty = NULL;
 
     for (; (lane = *at) != NULL; at = &lane->next) {
         if (lane->template == template && lane->pooled == pooled
-            && lane->durable == durable && lane->priority == job->priority)
+            && lane->durable == durable && lane->priority == job->priority
+            && lane->since == since)
             return lane;
         if (lane->count == 0)
             empty = lane;
@@ -218,6 +220,7 @@ static spawn_lane *lane_of(const spawn_job *job)
     lane->pooled = pooled;
     lane->durable = durable;
     lane->priority = job->priority;
+    lane->since = since;
     return lane;
 }
 
@@ -334,12 +337,15 @@ static bool fits_lane(const spawn_job *job)
 }
 
 /* Perl jobs that name no template follow their queue, and its workers serve
- * only those of its template. */
+ * only those of its template. What they want of its code may be there: then any
+ * process of it will do, since it never has an older one again. */
 static void choose_lane(spawn_job *job)
 {
     if (!job->perl->named)
         job->perl->template = job->queue->template;
     job->perl->pooled = job->perl->pooled && fits_lane(job);
+    if (spawn_template_tried(job->perl->template, job->perl->since))
+        job->perl->since = 0;
 }
 
 static uint64_t new_place(const spawn_job *job)

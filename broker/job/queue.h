@@ -12,9 +12,9 @@
 #include "broker/job/template.h"
 
 /** Jobs that wait for the same thing: programs, or the Perl jobs of one
- * template; and of one priority, so that a job is put in at the end. So jobs
- * whose template is not ready keep no other jobs waiting. An empty one is used
- * again for other jobs. */
+ * template that want the code of one configuration; and of one priority, so
+ * that a job is put in at the end. So jobs whose template is not ready keep no
+ * other jobs waiting. An empty one is used again for other jobs. */
 typedef struct spawn_lane spawn_lane;
 struct spawn_lane {
     spawn_lane *next;
@@ -22,6 +22,7 @@ struct spawn_lane {
     bool pooled;              /* the queue's workers serve them */
     bool durable;             /* they wait for the ledger, too */
     int8_t priority;
+    int64_t since; /* what they want of their template's code: perl.h */
     unsigned count;
     spawn_job *head, *tail; /* in the order of their submits */
     spawn_job *last_in; /* one near to which the next may belong; NULL: empty */

@@ -67,6 +67,11 @@ struct spawn_template {
     unsigned failures; /* in a row */
     char *failure;     /* why there is none, while that is so; else NULL */
     char *memory;      /* the last word on its memory; else NULL */
+    int64_t tried;     /* mono ms: of its processes that got ready, or failed,
+                        * the newest began then */
+    bool doubted;      /* its current is old, and nobody says whether another
+                        * one follows */
+    spawn_timer doubt; /* until then that is waited for */
     uint64_t forked;   /* jobs, of all processes: that something moves */
     uint64_t ended;    /* jobs whose faults are known */
     uint64_t faults;   /* minor ones, of all of those */
@@ -104,6 +109,13 @@ void spawn_templates_rule(const spawn_attr *nest);
 
 /** It takes one more order now. */
 bool spawn_template_takes(const spawn_template *t);
+
+/** Has a process of it got ready, or failed, that began at this moment (mono
+ * ms) or later? Jobs that want the code of such a one wait until then. */
+static inline bool spawn_template_tried(const spawn_template *t, int64_t since)
+{
+    return t->tried >= since;
+}
 
 /** Why jobs of it fail now instead of waiting, or NULL. */
 const char *spawn_template_failure(const spawn_template *t);

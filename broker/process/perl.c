@@ -13,6 +13,7 @@
 
 #include "common/spawn_proto.h"
 #include "broker/base/alloc.h"
+#include "broker/base/conf.h"
 #include "broker/base/loop.h"
 #include "broker/base/timer.h"
 #include "broker/job/changes.h"
@@ -26,6 +27,7 @@ void spawn_perl_make(spawn_job *job, const char *named)
 {
     job->perl = spawn_alloc(sizeof(*job->perl));
     job->perl->board = -1;
+    job->perl->since = spawn_conf.configured_at;
     job->perl->named = named != NULL;
     job->perl->template =
         named ? spawn_template_get(named) : job->queue->template;

@@ -8,6 +8,9 @@
  * restart of httpd, its age, its count of jobs) takes orders until its follower
  * is ready.
  *
+ * Jobs that want the code of a new configuration wait until such a follower is
+ * ready, or has failed: tried, in job/template.h.
+ *
  * A process's id carries a mark of the rules and the release that it was
  * started by, so that a broker that comes anew knows which of them to
  * replace.
@@ -27,6 +30,7 @@
 #include "common/spawn_release.h"
 #include "broker/base/alloc.h"
 #include "broker/base/backoff.h"
+#include "broker/base/conf.h"
 #include "broker/base/loop.h"
 #include "broker/base/timer.h"
 #include "broker/job/defaults.h"
@@ -45,12 +49,62 @@
 #define LOOK_AFTER_KILL 5000
 #define LIVED_WELL      60000 /* ms; then a death is the first one again */
 #define TRY_ROOM        50    /* ms, when the link took no more */
+#define NEWS_WITHIN     15000 /* ms from GO; httpd looks each 10 s */
 #define MARK_AT         9     /* bytes of the id, random otherwise */
 
 static unsigned ours; /* that the spawner forked, or shall */
 
 static void consider(spawn_template *t);
 static int back_off(spawn_template *t, unsigned failures);
+
+/* ---- whose code it has ---- */
+
+/* It began before httpd made the configuration, and may have other code. */
+static bool is_old(const spawn_template_process *process)
+{
+    return process->mono_started < spawn_conf.configured_at;
+}
+
+/* One that began later takes orders: it comes too late. */
+static bool is_superseded(const spawn_template_process *process)
+{
+    const spawn_template *t = process->template;
+
+    return t->current && t->current->mono_started > process->mono_started;
+}
+
+static void doubt_no_more(spawn_template *t)
+{
+    t->doubted = false;
+    spawn_timer_clear(&t->doubt);
+}
+
+/* It is ready, or has failed: nobody waits for it any more. */
+static void decided(const spawn_template_process *process)
+{
+    spawn_template *t = process->template;
+
+    if (process->mono_started > t->tried)
+        t->tried = process->mono_started;
+    if (!is_old(process))
+        doubt_no_more(t);
+}
+
+static void no_news(spawn_timer *timer)
+{
+    SPAWN_OWNER(timer, spawn_template, doubt)->tried = spawn_conf.configured_at;
+}
+
+/* httpd may be about to fork the next one, or a broker before us was told that
+ * there is none. */
+static void doubt(spawn_template *t)
+{
+    if (!t->doubted || t->coming)
+        return;
+    t->tried = t->current ? t->current->mono_started : 0;
+    t->doubt.fire = no_news;
+    spawn_timer_set(&t->doubt, spawn_mono_ms() + NEWS_WITHIN);
+}
 
 /* ---- a process's end ---- */
 
@@ -205,10 +259,13 @@ static int back_off(spawn_template *t, unsigned failures)
 }
 
 /* It could not be made ready. level: of the line in the log. */
-static void failed(spawn_template *t, const char *text, int level)
+static void failed(const spawn_template_process *process, const char *text,
+                   int level)
 {
+    spawn_template *t = process->template;
     char then[80] = "httpd forks another one";
 
+    decided(process);
     free(t->failure);
     t->failure = spawn_strdup(text);
     if (t->kind == SPAWN_TEMPLATE_EXEC)
@@ -252,11 +309,11 @@ static void start(spawn_template *t)
         return;
     }
     put_aside(process);
-    process->gone = true;
-    free_when_done(process);
     (void)snprintf(text, sizeof(text), "its start could not be ordered: %s",
                    strerror(-rv));
-    failed(t, text, SPAWN_LOG_ERR);
+    failed(process, text, SPAWN_LOG_ERR);
+    process->gone = true;
+    free_when_done(process);
 }
 
 /* The one place that decides whether another process is started. */
@@ -285,8 +342,13 @@ void spawn_templates_end(void)
             for (i = t->processes; i; i = i->next)
                 dismiss(i);
         }
-        if (first)
+        if (first) { /* a second time, while the store was waited for */
+            t->renew |= t->current && is_old(t->current);
+            if (t->coming && is_old(t->coming))
+                dismiss(t->coming);
             continue;
+        }
+        doubt_no_more(t);
         t->renew = t->current != NULL;
         t->failures = 0;
         spawn_timer_clear(&t->retry);
@@ -299,8 +361,10 @@ void spawn_templates_go(void)
 {
     spawn_template *t;
 
-    for (t = spawn_template_next(NULL); t; t = spawn_template_next(t))
+    for (t = spawn_template_next(NULL); t; t = spawn_template_next(t)) {
         consider(t);
+        doubt(t);
+    }
 }
 
 void spawn_templates_rest(void)
@@ -414,6 +478,7 @@ static void ready(spawn_template_process *process)
     if (t->coming == process)
         t->coming = NULL;
     t->current = process;
+    decided(process);
     t->renew = false;
     free(t->failure);
     t->failure = NULL;
@@ -454,11 +519,13 @@ void spawn_template_process_said(const spawn_id *id, const spawn_message *m)
         process = make(t, true);
         process->id = *id;
         process->pid = (pid_t)spawn_u64_or(m, SPAWN_A_PID, 0);
+        process->mono_started = (int64_t)spawn_u64_or(
+            m, SPAWN_A_MONO_STARTED, (uint64_t)process->mono_started);
     }
     if (!process || process->state != SPAWN_TEMPLATE_PROCESS_STARTING)
         return;
     t = process->template;
-    if (!spawn_template_configured(t)) {
+    if (!spawn_template_configured(t) || is_superseded(process)) {
         dismiss(process);
     }
     else if (spawn_attr_u64(&m->attr[SPAWN_A_CODE]) == SPAWN_E_OK) {
@@ -473,7 +540,7 @@ void spawn_template_process_said(const spawn_id *id, const spawn_message *m)
     else {
         dismiss(process);
         /* an httpd without Perl has none: only its callers want to know */
-        failed(t, spawn_str_or(m, SPAWN_A_TEXT, "no reason was told"),
+        failed(process, spawn_str_or(m, SPAWN_A_TEXT, "no reason was told"),
                spawn_attr_u64(&m->attr[SPAWN_A_CODE]) == SPAWN_E_UNREACHABLE
                    ? SPAWN_LOG_DEBUG
                    : SPAWN_LOG_ERR);
@@ -529,8 +596,8 @@ void spawn_template_process_exited(spawn_template_process *process,
     put_aside(process);
     spawn_output_finish(process->streams);
     spawn_link_send_id(SPAWN_M_FORGET, &process->id, NULL, 0);
-    if (!process->foreign && state == SPAWN_TEMPLATE_PROCESS_STARTING)
-        failed(t, how, SPAWN_LOG_ERR);
+    if (state == SPAWN_TEMPLATE_PROCESS_STARTING)
+        failed(process, how, SPAWN_LOG_ERR);
     else if (!process->foreign
              && (state == SPAWN_TEMPLATE_PROCESS_READY || process->lost))
         died(process, how);
@@ -596,15 +663,16 @@ void spawn_template_process_adopt(const spawn_id *id, const spawn_message *m,
     if (is_ready) /* it reads what is sent to it */
         process->state = SPAWN_TEMPLATE_PROCESS_READY;
     adopt_streams(process, m, p);
-    current = process->foreign || mark_in(id) == mark_of(t);
-    if (!spawn_template_configured(t)
-        || (t->current && t->current->mono_started > process->mono_started)
+    current =
+        !is_old(process) && (process->foreign || mark_in(id) == mark_of(t));
+    if (!spawn_template_configured(t) || is_superseded(process)
         || (!is_ready && (!current || t->coming))) {
         dismiss(process);
     }
     else if (is_ready) {
         ready(process);
         t->renew = !current;
+        t->doubted = process->foreign && !current;
     }
     else {
         t->coming = process;

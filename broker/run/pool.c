@@ -256,7 +256,7 @@ static bool is_stale(const spawn_worker *w)
            || (current && !spawn_id_equal(&w->template_id, &current->id));
 }
 
-static void dismiss_stale(const spawn_pool *pool)
+void spawn_pool_dismiss_stale(const spawn_pool *pool)
 {
     spawn_worker *w;
 
@@ -275,7 +275,7 @@ void spawn_pools_ruled(void)
         if (!q->pool)
             continue;
         q->pool->rules = spawn_worker_rules(q->pool);
-        dismiss_stale(q->pool); /* before one of them gets the next call */
+        spawn_pool_dismiss_stale(q->pool);
     }
 }
 
@@ -297,7 +297,6 @@ void spawn_pool_consider(spawn_pool *pool, unsigned waiting)
     const spawn_template *t = pool->queue->template;
     spawn_failure why;
 
-    dismiss_stale(pool);
     spawn_leases_end_some(pool, lent_too_many(pool));
     while (pool->queue->configured && !pool->retry.place
            && pool->alive < pool->max

@@ -34,6 +34,9 @@ bool spawn_pool_serves(const spawn_queue *q, const spawn_message *m);
 bool spawn_pool_takes(const spawn_pool *pool);
 /** Why its calls fail now instead of waiting, or NULL. */
 const char *spawn_pool_failure(const spawn_pool *pool);
+/** Workers of another process of the template than takes orders now, or of
+ * other rules, leave. Before one of them is given a call. */
+void spawn_pool_dismiss_stale(const spawn_pool *pool);
 /** Fork the workers that are missing. waiting: calls that have no worker. */
 void spawn_pool_consider(spawn_pool *pool, unsigned waiting);
 

@@ -24,8 +24,16 @@
 
 #define FAILURES_A_TURN 64 /* of a lane */
 
+/* Else they wait for the template of a new configuration. */
+static bool code_is_there(const spawn_lane *lane)
+{
+    return !lane->template || spawn_template_tried(lane->template, lane->since);
+}
+
 static bool can_start(const spawn_queue *q, const spawn_lane *lane)
 {
+    if (!code_is_there(lane))
+        return false;
     if (lane->durable && spawn_durable_in_trouble(lane->head))
         return false;
     if (lane->pooled)
@@ -78,6 +86,15 @@ static void fail(const spawn_lane *lane, spawn_job *job, const char *why)
                   lane->template->name, why);
 }
 
+/* Why its jobs fail now, or NULL. Workers that cannot get ready are no reason
+ * when their template is about to be another one. */
+static const char *failure_of(const spawn_queue *q, const spawn_lane *lane)
+{
+    if (lane->pooled && code_is_there(lane))
+        return spawn_pool_failure(q->pool);
+    return lane->template ? spawn_template_failure(lane->template) : NULL;
+}
+
 /* Nobody knows when their template can be loaded, so their callers are told
  * now: of each lane so many, and the others in the next turn. */
 static void fail_hopeless(const spawn_queue *q)
@@ -85,10 +102,7 @@ static void fail_hopeless(const spawn_queue *q)
     const spawn_lane *lane;
 
     for (lane = q->lanes; lane; lane = lane->next) {
-        const char *why = lane->pooled ? spawn_pool_failure(q->pool)
-                          : lane->template
-                              ? spawn_template_failure(lane->template)
-                              : NULL;
+        const char *why = failure_of(q, lane);
         unsigned left = FAILURES_A_TURN;
         spawn_job *job;
 
@@ -146,7 +160,7 @@ static unsigned waiting_for_workers(const spawn_queue *q)
     unsigned count = 0;
 
     for (lane = q->lanes; lane; lane = lane->next) {
-        if (lane->pooled)
+        if (lane->pooled && code_is_there(lane))
             count += lane->count;
     }
     return count;
@@ -178,6 +192,8 @@ void spawn_schedule(void)
     for (q = spawn_queue_next(NULL); q; q = spawn_queue_next(q)) {
         bool starts = !spawn_queue_paused(q);
 
+        if (q->pool)
+            spawn_pool_dismiss_stale(q->pool);
         if (q->configured && starts) {
             fail_hopeless(q);
             start_some(q);

@@ -46,6 +46,11 @@ const char *spawn_pool_failure(const spawn_pool *pool)
     return no_workers;
 }
 
+void spawn_pool_dismiss_stale(const spawn_pool *pool)
+{
+    (void)pool;
+}
+
 void spawn_pool_consider(spawn_pool *pool, unsigned count)
 {
     (void)pool;
@@ -124,8 +129,9 @@ static spawn_job *submit(const char *queue)
     return submit_with(queue, 0);
 }
 
-static spawn_job *submit_perl(const char *queue, const char *template,
-                              bool pooled)
+/* since: what it wants of its template's code. */
+static spawn_job *submit_perl_since(const char *queue, const char *template,
+                                    bool pooled, int64_t since)
 {
     spawn_id id = {{0}};
     spawn_job *job;
@@ -138,8 +144,15 @@ static spawn_job *submit_perl(const char *queue, const char *template,
     job->perl->template =
         template ? spawn_template_get(template) : job->queue->template;
     job->perl->pooled = pooled;
+    job->perl->since = since;
     spawn_job_on(job, SPAWN_JOB_SUBMITTED);
     return job;
+}
+
+static spawn_job *submit_perl(const char *queue, const char *template,
+                              bool pooled)
+{
+    return submit_perl_since(queue, template, pooled, 0);
 }
 
 static void rules(unsigned max_jobs)
@@ -450,6 +463,91 @@ static void test_programs_wait_for_no_workers(void **s)
     assert_int_equal(waiting, 1);
 }
 
+/* A template with a process that takes orders; one that began then has got
+ * ready, or failed. */
+static spawn_template *make_template(int64_t tried)
+{
+    static spawn_template_process process;
+    static uint8_t its_rules;
+    spawn_template *t = spawn_template_get("app");
+
+    t->rules = &its_rules;
+    t->current = &process;
+    t->tried = tried;
+    return t;
+}
+
+static void drop_template(void)
+{
+    spawn_template *t = spawn_template_get("app");
+
+    t->rules = NULL;
+    t->current = NULL;
+    t->tried = 0;
+}
+
+static void test_jobs_wait_for_the_code_that_they_want(void **s)
+{
+    spawn_template *t = make_template(10);
+    spawn_job *later, *same, *any, *latest;
+
+    (void)s;
+    rules(10);
+    later = submit_perl_since("q", NULL, false, 20);
+    same = submit_perl_since("q", NULL, false, 10);
+    any = submit_perl_since("q", NULL, false, 0);
+    latest = submit_perl_since("q", NULL, false, 21);
+    spawn_schedule();
+    assert_int_equal(later->state, SPAWN_STATE_QUEUED);
+    assert_int_equal(same->state, SPAWN_STATE_STARTING);
+    assert_int_equal(any->state, SPAWN_STATE_STARTING);
+    t->tried = 20;
+    spawn_schedule();
+    assert_int_equal(later->state, SPAWN_STATE_STARTING);
+    assert_int_equal(latest->state, SPAWN_STATE_QUEUED);
+    t->tried = 25;
+    spawn_schedule();
+    assert_int_equal(latest->state, SPAWN_STATE_STARTING);
+    drop_template();
+}
+
+/* One that came back does not wait again, nor for another one. */
+static void test_what_was_there_once_is_waited_for_no_more(void **s)
+{
+    spawn_job *job;
+
+    (void)s;
+    (void)make_template(10);
+    job = submit_perl_since("q", NULL, false, 10);
+    assert_int_equal(job->perl->since, 0);
+    drop_template();
+}
+
+/* No worker is forked for them, and they do not fail when none gets ready. */
+static void test_calls_that_wait_for_code_want_no_workers(void **s)
+{
+    spawn_template *t = make_template(10);
+    spawn_job *call;
+
+    (void)s;
+    make_pool();
+    workers = 1;
+    no_workers = "it said no";
+    call = submit_perl_since("q", NULL, true, 20);
+    spawn_schedule();
+    assert_int_equal(call->state, SPAWN_STATE_QUEUED);
+    assert_int_equal(waiting, 0);
+    assert_int_equal(reserved, 0);
+    t->current = NULL; /* nor does it load */
+    t->failure = (char *)(uintptr_t) "no such file";
+    spawn_schedule();
+    assert_int_equal(call->state, SPAWN_STATE_DONE);
+    assert_string_equal(call->end->text,
+                        "template app cannot be loaded: no such file");
+    t->failure = NULL;
+    drop_template();
+}
+
 static void test_there_is_a_place_or_not(void **s)
 {
     const spawn_queue *q = spawn_queue_find("q");
@@ -486,6 +584,9 @@ int main(void)
         TEST(test_durable_job_starts_when_the_store_has_it),
         TEST(test_what_expires_without_hope_has_expired),
         TEST(test_programs_wait_for_no_workers),
+        TEST(test_jobs_wait_for_the_code_that_they_want),
+        TEST(test_what_was_there_once_is_waited_for_no_more),
+        TEST(test_calls_that_wait_for_code_want_no_workers),
         TEST(test_there_is_a_place_or_not),
     };
 

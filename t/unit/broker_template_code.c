@@ -1,0 +1,585 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Whose code a job runs when httpd is restarted: what new children call waits
+ * for a template of the new configuration, until that is ready or has failed;
+ * children of before have the old one meanwhile. The protocol of
+ * broker_leased.h.
+ */
+#include "t/unit/broker_leased.h"
+
+#define NEWS_WITHIN 15 /* s, of broker/process/template_process.c */
+
+static spawn_id old, new;
+static int child = -1; /* a connection of before the restart */
+
+static int tear_down_children(void **state)
+{
+    spawn_close_fds(&child, 1);
+    template_kind = SPAWN_TEMPLATE_EXEC;
+    return tear_down_clock(state);
+}
+
+/* ---- configurations ---- */
+
+static int64_t configured_at; /* 0: httpd's module does not say it */
+
+static void put_moment(spawn_writer *w)
+{
+    if (configured_at)
+        spawn_put_u64(w, SPAWN_A_CONFIGURED_AT, (uint64_t)configured_at);
+}
+
+static void a_moment_later(void)
+{
+    int64_t now = spawn_mono_ms();
+
+    while (spawn_mono_ms() <= now + 1)
+        (void)usleep(500);
+    configured_at = spawn_mono_ms();
+}
+
+static void begins_with(unsigned kind)
+{
+    template_kind = kind;
+    rules = "A";
+    more_rules = put_moment;
+    queue_jobs = queue_waits = 100;
+    configured_at = spawn_mono_ms();
+    make_store();
+    make_inbox();
+}
+
+static void a_child_calls_in(void)
+{
+    call_in();
+    proves(NULL);
+}
+
+/* A child has called in, and the old template is ready. */
+static void serves(void)
+{
+    begins_with(SPAWN_TEMPLATE_EXEC);
+    reach_go();
+    a_child_calls_in();
+    template_starts(&old, true);
+    is_there();
+}
+
+/* httpd is restarted, and has new children. */
+static void is_restarted(void)
+{
+    a_moment_later();
+    say_configure();
+    expect(SPAWN_M_BROKER_READY);
+    spawn_close_fds(&child, 1);
+    child = caller;
+    a_child_calls_in();
+}
+
+/* Of an exec template the next process is ordered, and loads. */
+static void loads(void)
+{
+    say(SPAWN_M_GO);
+    expect(SPAWN_M_LAUNCH);
+    assert_true(spawn_has(&message, SPAWN_A_IS_TEMPLATE));
+    spawn_attr_id(&message.attr[SPAWN_A_ID], &new);
+    say_started(&new);
+}
+
+static void said(const spawn_id *id, bool ready, int64_t began)
+{
+    spawn_writer w;
+
+    begin(&w, SPAWN_M_TEMPLATE_SAID, id);
+    spawn_put_u64(&w, SPAWN_A_CODE, ready ? SPAWN_E_OK : SPAWN_E_START_FAILED);
+    spawn_put_str(&w, SPAWN_A_TEXT, ready ? "" : "no such luck");
+    spawn_put_str(&w, SPAWN_A_TEMPLATE, "app");
+    spawn_put_u64(&w, SPAWN_A_PID, 4000000);
+    if (began)
+        spawn_put_u64(&w, SPAWN_A_MONO_STARTED, (uint64_t)began);
+    send_fds(&w, NULL, 0);
+}
+
+/* For a broker that begins. */
+static void say_runs(const spawn_id *id, bool ready, int64_t began)
+{
+    spawn_writer w;
+
+    begin(&w, SPAWN_M_RUNNING, id);
+    spawn_put_u64(&w, SPAWN_A_STATE, SPAWN_STATE_RUNNING);
+    spawn_put_u64(&w, SPAWN_A_PID, 4000000);
+    spawn_put_u64(&w, SPAWN_A_MONO_STARTED, (uint64_t)began);
+    spawn_put_u64(&w, SPAWN_A_IS_TEMPLATE, ready ? 2 : 1);
+    spawn_put_u64(&w, SPAWN_A_TEMPLATE_KIND, template_kind);
+    spawn_put_str(&w, SPAWN_A_TEMPLATE, "app");
+    send_fds(&w, NULL, 0);
+}
+
+/* ---- jobs ---- */
+
+static void is_accepted(spawn_id *ret)
+{
+    submit(ret, SPAWN_REPLY_ACCEPTED);
+    expect_answer(SPAWN_M_ACCEPTED);
+}
+
+static void swap(int *a, int *b)
+{
+    int other = *a;
+
+    *a = *b;
+    *b = other;
+}
+
+static void child_of_before_submits(spawn_id *ret)
+{
+    swap(&caller, &child);
+    is_accepted(ret);
+    swap(&caller, &child);
+}
+
+static void nothing_starts(void)
+{
+    has_heard();
+    quiet_for(20);
+}
+
+/* ---- one after the other ---- */
+
+static void calls_of_new_children_wait_for_the_new_one(void **state)
+{
+    spawn_id first, of_before, second;
+
+    (void)state;
+    serves();
+    is_accepted(&first);
+    expect_order(&first, &old);
+    is_restarted();
+    is_accepted(&first);
+    nothing_starts(); /* before GO, too */
+    loads();
+    is_accepted(&second);
+    nothing_starts();
+    child_of_before_submits(&of_before);
+    expect_order(&of_before, &old);
+    said(&new, true, 0);
+    expect_id(SPAWN_M_DISMISS, &old);
+    expect_order(&first, &new);
+    expect_order(&second, &new);
+    child_of_before_submits(&of_before);
+    expect_order(&of_before, &new);
+}
+
+/* A restart is no reason to hold up what was there. */
+static void what_waited_before_has_the_old_one(void **state)
+{
+    spawn_id runs, waits;
+
+    (void)state;
+    begins_with(SPAWN_TEMPLATE_EXEC);
+    queue_jobs = 1;
+    reach_go();
+    a_child_calls_in();
+    template_starts(&old, true);
+    is_accepted(&runs);
+    expect_order(&runs, &old);
+    say_started(&runs);
+    is_accepted(&waits);
+    is_restarted();
+    loads();
+    say_exited(&runs, 0, 0);
+    expect_order(&waits, &old);
+}
+
+/* Only httpd's children are known to be of before. */
+static void a_script_waits_though_it_called_in_before(void **state)
+{
+    spawn_id id;
+
+    (void)state;
+    begins_with(SPAWN_TEMPLATE_EXEC);
+    reach_go_and_call_in();
+    template_starts(&old, true);
+    is_there();
+    is_restarted();
+    loads();
+    child_of_before_submits(&id);
+    nothing_starts();
+    said(&new, true, 0);
+    expect_id(SPAWN_M_DISMISS, &old);
+    expect_order(&id, &new);
+}
+
+static void when_it_fails_the_old_one_serves(void **state)
+{
+    spawn_id first, second;
+
+    (void)state;
+    log_is_kept = true;
+    serves();
+    is_restarted();
+    loads();
+    is_accepted(&first);
+    nothing_starts();
+    said(&new, false, 0);
+    expect_id(SPAWN_M_DISMISS, &new);
+    expect(SPAWN_M_SIGNAL); /* one that preloads does not look */
+    expect_order(&first, &old);
+    is_accepted(&second);
+    expect_order(&second, &old);
+    wait_until_logged("until then jobs are forked from the old one", 1);
+}
+
+static void when_it_ends_the_old_one_serves(void **state)
+{
+    spawn_id id;
+
+    (void)state;
+    serves();
+    is_restarted();
+    loads();
+    is_accepted(&id);
+    nothing_starts();
+    say_exited(&new, 0, SIGKILL);
+    expect_id(SPAWN_M_FORGET, &new);
+    expect_order(&id, &old);
+}
+
+/* The second restart comes before the first one's template is ready. */
+static void each_has_the_code_of_its_own_restart(void **state)
+{
+    spawn_id first, second;
+
+    (void)state;
+    serves();
+    is_restarted();
+    loads();
+    is_accepted(&first);
+    a_moment_later();
+    say_configure();
+    expect_id(SPAWN_M_DISMISS, &new);
+    expect(SPAWN_M_SIGNAL);
+    expect(SPAWN_M_BROKER_READY);
+    spawn_close_fds(&caller, 1);
+    a_child_calls_in();
+    loads();
+    is_accepted(&second);
+    nothing_starts(); /* the old one is too old for both */
+    said(&new, true, 0);
+    expect_id(SPAWN_M_DISMISS, &old);
+    expect_order(&first, &new);
+    expect_order(&second, &new);
+}
+
+static void a_module_that_says_nothing_has_nobody_wait(void **state)
+{
+    spawn_id id;
+
+    (void)state;
+    serves();
+    a_moment_later();
+    configured_at = 0;
+    say_configure();
+    expect(SPAWN_M_BROKER_READY);
+    spawn_close_fds(&caller, 1);
+    a_child_calls_in();
+    loads();
+    is_accepted(&id);
+    expect_order(&id, &old);
+}
+
+/* httpd may be in another time namespace. */
+static void a_clock_that_is_ahead_has_nobody_wait_for_ever(void **state)
+{
+    spawn_id id;
+
+    (void)state;
+    serves();
+    a_moment_later();
+    configured_at += 1000000;
+    say_configure();
+    expect(SPAWN_M_BROKER_READY);
+    spawn_close_fds(&caller, 1);
+    a_child_calls_in();
+    loads();
+    is_accepted(&id);
+    nothing_starts();
+    said(&new, true, 0);
+    expect_id(SPAWN_M_DISMISS, &old);
+    expect_order(&id, &new);
+}
+
+/* ---- workers ---- */
+
+static void calls_wait_for_workers_of_the_new_one(void **state)
+{
+    spawn_id id, of_before;
+    worker w, next;
+
+    (void)state;
+    begins_with(SPAWN_TEMPLATE_EXEC);
+    workers_min = workers_max = 1;
+    reach_go();
+    a_child_calls_in();
+    template_starts(&old, true);
+    worker_starts(&w);
+    worker_says(&w, NULL);
+    is_there();
+    is_restarted();
+    loads();
+    submit(&id, SPAWN_REPLY_FINISHED);
+    is_there();
+    quiet_at(w.link, 20);
+    nothing_starts();
+    swap(&caller, &child);
+    submit(&of_before, SPAWN_REPLY_FINISHED);
+    expect_call(&w, &of_before);
+    worker_returns(&w, &of_before);
+    expect_answer(SPAWN_M_JOB);
+    said(&new, true, 0);
+    expect_id(SPAWN_M_DISMISS, &old);
+    expect_no_more(&w); /* and not the call */
+    worker_ordered(&next);
+    say_started(&next.id);
+    worker_says(&next, NULL);
+    expect_call(&next, &id);
+}
+
+/* Workers of the old one are no reason to tell a call that none gets ready. */
+static void calls_do_not_fail_with_workers_of_the_old_one(void **state)
+{
+    spawn_id id;
+    worker w;
+
+    (void)state;
+    begins_with(SPAWN_TEMPLATE_EXEC);
+    workers_min = workers_max = 1;
+    reach_go();
+    a_child_calls_in();
+    template_starts(&old, true);
+    worker_starts(&w); /* of the old one, still */
+    is_restarted();
+    loads();
+    submit(&id, SPAWN_REPLY_FINISHED);
+    says_it_cannot(&w);
+    is_there();
+    nothing_starts();
+    said(&new, true, 0);
+    expect_id(SPAWN_M_DISMISS, &old);
+}
+
+/* ---- a broker that comes anew ---- */
+
+/* Its store has a job that waits. */
+static void another_broker_begins(spawn_id *ret)
+{
+    is_accepted(ret);
+    is_there();
+    kill_broker();
+    start_broker();
+}
+
+static void goes_on(void)
+{
+    expect_ready();
+    say(SPAWN_M_GO);
+    a_child_calls_in();
+}
+
+/* The restart was told, and no process of it was ordered yet. */
+static void a_broker_that_comes_anew_replaces_an_old_one(void **state)
+{
+    int64_t began = spawn_mono_ms();
+    spawn_id id, next;
+
+    (void)state;
+    serves();
+    is_restarted();
+    another_broker_begins(&id);
+    say_runs(&old, true, began);
+    goes_on();
+    loads();
+    is_accepted(&next);
+    nothing_starts();
+    said(&new, true, 0);
+    expect_id(SPAWN_M_DISMISS, &old);
+    expect_order(&id, &new);
+    expect_order(&next, &new);
+}
+
+/* As above, and the next one is there. */
+static void and_waits_for_one_that_loads(void **state)
+{
+    int64_t began = spawn_mono_ms();
+    spawn_id id;
+
+    (void)state;
+    serves();
+    is_restarted();
+    loads();
+    another_broker_begins(&id);
+    say_runs(&new, false, spawn_mono_ms());
+    say_runs(&old, true, began);
+    goes_on();
+    nothing_starts();
+    said(&new, true, 0);
+    expect_id(SPAWN_M_DISMISS, &old);
+    expect_order(&id, &new);
+}
+
+/* ---- templates of httpd's ---- */
+
+static void httpds_serves(void)
+{
+    begins_with(SPAWN_TEMPLATE_PARENT);
+    reach_go();
+    a_child_calls_in();
+    (void)spawn_id_make(&old);
+    (void)spawn_id_make(&new);
+    said(&old, true, spawn_mono_ms());
+    is_there();
+}
+
+static void httpds_is_waited_for(void **state)
+{
+    spawn_id id;
+
+    (void)state;
+    httpds_serves();
+    is_restarted();
+    say(SPAWN_M_GO);
+    is_accepted(&id);
+    nothing_starts();
+    said(&new, true, spawn_mono_ms());
+    expect_id(SPAWN_M_DISMISS, &old);
+    expect_order(&id, &new);
+}
+
+/* Whether it could not be loaded, or httpd has no Perl any more. */
+static void when_httpds_fails_the_old_one_serves(void **state)
+{
+    spawn_id id;
+
+    (void)state;
+    httpds_serves();
+    is_restarted();
+    say(SPAWN_M_GO);
+    is_accepted(&id);
+    nothing_starts();
+    said(&new, false, spawn_mono_ms());
+    expect_id(SPAWN_M_DISMISS, &new);
+    expect_order(&id, &old);
+}
+
+/* It was stopped, say, and goes on when another one has taken its place. */
+static void one_that_is_ready_too_late_serves_nobody(void **state)
+{
+    int64_t began = spawn_mono_ms();
+    spawn_id id, late;
+
+    (void)state;
+    httpds_serves();
+    is_restarted();
+    say(SPAWN_M_GO);
+    said(&new, true, spawn_mono_ms());
+    expect_id(SPAWN_M_DISMISS, &old);
+    (void)spawn_id_make(&late);
+    said(&late, true, began);
+    expect_id(SPAWN_M_DISMISS, &late);
+    is_accepted(&id);
+    expect_order(&id, &new);
+}
+
+/* The same before that one is there. */
+static void an_old_one_that_is_ready_late_is_not_the_new_one(void **state)
+{
+    int64_t between;
+    spawn_id id, late;
+
+    (void)state;
+    httpds_serves();
+    a_moment_later();
+    between = spawn_mono_ms();
+    is_restarted();
+    say(SPAWN_M_GO);
+    is_accepted(&id);
+    (void)spawn_id_make(&late);
+    said(&late, true, between);
+    expect_id(SPAWN_M_DISMISS, &old);
+    nothing_starts();
+    said(&new, true, spawn_mono_ms());
+    expect_id(SPAWN_M_DISMISS, &late);
+    expect_order(&id, &new);
+}
+
+/* A broker before it may have been told that httpd has none. */
+static void without_news_the_old_one_serves_after_some_time(void **state)
+{
+    int64_t began = spawn_mono_ms();
+    spawn_id id;
+
+    (void)state;
+    httpds_serves();
+    is_restarted();
+    another_broker_begins(&id);
+    say_runs(&old, true, began);
+    goes_on();
+    later_by(NEWS_WITHIN - 2);
+    nothing_starts();
+    say(SPAWN_M_GO); /* httpd has read its configuration just now */
+    later_by(NEWS_WITHIN - 2);
+    nothing_starts();
+    later_by(3);
+    expect_order(&id, &old);
+}
+
+/* With news of it nobody gives up. */
+static void one_that_httpd_has_forked_is_waited_for(void **state)
+{
+    int64_t began = spawn_mono_ms();
+    spawn_id id;
+
+    (void)state;
+    httpds_serves();
+    is_restarted();
+    another_broker_begins(&id);
+    say_runs(&old, true, began);
+    say_runs(&new, false, spawn_mono_ms());
+    goes_on();
+    later_by(2 * NEWS_WITHIN);
+    nothing_starts();
+    say_exited(&new, 0, SIGKILL);
+    expect_id(SPAWN_M_FORGET, &new);
+    expect_order(&id, &old);
+}
+
+int main(void)
+{
+#define ALONE(f)                                                               \
+    cmocka_unit_test_setup_teardown(f, set_up_clock, tear_down_children)
+    const struct CMUnitTest tests[] = {
+        ALONE(calls_of_new_children_wait_for_the_new_one),
+        ALONE(what_waited_before_has_the_old_one),
+        ALONE(a_script_waits_though_it_called_in_before),
+        ALONE(when_it_fails_the_old_one_serves),
+        ALONE(when_it_ends_the_old_one_serves),
+        ALONE(each_has_the_code_of_its_own_restart),
+        ALONE(a_module_that_says_nothing_has_nobody_wait),
+        ALONE(a_clock_that_is_ahead_has_nobody_wait_for_ever),
+        ALONE(calls_wait_for_workers_of_the_new_one),
+        ALONE(calls_do_not_fail_with_workers_of_the_old_one),
+        ALONE(a_broker_that_comes_anew_replaces_an_old_one),
+        ALONE(and_waits_for_one_that_loads),
+        ALONE(httpds_is_waited_for),
+        ALONE(when_httpds_fails_the_old_one_serves),
+        ALONE(one_that_is_ready_too_late_serves_nobody),
+        ALONE(an_old_one_that_is_ready_late_is_not_the_new_one),
+        ALONE(without_news_the_old_one_serves_after_some_time),
+        ALONE(one_that_httpd_has_forked_is_waited_for),
+    };
+
+    if (no_clocks())
+        return 0;
+    find_broker();
+    return cmocka_run_group_tests_name("code of templates", tests, NULL, NULL);
+}
