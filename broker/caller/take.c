@@ -156,10 +156,12 @@ static int has_ended(const spawn_incoming *in, spawn_failure *why)
     return 1;
 }
 
-static bool waits(const spawn_incoming *in)
+/* Is its end what it comes for? Of a post nobody is answered, so the history
+ * says it: whoever was told may have gone before he heard that. */
+static bool wants_its_end(const spawn_incoming *in)
 {
-    return in->peer
-           && spawn_u64_or(in->m, SPAWN_A_REPLY, SPAWN_REPLY_ACCEPTED)
+    return !in->peer
+           || spawn_u64_or(in->m, SPAWN_A_REPLY, SPAWN_REPLY_ACCEPTED)
                   >= SPAWN_REPLY_STARTED;
 }
 
@@ -216,7 +218,7 @@ static int check_known(const spawn_incoming *in, spawn_failure *why)
                "another job with this id is known");
     if (in->peer && spawn_access_check_known(in->peer, &in->id, why))
         return -1;
-    if (ended && waits(in))
+    if (ended && wants_its_end(in))
         return has_ended(in, why);
     answer_known(in, job, known.state);
     return 1;

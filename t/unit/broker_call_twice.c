@@ -161,6 +161,45 @@ static void one_that_could_not_start_unstored_does_not_run_later(void **state)
                      SPAWN_STATE_DONE);
 }
 
+/* Nobody is answered, so the log and the history say what became of it. */
+static void one_that_ended_unstored_is_told_of(void (*comes_again)(void))
+{
+    char path[200];
+
+    a_call_waits();
+    wait_until_logged("MS0530", 1);
+    time_stands();
+    say_started(&the_worker.id);
+    says_it_cannot(&the_worker);
+    expect_answer(SPAWN_M_JOB);
+    time_goes_on();
+    later_by(2);
+    is_there();
+    store_takes_again();
+    comes_again();
+    wait_until_logged("MS0683", 1); /* lost */
+    is_there();
+    assert_int_equal(full_slots(), 0);
+    file_of(path);
+    assert_int_equal(access(path, F_OK), -1);
+    end_broker();
+    expect_sql("SELECT count(*) || ' ' || max(state) || ' ' || max(text LIKE"
+               " '%another caller was told%') FROM job",
+               "1 4 1");
+}
+
+static void a_post_of_one_that_ended_unstored_is_told_of(void **state)
+{
+    (void)state;
+    one_that_ended_unstored_is_told_of(it_is_posted_too);
+}
+
+static void nor_does_it_vanish_from_the_spool(void **state)
+{
+    (void)state;
+    one_that_ended_unstored_is_told_of(it_is_spooled_too);
+}
+
 /* Nor does it after its broker was killed, in the moment in which a job is
  * stored later: its end is told when it is stored. */
 static void nor_when_its_broker_is_killed(void **state)
@@ -468,6 +507,8 @@ int main(void)
         LATER(one_that_has_ended_unstored_does_not_run_again),
         LATER(who_comes_when_that_is_not_stored_is_in_doubt),
         LATER(one_that_could_not_start_unstored_does_not_run_later),
+        LATER(a_post_of_one_that_ended_unstored_is_told_of),
+        LATER(nor_does_it_vanish_from_the_spool),
         LATER(nor_when_its_broker_is_killed),
         LATER(one_that_was_killed_unstored_can_come_again),
         LATER(who_comes_when_it_has_ended_unstored_is_told_that),
