@@ -688,6 +688,8 @@ void answer_lost(const request *r)
         metered_unanswered();
     if (r->job && r->type == SPAWN_M_SUBMIT && !r->job->promised)
         r->job->undone_in = turns;
+    if (r->job && r->type == SPAWN_M_SUBMIT && r->want != SPAWN_REPLY_ACCEPTED)
+        r->job->end_lost = true;
     if (r->job && r->type == SPAWN_M_SUBMIT)
         say("  whether job %u was accepted is not known", job_number(r->job));
 }

@@ -128,6 +128,7 @@ static void come(caller *c)
 
 void caller_sent(job *j)
 {
+    j->sends++;
     if (j->sent_ms)
         return;
     j->sent_ms = board->mono_ms;

@@ -72,6 +72,7 @@ bool direct_call(caller *c, job *j)
     j->direct_worker = c->worker;
     j->direct_in = c->lent_in;
     j->claims++;
+    j->sends++;
     j->sent_ms = board->mono_ms;
     j->sent_turn = turns;
     return true;
@@ -133,6 +134,7 @@ static bool take(caller *c, const spawn_message *m)
         return true;
     }
     j->claims--; /* it was not taken */
+    j->sends--;
     asks_broker(c, j);
     return true;
 }

@@ -9,7 +9,8 @@
 
 #include "t/simulation/durable.h"
 
-#define ROWS_MAX 400
+#define ROWS_MAX      400
+#define KEPT_AT_LEAST 120000 /* ms, as in broker/store/history.c */
 
 typedef struct {
     bool there;
@@ -144,6 +145,16 @@ static void trim(const spawn_ledger_record *r)
     }
 }
 
+/* An end is dropped when the history has forgotten the job. */
+static void drop(row *it)
+{
+    const job *j = job_find(&it->r.id);
+
+    it->there = false;
+    it->trimmed = it->r.state == SPAWN_LEDGER_IS_ENDED && j
+                  && j->ended_ms <= board->mono_ms - KEPT_AT_LEAST;
+}
+
 static void note_put(const spawn_ledger_record *r, bool good)
 {
     job *j = job_find(&r->id);
@@ -183,7 +194,7 @@ void ledger_write(const spawn_ledger_record *r, const uint8_t *data)
     else if (r->type == SPAWN_LEDGER_END)
         put_end(it, r, data);
     else if (r->type == SPAWN_LEDGER_DROP && it->r.state == r->state)
-        it->there = false;
+        drop(it);
 }
 
 /* ---- reading ---- */

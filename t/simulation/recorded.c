@@ -49,10 +49,18 @@ bool recorded_may_lack(const job *j)
                || (ran_directly(j) ? calls_unsure : !store_calm));
 }
 
-/* A caller that submits it again, and waits for its end, is told so. */
+/* Its end was told to a caller that has gone, perhaps, and is not stored. */
+static bool told_nobody(const job *j)
+{
+    return j->is_call && j->end_lost && !calm;
+}
+
+/* A caller that submits it again, and waits for its end, is told so; and so is
+ * the history, when it is posted again. */
 bool recorded_is_lost(const job *j, unsigned outcome)
 {
-    return outcome == SPAWN_OUTCOME_LOST && j->done && recorded_may_lack(j);
+    return outcome == SPAWN_OUTCOME_LOST && j->sends > 1
+           && (j->done ? recorded_may_lack(j) : told_nobody(j));
 }
 
 void recorded_lose_broker(int64_t finished_ms)

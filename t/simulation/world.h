@@ -168,6 +168,8 @@ typedef struct {
                   * promised of it */
 
     /* as callers know it */
+    unsigned sends;
+    bool end_lost;      /* who had sent it, and waited for its end, has gone */
     unsigned claims;    /* sends that were not refused */
     bool promised;      /* it has to run, or to be reported */
     bool known;         /* an answer has shown it */
