@@ -147,6 +147,10 @@ typedef struct {
     unsigned direct_in;     /* and the broker then; */
     uint64_t direct_lease;  /* as which call of which lease it ended; */
     uint64_t direct_number; /* 0: it has not */
+    unsigned over_in;       /* the broker that looked at it in vain last when
+                             * its time was over, */
+    int64_t over_since;     /* and when; 0: none has */
+    int64_t over_ms;        /* and for how long */
     int64_t read_ms;        /* a broker has read that; 0: none has */
     bool record_unsure;     /* which was killed before it was stored */
     int64_t told_ms;        /* when its end was told first, */
