@@ -299,10 +299,20 @@ static void is_shown(job *j)
         j->known_turn = turns;
 }
 
-void answer_shows(job *j)
+/* It may have ended: it was killed meanwhile, or posted too, and refused. */
+void answer_accepts(job *j, const spawn_message *m)
 {
+    bool ended = spawn_u64_or(m, SPAWN_A_STATE, 0) == SPAWN_STATE_DONE;
+
     j->known = j->promised = true;
     is_shown(j);
+    if (!ended) {
+        judge_durable(j);
+        return;
+    }
+    j->told_done = true;
+    if (!j->left_in)
+        j->left_in = turns;
 }
 
 static void judge_job(const request *r, const spawn_message *m)
@@ -362,22 +372,27 @@ static void judge_accepted(const request *r, const spawn_message *m)
                        "accepted",
                        job_number(j));
     judge_drained(j);
-    if (spawn_u64_or(m, SPAWN_A_STATE, 0) != SPAWN_STATE_DONE)
-        judge_durable(j);
-    else
-        j->told_done = true;
-    answer_shows(j);
-    /* it was posted too, and refused */
-    if (spawn_u64_or(m, SPAWN_A_STATE, 0) == SPAWN_STATE_DONE && !j->left_in)
-        j->left_in = turns;
+    answer_accepts(j, m);
 }
 
 /* ---- what is refused ---- */
 
+/* The store may have lost with the power that they ended. */
+static unsigned come_back(unsigned queue)
+{
+    unsigned i, count = 0;
+
+    for (i = 0; i < jobs_used; i++)
+        count += jobs[i].queue == queue && jobs[i].unsure && jobs[i].left_in
+                 && jobs[i].left_in != turns;
+    return count;
+}
+
 static void judge_queue_full(const job *j)
 {
     const limits *l = &queue_limits[j->queue];
-    unsigned there = waiting_or_running(j->queue) - 1; /* but for this one */
+    unsigned there = waiting_or_running(j->queue) - 1 /* but for this one */
+                     + come_back(j->queue);
 
     if (j->delay_ms)
         promise_broken("job %u waits for its time, and is refused by a full "

@@ -26,8 +26,8 @@ typedef struct {
 const char *request_text(const request *r);
 const char *answer_text(const spawn_message *m);
 
-/* It has shown this job, which is accepted. */
-void answer_shows(job *j);
+/* It says that this job is accepted. */
+void answer_accepts(job *j, const spawn_message *m);
 
 /* Need the broker not know any more how it ended? */
 bool answer_may_be_forgotten(const job *j);

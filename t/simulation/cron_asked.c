@@ -218,7 +218,7 @@ void cron_judge(const request *r, const spawn_message *m, unsigned code)
         break;
     case SPAWN_M_ACCEPTED:
         if (r->job && !r->job->unsure)
-            answer_shows(r->job);
+            answer_accepts(r->job, m);
         break;
     default:
         promise_broken("recurring job %s is answered with what is no answer",
