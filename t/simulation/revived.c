@@ -20,7 +20,8 @@ bool revived_may_be(const job *j)
 void revived_asked(job *j)
 {
     /* the ledger had the order of an attempt that never came to its launch */
-    unsigned last = j->order_may_be_lost ? j->most : j->attempt;
+    unsigned last =
+        j->order_may_be_lost ? j->most : j->attempt + j->refused_late;
 
     j->revives++;
     j->revives_asked++;
@@ -63,8 +64,10 @@ void revived_judge(const request *r, unsigned type, unsigned code)
                        job_number(j));
     /* jobs.db had it waiting, and the ledger did not: it could not be started
      */
-    if (type != SPAWN_M_DONE && code == SPAWN_E_STORE && j->durable)
+    if (type != SPAWN_M_DONE && code == SPAWN_E_STORE && j->durable) {
         j->done = false;
+        j->refused_late++;
+    }
     j->revives--;
     if (j->revives == 0 && !j->revive_lost)
         j->maybe_revived = false;
@@ -84,6 +87,7 @@ void revived_lost(job *j)
 {
     j->revives--;
     j->revive_lost = true;
+    j->refused_late += j->durable;
     j->kill_done = j->kill_done && !(j->durable && board->boot > 0);
     j->done = false; /* it is asked for again */
 }

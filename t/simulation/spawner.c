@@ -325,7 +325,8 @@ static void check_attempt(const job *j, unsigned attempt)
     else if (attempt > j->most)
         promise_broken("attempt %u of job %u is launched, of %u that may be",
                        attempt, job_number(j), j->most);
-    else if (attempt > j->attempt + 1 && !j->order_may_be_lost)
+    else if (attempt > j->attempt + 1 + j->refused_late
+             && !j->order_may_be_lost)
         promise_broken("job %u is launched as attempt %u, and was attempt "
                        "%u before",
                        job_number(j), attempt, j->attempt);
@@ -344,6 +345,7 @@ static void begins_again(job *j)
 {
     j->had_ended = j->kill_ordered = j->term_ever = false;
     j->order_may_be_lost = false;
+    j->refused_late = 0;
     j->term_ms = -1;
     j->pending = 0;
     j->step = 0;

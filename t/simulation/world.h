@@ -163,6 +163,8 @@ typedef struct {
     unsigned most;          /* attempts that it may have */
     unsigned revives;       /* that are not answered */
     unsigned revives_asked; /* all */
+    unsigned refused_late;  /* attempts that the ledger did not take, perhaps,
+                             * and that count as ones that did not start */
     bool maybe_revived;     /* so it may have ended, or not */
     bool revive_lost;       /* and will stay so: one got no answer */
     bool ever_revived;      /* or asked for */
