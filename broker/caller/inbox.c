@@ -65,7 +65,8 @@ _Static_assert(sizeof(void *) != 8 || sizeof(spawn_inbox_note) == 248,
 typedef enum {
     EMPTY,
     TAKEN, /* a job has it */
-    AGAIN  /* to be tried again */
+    AGAIN, /* to be tried again */
+    BEHIND /* the same, when others that were left are taken */
 } slot_state;
 
 static spawn_inbox_take_fn take;
@@ -80,6 +81,7 @@ static unsigned slots_count; /* fewer when an older inbox cannot grow */
 static uint8_t states[SLOTS + 1];
 static unsigned taken;
 static bool were_left[SLOTS + 1];                   /* by a broker before us */
+static bool others_follow;                          /* of those */
 static uint8_t heads[SLOTS + 1][SPAWN_WIRE_HEADER]; /* of those that are lent */
 static spawn_timer retry_timer;
 
@@ -183,6 +185,13 @@ void spawn_inbox_retry(unsigned slot)
     retry_timer.fire = retry;
     if (!retry_timer.place)
         spawn_timer_set(&retry_timer, spawn_mono_ms() + RETRY);
+}
+
+bool spawn_inbox_goes_behind(unsigned slot)
+{
+    if (others_follow)
+        set_state(slot, BEHIND);
+    return others_follow;
 }
 
 bool spawn_inbox_waits(void)
@@ -523,9 +532,37 @@ int spawn_inbox_recover(spawn_inbox_found_fn found, spawn_batch *batch)
     return rv;
 }
 
+/* How many went behind the others. */
+static unsigned submit_left(void)
+{
+    unsigned slot, behind = 0;
+
+    for (slot = 1; slot <= slots_count; slot++) {
+        if (is_full(slot) && (states[slot] == EMPTY || states[slot] == BEHIND))
+            submit_slot(slot, true);
+        behind += states[slot] == BEHIND;
+    }
+    return behind;
+}
+
+/* The lowest free slot was used first, so they lie in no order: one may name
+ * another one that is found in a later slot. */
+static void submit_all_left(void)
+{
+    unsigned behind = slots_count + 1, before;
+
+    others_follow = true;
+    do {
+        before = behind;
+        behind = submit_left();
+    } while (behind > 0 && behind < before);
+    others_follow = false;
+    if (behind > 0)
+        (void)submit_left();
+}
+
 void spawn_inbox_open(spawn_inbox_take_fn to, spawn_batch *batch)
 {
-    unsigned slot;
     int rv;
 
     take = to;
@@ -540,10 +577,7 @@ void spawn_inbox_open(spawn_inbox_take_fn to, spawn_batch *batch)
                   strerror(-rv));
         return;
     }
-    for (slot = 1; slot <= slots_count; slot++) {
-        if (is_full(slot) && states[slot] == EMPTY)
-            submit_slot(slot, true);
-    }
+    submit_all_left();
     rv = spawn_watch_open(&rx, rx_fd, SPAWN_IN, rx_ready);
     rx_fd = -1;
     if (rv < 0)

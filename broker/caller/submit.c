@@ -172,6 +172,9 @@ void spawn_submit_post(spawn_batch *batch, unsigned slot, const void *data,
     rv = spawn_take(&in, &why);
     if (rv < 0 && why.code == SPAWN_E_STORE) /* it cannot be looked up now */
         spawn_inbox_retry(slot);
+    else if (rv < 0 && why.code == SPAWN_E_NO_SUCH_JOB
+             && spawn_inbox_goes_behind(slot))
+        return;
     else if (rv < 0)
         refuse_post(&in, &why);
     else if (rv == 1)
