@@ -156,6 +156,13 @@ static bool ended_well(const job *j)
            && j->status == 0 && j->step == 0;
 }
 
+/* It was not taken, perhaps, after the other one had named it. What is sent
+ * again is another one. */
+static bool may_have_been_undone(const job *other, const job *j)
+{
+    return other->undone_in && other->undone_in >= j->sent_turn;
+}
+
 static bool some_failed(const job *j, bool maybe)
 {
     unsigned i;
@@ -163,19 +170,14 @@ static bool some_failed(const job *j, bool maybe)
     for (i = 0; i < j->after_count; i++) {
         const job *other = &jobs[j->after[i]];
 
-        if (other->unsure
-                ? maybe
-                : !ended_well(other) || (maybe && may_count_as_failed(other)))
+        if (other->unsure ? maybe
+                          : !ended_well(other)
+                                || (maybe
+                                    && (may_count_as_failed(other)
+                                        || may_have_been_undone(other, j))))
             return true;
     }
     return false;
-}
-
-/* It was not taken, perhaps, after the other one had named it. A job that is
- * sent again is another one. */
-static bool may_have_been_undone(const job *other, const job *j)
-{
-    return other->undone_in && other->undone_in >= j->sent_turn;
 }
 
 static void check_after(const job *j)
