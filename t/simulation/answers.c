@@ -587,7 +587,7 @@ static void judge_refused_question(const request *r, unsigned code)
             promise_broken("job %u, of recurring job %s, was launched, and is "
                            "not known",
                            job_number(j), cron_name(j->cron));
-        j->gone = true;
+        j->gone = !only_ledger_may_tell(j);
         break;
     case SPAWN_E_TIMED_OUT:
         if (!r->limited)
