@@ -218,8 +218,10 @@ bool spawn_ledger_ask(spawn_job *job, uint8_t *state, const spawn_id *life)
     return false;
 }
 
-/* It has ended, as the store knows. */
-static void ledger_follows(spawn_store *store, const spawn_durable_row *row)
+/* It has ended, as the store knows; perhaps after a revive of which the ledger
+ * has nothing, since it did not take it. */
+static void ledger_follows(spawn_store *store, const spawn_durable_row *row,
+                           const spawn_known *known)
 {
     unsigned attempt;
     int64_t started;
@@ -227,7 +229,8 @@ static void ledger_follows(spawn_store *store, const spawn_durable_row *row)
     pid_t pid;
     int kind;
 
-    if ((row->record.state == SPAWN_LEDGER_IS_ENDED && !row->record.alone)
+    if ((row->record.state == SPAWN_LEDGER_IS_ENDED && !row->record.alone
+         && known->attempt <= row->record.attempt)
         || !spawn_store_end_of(store, &row->record.id, &end, &kind, &pid,
                                &started, &attempt))
         return;
@@ -246,7 +249,8 @@ static void tell_unreadable(const spawn_durable_row *row)
 
 /* The store has its end; or it was revived after that, as the ledger knows, and
  * may have ended again. */
-static int ended_row(spawn_batch *batch, const spawn_durable_row *row)
+static int ended_row(spawn_batch *batch, const spawn_durable_row *row,
+                     const spawn_known *known)
 {
     bool ended = row->record.state == SPAWN_LEDGER_IS_ENDED;
     bool may_be_later = !ended || row->record.attempt > 1;
@@ -255,7 +259,7 @@ static int ended_row(spawn_batch *batch, const spawn_durable_row *row)
     if (rv == 1 && ended)
         end_as_row(spawn_job_find(&row->record.id), row);
     if (rv == 0)
-        ledger_follows(batch->store, row);
+        ledger_follows(batch->store, row, known);
     else if (rv == -EBADMSG)
         tell_unreadable(row);
     return rv == -EIO ? -1 : 0;
@@ -298,7 +302,7 @@ static int one_row(spawn_batch *batch, const spawn_durable_row *row)
         return 0;
     rv = spawn_store_find(batch->store, &row->record.id, &known);
     if (rv == 1)
-        return ended_row(batch, row);
+        return ended_row(batch, row, &known);
     if (rv == 0)
         take_in(batch, row);
     return rv < 0 ? -1 : 0;

@@ -22,7 +22,7 @@
 
 #define AT(name) offsetof(spawn_store, read.name)
 static const spawn_statement all[] = {
-    {AT(find), "SELECT seq, state, digest FROM job WHERE id = ?1"},
+    {AT(find), "SELECT seq, state, digest, attempt FROM job WHERE id = ?1"},
     {AT(order), "SELECT body, data, args FROM job LEFT JOIN input"
                 " ON input.seq = job.seq WHERE job.seq = ?1"},
     {AT(answer), SPAWN_ROW_COLUMNS "WHERE id = ?1"},
@@ -83,6 +83,7 @@ int spawn_store_find(spawn_store *store, const spawn_id *id, spawn_known *ret)
         ret->seq = sqlite3_column_int64(s, 0);
         ret->state = (spawn_state)sqlite3_column_int(s, 1);
         ret->digest = (uint64_t)sqlite3_column_int64(s, 2);
+        ret->attempt = (unsigned)sqlite3_column_int(s, 3);
     }
     spawn_sql_reset(s);
     return rv;

@@ -74,6 +74,7 @@ typedef struct {
     int64_t seq;
     spawn_state state;
     uint64_t digest;
+    unsigned attempt;
 } spawn_known;
 
 /** 1 found, 0 not known, -1 the store failed. */

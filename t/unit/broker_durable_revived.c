@@ -375,6 +375,22 @@ static void one_that_died_stays_dead(void **state)
     expect_ledger("SELECT state FROM job", "4");
 }
 
+/* It was revived, in vain, and the ledger did not come to the end of that. */
+static void a_later_end_that_only_the_store_has_is_written(void **state)
+{
+    (void)state;
+    one_is_dead();
+    its_end_is_in_the_ledger();
+    the_power_was_cut(NULL);
+    ledger_sql("UPDATE job SET attempt = 1, exit_code = 9");
+    another_broker();
+    has_heard();
+    everything_is_killed();
+    wait_for_the_scribe();
+    expect_ledger("SELECT state || ' ' || attempt || ' ' || exit_code FROM job",
+                  "4 2 1");
+}
+
 /* Dead jobs are kept longer than the ledger has their ends. */
 static void the_ledger_may_have_forgotten_it(void **state)
 {
@@ -589,6 +605,7 @@ int main(void)
         TEST(one_that_ended_once_revived_counts_once),
         TEST(nor_is_it_dead_when_it_ended_well),
         TEST(one_that_died_stays_dead),
+        TEST(a_later_end_that_only_the_store_has_is_written),
         TEST(the_ledger_may_have_forgotten_it),
         TEST(the_ledger_may_have_been_removed),
         TEST(the_next_broker_writes_it),
