@@ -151,23 +151,24 @@ static void judge_row(const request *r, const spawn_message *m)
         is_answered(c, paused);
 }
 
-/* May one of its runs wait, or go on, to a broker? One that could not note its
- * end tries that again. */
-static bool may_be_active(const request *r)
+bool cron_has_run(unsigned entry, const job *but, unsigned since)
 {
     unsigned i;
 
-    if (!store_calm)
-        return true;
     for (i = 0; i < jobs_used; i++) {
         const job *j = &jobs[i];
 
-        if (j != r->job && (j->way == BY_CRON || j->way == BY_HAND)
-            && j->cron == r->cron.entry
-            && (!j->left_in || j->left_in >= r->asked_in))
+        if (j != but && job_is_run(j) && j->cron == entry
+            && (!j->left_in || j->left_in >= since))
             return true;
     }
     return false;
+}
+
+/* A broker that could not note its end tries that again. */
+static bool may_be_active(const request *r)
+{
+    return !store_calm || cron_has_run(r->cron.entry, r->job, r->asked_in);
 }
 
 /* The clock is set back, or was when the id was made. */

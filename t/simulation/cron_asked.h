@@ -13,6 +13,10 @@ void cron_choose(cron_request *ret, job **ret_job);
 bool cron_undo(cron_request *ret);
 bool cron_undone(void);
 
+/* May a run of this entry, another one than this job, wait or go on, or have
+ * done so since this turn? */
+bool cron_has_run(unsigned entry, const job *but, unsigned since);
+
 /* It is on its way now, written to the message. */
 void cron_ask(cron_request *c, const job *j, spawn_writer *w);
 /* An answer, or a row of one. */

@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "t/simulation/answers.h"
+#include "t/simulation/cron_asked.h"
 #include "t/simulation/durable.h"
 
 #define UNKNOWN   INT64_MIN
@@ -57,6 +58,7 @@ typedef struct {
     cron_known known;
     int64_t last;       /* s; the last planned run, or UNKNOWN */
     int64_t last_at;    /* s; and when it was submitted */
+    int64_t seen;       /* s; until then a broker has dealt with it */
     int64_t not_before; /* s; nothing from before is made up, or UNKNOWN */
     int64_t shown;      /* s; up to there the clock was before it was wrong */
     int64_t wanted;     /* s; that has to run in the end, or UNKNOWN */
@@ -188,6 +190,7 @@ void crons_reset(bool some, bool only)
         e->timeout_ms = chance(30) ? 1000 + random_below(100000) : 0;
         e->known.sure = true;
         e->last = e->not_before = e->wanted = UNKNOWN;
+        e->seen = now_s();
     }
 }
 
@@ -223,10 +226,26 @@ void crons_put_rules(spawn_writer *w)
     }
 }
 
+/* What was missed under other rules is made up, too. */
+static void spare_changed(entry *e, unsigned before)
+{
+    int64_t count;
+
+    if (!e->now.there || e->now.catch_up != SPAWN_CATCH_UP_ALL
+        || before == SPAWN_CATCH_UP_ALL)
+        return;
+    count = count_of(e->now.plan, e->seen, now_s());
+    if (made_up + count > MADE_UP)
+        e->now.catch_up = SPAWN_CATCH_UP_ONE;
+    else
+        made_up += count;
+}
+
 void crons_change_rules(void)
 {
     unsigned i = random_below(CRONS);
     entry *e = &entries[i];
+    unsigned before = e->now.catch_up;
 
     if (!with_crons || chance(40))
         return;
@@ -234,6 +253,7 @@ void crons_change_rules(void)
         e->now.there = !e->now.there;
     if (chance(50))
         choose_plan(&e->now);
+    spare_changed(e, before);
     if (e->now.there)
         say("recurring job %s: %s, catch_up %u%s", cron_name(i),
             e->now.plan->text, e->now.catch_up, e->overlap ? ", overlaps" : "");
@@ -593,6 +613,8 @@ void crons_turn(void)
             e->not_before = UNKNOWN;
         if (is_wrong())
             e->shown = board->wall_most / 1000;
+        if (broker_knows && !ledger_unread && !cron_has_run(i, NULL, turns))
+            e->seen = now_s();
         has_to_run(e);
     }
 }
