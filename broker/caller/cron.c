@@ -51,12 +51,7 @@ static int64_t sooner(int64_t a, int64_t b)
 
 void spawn_cron_ledger_read(void)
 {
-    spawn_cron_entry *e;
-
-    for (e = spawn_cron_entries(NULL); e; e = e->next) {
-        if (e->known)
-            spawn_cron_adopt(e);
-    }
+    spawn_cron_adopt_all();
     due = true;
 }
 

@@ -287,6 +287,12 @@ void spawn_cron_later_id(const spawn_cron_entry *e, int64_t planned,
     make_id(e, planned, e->row.round + later, ret);
 }
 
+/* Hardly any other id has the time of a whole minute. */
+static bool may_be_run(const spawn_id *id)
+{
+    return spawn_id_time(id) % 60000 == 0;
+}
+
 /* Since it was made, the clock may have been set back so often; or a power cut
  * has cost the row what the ledger's runs still have. */
 static bool is_run(const spawn_cron_entry *e, const spawn_id *id, int64_t often)
@@ -295,7 +301,7 @@ static bool is_run(const spawn_cron_entry *e, const spawn_id *id, int64_t often)
     int64_t i = often && e->durable ? -SPAWN_CRON_ROUNDS : 0;
     spawn_id own;
 
-    for (; ms % 60000 == 0 && i <= often && i <= e->row.round; i++) {
+    for (; may_be_run(id) && i <= often && i <= e->row.round; i++) {
         make_id(e, ms / 1000, e->row.round - i, &own);
         if (spawn_id_equal(&own, id))
             return true;
@@ -309,26 +315,50 @@ static bool is_open(const spawn_job *job)
 }
 
 /* A broker was killed before it could note a run in the row, or the entry was
- * removed and is back, and the run goes on. The time that the row has dealt
- * with may go on, too: it was paused and resumed meanwhile, or its clock is
- * another one. */
-void spawn_cron_adopt(spawn_cron_entry *e)
+ * removed and is back, and the run goes on. The time that the row has dealt with
+ * may go on, too: it was paused and resumed meanwhile, or its clock is another
+ * one. */
+static void adopt(spawn_cron_entry *e, const spawn_job *job)
 {
+    int64_t planned = (int64_t)(spawn_id_time(&job->id) / 1000);
     bool alone =
         !e->overlap && !(e->row.has_run && is_open(spawn_job_find(&e->row.id)));
+
+    if (!(planned > e->row.done && is_run(e, &job->id, 0))
+        && !(alone && is_open(job) && is_run(e, &job->id, SPAWN_CRON_ROUNDS)))
+        return;
+    e->pending = true;
+    e->pending_id = job->id;
+    e->pending_planned = planned;
+    e->pending_stored = job->in_store;
+}
+
+static spawn_job *next_that_may_be(spawn_job *job)
+{
+    do
+        job = spawn_job_next(job);
+    while (job && !may_be_run(&job->id));
+    return job;
+}
+
+void spawn_cron_adopt(spawn_cron_entry *e)
+{
     spawn_job *job = NULL;
 
-    while (!e->pending && (job = spawn_job_next(job))) {
-        int64_t planned = (int64_t)(spawn_id_time(&job->id) / 1000);
+    while (!e->pending && (job = next_that_may_be(job)))
+        adopt(e, job);
+}
 
-        if (!(planned > e->row.done && is_run(e, &job->id, 0))
-            && !(alone && is_open(job)
-                 && is_run(e, &job->id, SPAWN_CRON_ROUNDS)))
-            continue;
-        e->pending = true;
-        e->pending_id = job->id;
-        e->pending_planned = planned;
-        e->pending_stored = job->in_store;
+void spawn_cron_adopt_all(void)
+{
+    spawn_job *job = NULL;
+    spawn_cron_entry *e;
+
+    while ((job = next_that_may_be(job))) {
+        for (e = spawn_cron_entries(NULL); e; e = e->next) {
+            if (e->known && !e->pending)
+                adopt(e, job);
+        }
     }
 }
 

@@ -94,6 +94,9 @@ void spawn_cron_later_id(const spawn_cron_entry *e, int64_t planned,
 
 /** Is one of its runs there that the row does not have? It is pending then. */
 void spawn_cron_adopt(spawn_cron_entry *e);
+/** The same of all entries whose row is read, with one look at the jobs, which
+ * may be very many. */
+void spawn_cron_adopt_all(void);
 
 /** The SUBMIT of a run, finished; w is begun here. 0, or negative. */
 int spawn_cron_order(const spawn_cron_entry *e, const spawn_id *id,
