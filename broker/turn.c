@@ -215,6 +215,7 @@ static void after_commit(spawn_broker *broker, const spawn_committed *committed)
         if (!job->in_store)
             spawn_meter_submitted(job->queue->meter);
         job->in_store = true;
+        job->end_stored = spawn_job_over(job);
     }
     mark_rest(batch, true);
     /* neither a full disk nor a job from spool or inbox must keep httpd from

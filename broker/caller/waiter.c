@@ -9,6 +9,7 @@
 
 #include "common/spawn_os.h"
 #include "broker/base/alloc.h"
+#include "broker/base/loop.h"
 #include "broker/base/meters.h"
 #include "broker/base/timer.h"
 #include "broker/job/changes.h"
@@ -120,13 +121,27 @@ bool spawn_waiters_enough(spawn_peer *peer, uint32_t seq, const spawn_id *id)
     return true;
 }
 
+/* It ended when nobody waited for it. */
+static void store_soon(spawn_job *job)
+{
+    spawn_job_store_now(job);
+    spawn_loop_again();
+}
+
+/* Is what the store, or the job itself, would say of it the end? */
+static bool can_tell_end(const spawn_job *job)
+{
+    return spawn_job_over(job) && (job->end_stored || spawn_job_unstored(job));
+}
+
 static bool wait_after_all(spawn_peer *peer, const spawn_ask *ask)
 {
     spawn_job *job = spawn_job_find(&ask->id);
 
-    if (!job || spawn_job_over(job)
-        || spawn_wait_is_over(job, ask->wanted.want))
+    if (!job || can_tell_end(job) || spawn_wait_is_over(job, ask->wanted.want))
         return false;
+    if (job->state == SPAWN_STATE_DONE)
+        store_soon(job);
     if (!spawn_waiters_enough(peer, ask->seq, &ask->id))
         spawn_waiter_add(peer, ask->seq, job, &ask->wanted);
     return true;

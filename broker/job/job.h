@@ -151,6 +151,7 @@ struct spawn_job {
     bool unsent : 1;           /* and an answer with it waits, or was lost */
     bool result_told : 1;      /* a caller has what its function returned */
     bool rest : 1;             /* turn.c */
+    bool end_stored : 1;       /* the store has its end, and it goes: turn.c */
     bool store_again : 1;      /* changes.c: it is in the list of these */
     bool judged : 1;           /* its end was: run/retry.h */
     bool again : 1;            /* only this attempt has ended */

@@ -2,7 +2,8 @@
 /*
  * A caller that waits for a job, and does not read when it is to be told of the
  * end, goes on waiting when the job is revived before it reads: for the time
- * that was left to it. This program plays spawner and caller.
+ * that was left to it, and until the store has the end. This program plays
+ * spawner and caller.
  */
 #include "t/unit/broker_caller.h"
 #include "t/unit/broker_clock.h"
@@ -109,10 +110,42 @@ static void what_was_left_of_its_time_is_left(void **state)
     expect_refusal(SPAWN_E_TIMED_OUT);
 }
 
+/* The store has it as running, and would answer so. */
+static void an_end_that_is_not_stored_is_waited_for(void **state)
+{
+    spawn_writer w;
+    spawn_id id;
+
+    (void)state;
+    reach_go_and_call_in();
+    runs(&id);
+    waits(&id, 10000);
+    does_not_read();
+    fails(&id);
+    is_revived(&id);
+    time_stands();
+    begin(&w, SPAWN_M_EXITED, &id);
+    spawn_put_u64(&w, SPAWN_A_ATTEMPT, 2);
+    spawn_put_u64(&w, SPAWN_A_WAIT_STATUS, 0x0200);
+    send_fds(&w, NULL, 0);
+    is_heard();
+    is_heard();
+    do
+        assert_int_equal(receive_at(caller, SPAWN_FROM_BROKER), 1);
+    while (message.header.type == SPAWN_M_REFUSED);
+    assert_int_equal(message.header.type, SPAWN_M_JOB);
+    assert_int_equal(spawn_u64_or(&message, SPAWN_A_STATE, 0),
+                     SPAWN_STATE_DONE);
+    assert_int_equal(spawn_u64_or(&message, SPAWN_A_EXIT_CODE, 0), 2);
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test_setup_teardown(
-        what_was_left_of_its_time_is_left, set_up_clock, tear_down_clock)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(what_was_left_of_its_time_is_left,
+                                        set_up_clock, tear_down_clock),
+        cmocka_unit_test_setup_teardown(an_end_that_is_not_stored_is_waited_for,
+                                        set_up_clock, tear_down_clock)};
 
     find_broker();
     return cmocka_run_group_tests_name("wait_left", tests, NULL, NULL);
