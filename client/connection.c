@@ -427,7 +427,7 @@ static void wait_by_itself(spawn_connection *c, unsigned timeout_ms)
 }
 
 static int send_hello(spawn_connection *c, const spawn_endpoint *endpoint,
-                      int64_t deadline)
+                      bool bound, int64_t deadline)
 {
     uint8_t room[512];
     spawn_writer w;
@@ -440,6 +440,8 @@ static int send_hello(spawn_connection *c, const spawn_endpoint *endpoint,
     if (endpoint->secret)
         spawn_put_bytes(&w, SPAWN_A_SECRET, endpoint->secret,
                         SPAWN_SECRET_SIZE);
+    if (bound)
+        spawn_put_u64(&w, SPAWN_A_BOUND, 1);
     rv = spawn_writer_finish(&w, 0);
     if (rv)
         return rv;
@@ -471,10 +473,11 @@ static int read_welcome(const spawn_endpoint *endpoint,
 }
 
 static int greet(spawn_connection *c, const spawn_endpoint *endpoint,
-                 int64_t deadline, char *release, spawn_failure *why)
+                 bool bound, int64_t deadline, char *release,
+                 spawn_failure *why)
 {
     spawn_answer answer;
-    int rv = send_hello(c, endpoint, deadline);
+    int rv = send_hello(c, endpoint, bound, deadline);
 
     if (rv == 0)
         rv = spawn_connection_receive(c, deadline, true, &answer, why);
@@ -514,9 +517,9 @@ static int greet(spawn_connection *c, const spawn_endpoint *endpoint,
     }
 }
 
-int spawn_connection_open(const spawn_endpoint *endpoint, int64_t deadline,
-                          spawn_connection **ret, char *release,
-                          spawn_failure *why)
+int spawn_connection_open(const spawn_endpoint *endpoint, bool bound,
+                          int64_t deadline, spawn_connection **ret,
+                          char *release, spawn_failure *why)
 {
     spawn_connection *c;
     int rv;
@@ -536,7 +539,7 @@ int spawn_connection_open(const spawn_endpoint *endpoint, int64_t deadline,
     if (rv == 0)
         wait_by_itself(c, endpoint->timeout_ms);
     if (rv == 0)
-        rv = greet(c, endpoint, deadline, release, why);
+        rv = greet(c, endpoint, bound, deadline, release, why);
     if (rv) {
         spawn_connection_free(c);
         return rv;

@@ -62,14 +62,15 @@ typedef struct spawn_connection {
 
 /**
  * Connect, say HELLO, and wait for WELCOME.
+ * @param bound the job that is submitted over it ends with it.
  * @param release SPAWN_RELEASE_TEXT bytes: the broker's release.
  * @return 0, or a negative errno with why filled: UNREACHABLE, VERSION,
  * NOT_PERMITTED or what else the broker refused with, SYSTEM. -EPIPE: it took
  * the connection and went away; another try may find the next broker.
  */
-int spawn_connection_open(const spawn_endpoint *endpoint, int64_t deadline,
-                          spawn_connection **ret, char *release,
-                          spawn_failure *why);
+int spawn_connection_open(const spawn_endpoint *endpoint, bool bound,
+                          int64_t deadline, spawn_connection **ret,
+                          char *release, spawn_failure *why);
 
 /** Forget the descriptor when its number has become somebody else's: the
  * connection is broken then, and nothing is closed. */

@@ -18,6 +18,7 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -34,6 +35,7 @@ struct spawn_client {
     spawn_connection *all; /* under lock, as all below */
     unsigned idle;
     char release[SPAWN_RELEASE_TEXT];
+    bool bound;                /* never changes */
     struct spawn_client *next; /* under clients_lock */
 };
 
@@ -106,7 +108,8 @@ static void watch_forks(void)
     (void)pthread_atfork(before_fork, after_fork, after_fork_in_child);
 }
 
-int spawn_client_open(const spawn_endpoint *endpoint, spawn_client **ret)
+static int open_client(const spawn_endpoint *endpoint, bool bound,
+                       spawn_client **ret)
 {
     spawn_client *client;
     int rv;
@@ -117,6 +120,7 @@ int spawn_client_open(const spawn_endpoint *endpoint, spawn_client **ret)
     if (!client)
         return -ENOMEM;
     client->endpoint = *endpoint;
+    client->bound = bound;
     memcpy(client->path, endpoint->socket_path,
            strlen(endpoint->socket_path) + 1);
     client->endpoint.socket_path = client->path;
@@ -141,6 +145,40 @@ int spawn_client_open(const spawn_endpoint *endpoint, spawn_client **ret)
     (void)pthread_mutex_unlock(&clients_lock);
     *ret = client;
     return 0;
+}
+
+int spawn_client_open(const spawn_endpoint *endpoint, spawn_client **ret)
+{
+    return open_client(endpoint, false, ret);
+}
+
+int spawn_client_open_bound(const spawn_client *like, spawn_client **ret)
+{
+    return open_client(&like->endpoint, true, ret);
+}
+
+/* Its other end is there: what it has not read yet, or will be sent, does not
+ * matter. */
+static bool is_whole(const spawn_connection *c)
+{
+    int fd = spawn_fd_kept(&c->kept);
+    ssize_t n;
+    char byte;
+
+    if (fd < 0)
+        return false;
+    n = recv(fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT);
+    return n > 0 || (n < 0 && errno == EAGAIN);
+}
+
+bool spawn_client_holds(spawn_client *client)
+{
+    bool ret;
+
+    (void)pthread_mutex_lock(&client->lock);
+    ret = client->all && is_whole(client->all);
+    (void)pthread_mutex_unlock(&client->lock);
+    return ret;
 }
 
 void spawn_client_close(spawn_client *client)
@@ -244,8 +282,8 @@ int spawn_pool_take(spawn_client *client, int64_t deadline,
     c = find_idle(client);
     (void)pthread_mutex_unlock(&client->lock);
     if (!c) {
-        rv = spawn_connection_open(&client->endpoint, deadline, &c, release,
-                                   why);
+        rv = spawn_connection_open(&client->endpoint, client->bound, deadline,
+                                   &c, release, why);
         if (rv)
             return rv;
         add_busy(client, c, release);

@@ -41,6 +41,20 @@ typedef struct {
  */
 int spawn_client_open(const spawn_endpoint *endpoint, spawn_client **ret);
 
+/**
+ * A client whose one job ends with it: when it is closed, and when the process
+ * ends, the broker ends the job that was submitted over it (TERM, and KILL
+ * after its grace). A connection that breaks in between is replaced by requests
+ * only; so a submit has to be answered by accepted or started: a wait for the
+ * end is for another client. When a submit fails, its job ends, too.
+ * @param like whose endpoint it has.
+ */
+int spawn_client_open_bound(const spawn_client *like, spawn_client **ret);
+
+/** Has the broker the connection that the job was submitted over? Else it does
+ * not see that this client is closed: it has been replaced since. */
+bool spawn_client_holds(spawn_client *client);
+
 /** Close the connections and free. No other thread may be in a call. NULL is
  * allowed. */
 void spawn_client_close(spawn_client *client);

@@ -45,7 +45,7 @@ static const attr_rule attr_rules[SPAWN_A_COUNT] = {
 #define FIELDS(NAME, ...) static const uint8_t fields_##NAME[] = {__VA_ARGS__};
 #define NEEDS(NAME, ...)  static const uint8_t needs_##NAME[] = {__VA_ARGS__};
 
-FIELDS(HELLO, A(SECRET), A(CLIENT), A(RELEASE), 0)
+FIELDS(HELLO, A(SECRET), A(CLIENT), A(RELEASE), A(BOUND), 0)
 NEEDS(HELLO, A(CLIENT), 0)
 FIELDS(SUBMIT, A(ID), A(ARGV), JOB_FIELDS, 0)
 NEEDS(SUBMIT, A(ID), 0)

@@ -248,11 +248,12 @@
     X(221, ARGV_CUT, U64, 8, "argv_cut")                                       \
     X(222, ENDED_SINCE, U64, 8, "ended_since")                                 \
     X(223, RESIDENT, U64, 8, "resident")                                       \
-    X(224, CONFIGURED_AT, U64, 8, "configured_at")
+    X(224, CONFIGURED_AT, U64, 8, "configured_at")                             \
+    X(225, BOUND, U64, 8, "bound")
 
 #define SPAWN_X_ATTR(n, NAME, KIND, max, name) SPAWN_A_##NAME = n,
 typedef enum {
-    SPAWN_ATTR_LIST(SPAWN_X_ATTR) SPAWN_A_COUNT = 225
+    SPAWN_ATTR_LIST(SPAWN_X_ATTR) SPAWN_A_COUNT = 226
 } spawn_attr_id_t;
 
 /* The senders. */

@@ -26,6 +26,7 @@
 #include "broker/caller/crowd.h"
 #include "broker/caller/doubt.h"
 #include "broker/caller/request.h"
+#include "broker/caller/stop.h"
 #include "broker/caller/waiter.h"
 #include "broker/caller/watcher.h"
 
@@ -116,7 +117,8 @@ static void hello(spawn_peer *peer, const spawn_message *m)
     peer->proven = spawn_has(m, SPAWN_A_SECRET) && same_secret(secret)
                    && spawn_conf_is_httpds(peer->uid);
     if (peer->trusted || peer->proven || spawn_access_knows(peer)) {
-        peer->direct = peer->proven && is_of_our_release(m);
+        peer->bound = spawn_u64_or(m, SPAWN_A_BOUND, 0) != 0;
+        peer->direct = peer->proven && !peer->bound && is_of_our_release(m);
         welcome(peer, m->header.seq);
         return;
     }
@@ -302,6 +304,7 @@ static void closed(spawn_peer *peer)
     spawn_waiters_leave(peer);
     spawn_watches_leave(peer);
     spawn_peer_drop_asks(peer);
+    spawn_stop_bound(peer);
     spawn_watch_events(&listener.watch, SPAWN_IN); /* a descriptor is free */
 }
 

@@ -53,8 +53,11 @@ struct spawn_peer {
     bool welcome;      /* HELLO is done */
     bool later;        /* in the list of those that are read later */
     bool unread;       /* too many descriptors of its uid do not close */
-    uint8_t may;       /* access.h: what it may in any place */
-    uint8_t *rights;   /* access.h: in each place; NULL: nothing */
+    bool bound;        /* its job ends with it; stop.h */
+    bool has_bound;    /* bound_job is filled */
+    spawn_id bound_job;
+    uint8_t may;     /* access.h: what it may in any place */
+    uint8_t *rights; /* access.h: in each place; NULL: nothing */
     spawn_peer *all_next, **all_before;
 };
 

@@ -13,16 +13,12 @@
 #include <string.h>
 
 #include "broker/base/alloc.h"
-#include "broker/job/changes.h"
 #include "broker/job/job.h"
 #include "broker/job/phase.h"
 #include "broker/job/queue.h"
-#include "broker/process/perl.h"
 #include "broker/store/store.h"
 #include "broker/run/durable.h"
-#include "broker/run/end.h"
 #include "broker/run/lease.h"
-#include "broker/run/retry.h"
 #include "broker/caller/access.h"
 #include "broker/caller/ask.h"
 #include "broker/caller/check.h"
@@ -37,6 +33,7 @@
 #include "broker/caller/queue_request.h"
 #include "broker/caller/reply.h"
 #include "broker/caller/revive.h"
+#include "broker/caller/stop.h"
 #include "broker/caller/submit.h"
 #include "broker/caller/template_rows.h"
 #include "broker/caller/waiter.h"
@@ -149,18 +146,6 @@ static void kill_unknown(spawn_peer *peer, const spawn_message *m,
         refuse_kill(peer, m, id, SPAWN_E_NOT_RUNNING, "the job has ended");
 }
 
-/* The signal that is remembered: one that was to end the job is not replaced by
- * one that only tells it something, and KILL by none that it may ignore. */
-static void note_signal(spawn_job *job, int signo)
-{
-    bool stops = spawn_job_stops(signo);
-
-    if (job->cancel != SIGKILL && (stops || !spawn_job_stopped(job)))
-        job->cancel = (uint8_t)signo;
-    if (stops)
-        spawn_perl_cancelled(job);
-}
-
 static void request_kill(spawn_peer *peer, const spawn_message *m,
                          spawn_packet *p, const spawn_id *id)
 {
@@ -181,40 +166,11 @@ static void request_kill(spawn_peer *peer, const spawn_message *m,
                     "whether the job waits, or has ended, cannot be read now");
         return;
     }
-    switch (job->state) {
-    case SPAWN_STATE_QUEUED:
-        (void)spawn_end_job(job, SPAWN_OUTCOME_CANCELLED);
-        break;
-    case SPAWN_STATE_STARTING:
-    case SPAWN_STATE_RUNNING:
-        if (job->launch) { /* its start is not stored yet: nobody has it */
-            (void)spawn_end_job(job, SPAWN_OUTCOME_CANCELLED);
-            break;
-        }
-        note_signal(job, (int)signo);
-        if (signo == SIGKILL)
-            spawn_end_kill(job);
-        else
-            spawn_end_signal(job, (int)signo, SPAWN_LEFT_ALONE);
-        spawn_job_changed(job);
-        break;
-    default:
-        spawn_retry_judge(job); /* its end may have come just now */
-        /* Its record is not stored yet. One that is revived has ended, until
-         * the store says that it waits. */
-        if (job->again && !job->revived) {
-            spawn_retry_give_up(job);
-            job->dead = false;
-            spawn_job_changed(job);
-            break;
-        }
+    if (!spawn_stop(job, peer->bound && signo == SIGTERM ? SPAWN_STOP_KINDLY
+                                                         : (int)signo)) {
         refuse_kill(peer, m, id, SPAWN_E_NOT_RUNNING, "the job has ended");
         return;
     }
-    /* The answer promises it: also to a caller that waits for the end of a
-     * call, does not get it, and sends the call again. */
-    if (job->slot || !job->in_store)
-        spawn_job_store_now(job);
     spawn_reply_done(peer, m->header.seq, job);
 }
 

@@ -20,6 +20,7 @@
 #include "broker/run/end.h"
 #include "broker/caller/doubt.h"
 #include "broker/caller/incoming.h"
+#include "broker/caller/stop.h"
 #include "broker/caller/take.h"
 
 #define REFUSALS_TOLD 30 /* lines a minute and queue */
@@ -30,11 +31,13 @@ void spawn_submit(spawn_peer *peer, const spawn_message *m, spawn_packet *p)
     spawn_failure why;
 
     spawn_incoming_fill(&in, m, p->data, p->length);
-    if (spawn_take(&in, &why) < 0) {
+    if (spawn_stop_check(peer, m, &why) < 0 || spawn_take(&in, &why) < 0) {
         spawn_doubt_refused(peer, &why);
         spawn_queue_refused(spawn_incoming_queue(&in), why.code);
         spawn_peer_refuse(peer, m->header.seq, &in.id, &why);
+        return;
     }
+    spawn_stop_with(peer, &in.id);
 }
 
 /* A store that can never keep durable jobs says so (run/durable.c). */

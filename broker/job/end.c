@@ -30,6 +30,13 @@ void spawn_end_say(spawn_end *end, const char *fmt, ...)
     end->text = spawn_strdup(text);
 }
 
+void spawn_end_say_unbound(const spawn_job *job, spawn_end *end)
+{
+    if (job->unbound && end->outcome == SPAWN_OUTCOME_CANCELLED)
+        spawn_end_say(end, "the request that it is bound to has ended, or its "
+                           "caller has gone");
+}
+
 void spawn_end_overdue(spawn_job *job, int status, int64_t elapsed_us)
 {
     if (job->timeout_ms > 0 && !spawn_job_stopped(job)
@@ -70,6 +77,7 @@ void spawn_end_status(const spawn_job *job, spawn_end *end, int status,
              && (end->signo == job->cancel
                  || (spawn_job_stopped(job) && job->terminated)))
         end->outcome = SPAWN_OUTCOME_CANCELLED;
+    spawn_end_say_unbound(job, end);
 }
 
 void spawn_end_drop(spawn_job *job)

@@ -12,6 +12,10 @@
 void spawn_end_say(spawn_end *end, const char *fmt, ...)
     __attribute__((format(printf, 2, 3)));
 
+/** Say that a job was cancelled because of the connection that it is bound to,
+ * if it was. */
+void spawn_end_say_unbound(const spawn_job *job, spawn_end *end);
+
 /** Note that a job was ended by its time-out when its wait status and run time
  * say so: a broker that was killed could not note it. Call before
  * spawn_end_status. */

@@ -163,6 +163,7 @@ struct spawn_job {
     bool promised : 1;         /* only the ledger has it: it must not go */
     bool forgets_first : 1;    /* it goes: the ledger has to forget it first */
     bool may_have_run : 1;     /* though nothing is known of that: take.c */
+    bool unbound : 1;          /* ended with a connection: caller/stop.h */
 };
 
 /** Has it ended, and not only an attempt at it? */

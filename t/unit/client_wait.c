@@ -108,7 +108,7 @@ static void a_wait_ends_with_what_is_left_of_the_time(void **state)
     e.socket_path = broker.path;
     began = spawn_mono_ms();
     assert_int_equal(
-        spawn_connection_open(&e, began + 200000, &c, release, &why), 0);
+        spawn_connection_open(&e, false, began + 200000, &c, release, &why), 0);
     assert_int_equal(
         spawn_connection_receive(c, spawn_mono_ms() + 30, true, &answer, &why),
         -ETIMEDOUT);
