@@ -140,6 +140,7 @@ static void asked_by(request_rec *r, spawn_perl_asked *ret)
     ret->request = r;
 }
 
+#include "perl/xs/httpd_bound.h"
 #include "perl/xs/httpd_cleanup.h"
 #include "perl/xs/httpd_perl.h"
 #include "perl/xs/httpd_phases.h"
@@ -169,6 +170,7 @@ static void run_template(void *interpreter, const char *name, int link,
     PERL_SET_CONTEXT(interpreter);
     perl_api->set_token(NULL);
     perl_api->set_current(NULL, NULL);
+    perl_api->set_bind(NULL);
     perl_api->set_httpd(NULL, NULL); /* a job has its own in its environment */
     widen_title(aTHX);
     ENTER;
@@ -227,6 +229,7 @@ BOOT:
         perl_api->set_httpd(httpd_endpoint, choose_queue);
         perl_api->set_token(make_token);
         perl_api->set_current(current_request, cleanup_later);
+        perl_api->set_bind(bind_to_request);
         offer_templates(aTHX);
         refuse_phases(aTHX);
     }

@@ -15,7 +15,8 @@ static const spawn_perl_api api = {spawn_perl_set_httpd,
                                    spawn_perl_httpd_endpoint,
                                    spawn_perl_submit, spawn_perl_want_later,
                                    spawn_perl_cleanup, spawn_perl_set_token,
-                                   spawn_perl_set_current};
+                                   spawn_perl_set_current,
+                                   spawn_perl_set_bind, spawn_perl_bound_over};
 
 static void interpreter_ends(pTHX_ void *unused)
 {

@@ -148,6 +148,8 @@ SV *spawn_perl_cleanup(pTHX_ int endpoint, SV **args, SSize_t count,
                             ? SPAWN_PERL_SPAWN
                             : SPAWN_PERL_SPAWN_CALL,
                         SPAWN_WANT_VOID);
+    spawn_perl_not_bound(aTHX_ job, "a job for after the answer begins when "
+                                    "its request has ended");
     check(aTHX_ job);
     later(request, job->w.data, job->w.length, when);
     ret = spawn_perl_handle(aTHX_ endpoint, &job->id, false, NULL);
@@ -166,10 +168,16 @@ void spawn_perl_set_current(spawn_perl_current_fn fn, spawn_perl_later_fn later)
     __atomic_store_n(&current_request, fn, __ATOMIC_RELEASE);
 }
 
-SV *spawn_perl_cleanup_current(pTHX_ SV *self, SV **args, SSize_t count)
+void *spawn_perl_current_request(void **ret_server)
 {
     spawn_perl_current_fn fn =
         __atomic_load_n(&current_request, __ATOMIC_ACQUIRE);
+
+    return fn ? fn(ret_server) : NULL;
+}
+
+SV *spawn_perl_cleanup_current(pTHX_ SV *self, SV **args, SSize_t count)
+{
     int endpoint = spawn_perl_invocant(aTHX_ self);
     void *server = NULL, *request;
 
@@ -177,12 +185,12 @@ SV *spawn_perl_cleanup_current(pTHX_ SV *self, SV **args, SSize_t count)
         spawn_perl_refuse(aTHX_ SPAWN_E_INVALID,
                           "cleanup: a connection has no request; it is a class "
                           "method: Apache2::Spawn->cleanup(...)");
-    if (!fn || !spawn_perl_is_httpds(endpoint))
+    if (!spawn_perl_is_httpds(endpoint))
         spawn_perl_refuse(aTHX_ SPAWN_E_UNREACHABLE,
                           "cleanup: this process serves no request, which "
                           "httpd's children do; elsewhere use "
                           "Apache2::Spawn->spawn or spawn_call");
-    request = fn(&server);
+    request = spawn_perl_current_request(&server);
     if (!request)
         spawn_perl_refuse(aTHX_ SPAWN_E_INVALID,
                           "cleanup: no request is known here: mod_perl tells "

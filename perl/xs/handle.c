@@ -216,7 +216,8 @@ void spawn_perl_resubmit(pTHX_ SV *self)
     if (!mg || !mg->mg_ptr)
         spawn_perl_refuse(aTHX_ SPAWN_E_INVALID,
                           "resubmit: there is nothing to send again: the "
-                          "submit of this job was answered");
+                          "submit of this job was answered, or it was bound "
+                          "to its request (until)");
     spawn_perl_signals_off(&before);
     rv = send_kept((const spawn_perl_resubmit_data *)mg->mg_ptr, endpoint, &id,
                    &why);

@@ -322,8 +322,8 @@ static bool is_call(spawn_perl_verb verb)
     return verb == SPAWN_PERL_SPAWN_CALL || verb == SPAWN_PERL_CALL;
 }
 
-/* Options that are no fields: both end up in WANT. */
-static const char *const own_options[] = {"want", "objects", NULL};
+/* Options that are no fields: the first two end up in WANT. */
+static const char *const own_options[] = {"want", "objects", "until", NULL};
 
 static const char *option_name(unsigned i)
 {
@@ -332,6 +332,25 @@ static const char *option_name(unsigned i)
     while (spawn_field_at(fields))
         fields++;
     return i < fields ? spawn_field_at(i)->name : own_options[i - fields];
+}
+
+/* bound.c has what follows from it. */
+static void put_until(pTHX_ spawn_perl_job *job, SV *value)
+{
+    STRLEN length;
+    const char *text = spawn_perl_bytes(aTHX_ value, &length, false, "until");
+
+    if (strcmp(text, "request") != 0)
+        spawn_perl_refuse(aTHX_ SPAWN_E_INVALID,
+                          "until: '%.100s' is not allowed; wanted: request",
+                          text);
+    job->until_request = true;
+}
+
+void spawn_perl_not_bound(pTHX_ const spawn_perl_job *job, const char *why)
+{
+    if (job->until_request)
+        spawn_perl_refuse(aTHX_ SPAWN_E_INVALID, "until: %s", why);
 }
 
 static void put_own_option(pTHX_ spawn_perl_job *job, spawn_perl_verb verb,
@@ -343,6 +362,10 @@ static void put_own_option(pTHX_ spawn_perl_job *job, spawn_perl_verb verb,
     const char *text;
     uint64_t yes;
 
+    if (strcmp(name, own_options[2]) == 0) {
+        put_until(aTHX_ job, value);
+        return;
+    }
     if (!want && strcmp(name, own_options[1]) != 0)
         spawn_perl_unknown_option(aTHX_ name, option_name);
     if (!is_call(verb))

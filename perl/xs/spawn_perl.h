@@ -190,6 +190,7 @@ typedef struct {
     unsigned reply;                 /* spawn_reply */
     unsigned want;                  /* SPAWN_WANT_, of a Perl function */
     bool objects;                   /* may be in its arguments and its result */
+    bool until_request;             /* it ends with its request: bound.c */
     char *scratch;                  /* name=value is built here */
     size_t scratch_room;
     int fds[SPAWN_JOB_FDS_MAX]; /* descriptors of Perl's handles, not ours */
@@ -209,6 +210,10 @@ spawn_perl_job *spawn_perl_job_new(pTHX);
 void spawn_perl_job_fill(pTHX_ spawn_perl_job *job, SV **args, SSize_t count,
                          const spawn_perl_pair *filled, unsigned filled_count,
                          spawn_perl_verb verb, unsigned want);
+
+/** Throws when the job is to end with its request, and cannot. why: the text.
+ */
+void spawn_perl_not_bound(pTHX_ const spawn_perl_job *job, const char *why);
 
 /* ---- maps.c: options whose value is a hash ---- */
 
@@ -335,8 +340,32 @@ typedef void *(*spawn_perl_current_fn)(void **ret_server);
 void spawn_perl_set_current(spawn_perl_current_fn fn,
                             spawn_perl_later_fn later);
 
+/** The current request; NULL: there is none here. */
+void *spawn_perl_current_request(void **ret_server);
+
 /** Apache2::Spawn->cleanup: spawn_perl_cleanup of the current request. */
 SV *spawn_perl_cleanup_current(pTHX_ SV *self, SV **args, SSize_t count);
+
+/* ---- bound.c: jobs that end with their request ---- */
+
+/** What a request keeps of such a job. Made here, kept by Apache2::Spawn::Httpd
+ * until the request has ended. Holds no Perl data. */
+typedef struct spawn_perl_bound spawn_perl_bound;
+
+/** Keep it until the request has ended, then call spawn_perl_bound_over. */
+typedef void (*spawn_perl_bind_fn)(void *request, spawn_perl_bound *bound);
+
+/** Set by Apache2::Spawn::Httpd, as spawn_perl_set_httpd. */
+void spawn_perl_set_bind(spawn_perl_bind_fn fn);
+
+/** The client that such a job is to be submitted with, which its request keeps.
+ * request NULL: the current one. Throws when the job cannot be bound. */
+spawn_client *spawn_perl_bind(pTHX_ int endpoint, const spawn_perl_job *job,
+                              void *request);
+
+/** The request has ended: the job is ended, and this is freed. Any thread,
+ * without an interpreter. In a forked child it does nothing. */
+void spawn_perl_bound_over(spawn_perl_bound *bound);
 
 /* ---- handle.c: Apache2::Spawn::Job ---- */
 

@@ -27,6 +27,8 @@ typedef struct {
                    spawn_perl_later_fn later, void *request);
     void (*set_token)(spawn_perl_token_fn fn);
     void (*set_current)(spawn_perl_current_fn fn, spawn_perl_later_fn later);
+    void (*set_bind)(spawn_perl_bind_fn fn);
+    void (*bound_over)(spawn_perl_bound *bound);
 } spawn_perl_api;
 
 #endif

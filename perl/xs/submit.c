@@ -62,7 +62,7 @@ static void fail(pTHX_ int endpoint, spawn_perl_job *job, uint32_t wait_ms,
     if (no_job(why->code))
         spawn_perl_throw(aTHX_ why, NULL);
     spawn_perl_signals_off(&before);
-    if (may_resubmit(why->code)) {
+    if (may_resubmit(why->code) && !job->until_request) {
         if (is_another(job)) { /* that one is kept: nothing is to be sent */
             spawn_writer_free(&job->w);
             job->fds_count = 0;
@@ -209,6 +209,8 @@ static void submit_only(pTHX_ int endpoint, spawn_perl_job *job,
     spawn_answer *answer = NULL;
     spawn_failure why;
 
+    if (job->until_request)
+        client = spawn_perl_bind(aTHX_ endpoint, job, asked->request);
     if (job->reply == SPAWN_REPLY_STARTED)
         answer = spawn_perl_answer_new(aTHX);
     if (hand_over(client, job, asked, timeout_ms, answer, &why) == 0)
@@ -248,6 +250,9 @@ SV *spawn_perl_submit(pTHX_ int endpoint, SV **args, SSize_t count,
     spawn_perl_job_fill(aTHX_ job, args, count, asked->pairs, asked->count,
                         verb, want);
     if (job->reply == SPAWN_REPLY_FINISHED) {
+        spawn_perl_not_bound(aTHX_ job, "run, call and reply: finished wait "
+                                        "for the end of the job themselves; "
+                                        "spawn and spawn_call take it");
         answer = spawn_perl_answer_new(aTHX);
         submit_and_wait(aTHX_ endpoint, job, asked, answer);
         if (spawn_client_start_failed(&answer->message, &why))
@@ -290,6 +295,8 @@ SV *spawn_perl_submit_later(pTHX_ int endpoint, SV **args, SSize_t count,
     spawn_perl_asked_by_job(aTHX_ & parent);
     spawn_perl_job_fill(aTHX_ job, args, count, parent.pairs, parent.count,
                         verb, want);
+    spawn_perl_not_bound(aTHX_ job, "a process of Apache2::Spawn::Process is "
+                                    "its object's, and ends with that");
     if (may_be_later(job)) {
         spawn_client *client = spawn_perl_client(endpoint, NULL);
 

@@ -44,6 +44,8 @@ sub refused {
 refused(unknown_option => sub { Apache2::Spawn->spawn(['x'], colour => 1) }, 'an option that there is not');
 refused(invalid => sub { Apache2::Spawn->spawn(['x'], timeout => 'soon') }, 'a value');
 refused(invalid => sub { Apache2::Spawn->spawn('x') }, 'no list');
+refused(invalid => sub { Apache2::Spawn->spawn(['x'], until => 'answer') }, 'until what there is not');
+refused(invalid => sub { Apache2::Spawn->run(['x'], until => 'request') }, 'run until');
 refused(not_sendable => sub { Apache2::Spawn->spawn_call('My::Report::build', [ sub { } ]) }, 'code');
 refused(invalid => sub { Apache2::Spawn->run(['x']) }, 'run');
 refused(unknown_option => sub { Apache2::Spawn->run(['x'], colour => 1) }, 'run that is wrong');
@@ -58,6 +60,10 @@ is(Apache2::Spawn->job($made->id)->status->function, 'My::Report::build', 'found
 ok !eval { Apache2::Spawn->spawn(['x'], colour => 1); 1 }, 'refused';
 like $@, qr/colour.* at \Q$0\E line ${\(__LINE__ - 1)}\./, 'at the line of the caller';
 is scalar(jobs()), 2, 'and not recorded';
+
+# of a request, which there is not
+Apache2::Spawn->spawn(['/bin/until'], until => 'request', label => 'u');
+spawned_ok('/bin/until', { options => { until => 'request', label => 'u' } }, 'until the end of a request');
 
 clear_jobs();
 My::Shop::look(42);

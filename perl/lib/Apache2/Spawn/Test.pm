@@ -89,7 +89,7 @@ sub _record {
         my $want = wantarray;
         my $verb = !$cleanup ? $method : _is_program($given[0]) ? 'spawn' : 'spawn_call';
         my $real = $real{$verb};
-        my ($id, @sent) = _with_id($verb, $cleanup ? _without_only_if($verb, @given) : @given);
+        my ($id, @sent) = _with_id($verb, _without($cleanup ? 'only_if' : 'until', $verb, @given));
         my (@got, $error);
         {
             local $@;
@@ -165,12 +165,14 @@ sub _is_program {
     return ref $what eq 'ARRAY' || Scalar::Util::blessed($what);
 }
 
-# It says which answers the job of a cleanup is for; there is none in a test.
-sub _without_only_if {
-    my ($verb, @given) = @_;
+# What is about the request of a job, of which there is none in a test.
+sub _without {
+    my ($name, $verb, @given) = @_;
+    return @given if $name eq 'until' && $verb !~ /\Aspawn/;    # which refuses it
     my $first = _first_option($verb, @given);
     for (my $i = @given - 2; $i >= $first; $i -= 2) {    ## no critic (ProhibitCStyleForLoops)
-        splice @given, $i, 2 if defined $given[$i] && $given[$i] eq 'only_if';
+        next if !defined $given[$i] || $given[$i] ne $name;
+        splice @given, $i, 2 if $name ne 'until' || ($given[ $i + 1 ] // '') eq 'request';
     }
     return @given;
 }
@@ -472,7 +474,7 @@ with C<drain> the job fails to start.
 
 Methods of C<$r>, C<spawn_cleanup> among them, C<pipe>, C<open3>, L<Apache2::Spawn::Instead> and
 L<Apache2::Spawn::Process> need httpd or a running program: they are neither recorded nor run.
-C<cleanup> is, whatever its C<only_if> says.
+C<cleanup> is, whatever its C<only_if> says. C<< until => 'request' >> is recorded, and ends no job.
 
 =item *
 
