@@ -215,12 +215,19 @@ sub _default_layers {
 
 # ---- jobs ----
 
+# For the other faces: the same, with options of theirs, until it has begun. In: exact, when
+# a single word is no line for a shell either.
+sub _begun {
+    my ($words, $options, $exact) = @_;
+    return _start($words, sub { return $options }, sub { my ($job) = @_; return _ask(sub { return _started($job) }) }, $exact);
+}
+
 # Starts what these words of system mean, with the streams that $streams makes. What $look
 # finds out of the job, a Result, is returned; nothing, and $!, when it has not begun.
 sub _start {
-    my ($words, $streams, $look) = @_;
+    my ($words, $streams, $look, $exact) = @_;
     _flush_all();
-    my ($argv, $joined) = command(@{$words});
+    my ($argv, $joined) = $exact ? ([ map { bytes($_) } @{$words} ], 0) : command(@{$words});
     my $found = $argv && _job($argv, $joined, $streams, $look);
     return $found if $found && !_never_began($found);
     $! = $found->errno || ($found->outcome eq 'cancelled' ? POSIX::ECANCELED() : POSIX::EIO()) if $found;
