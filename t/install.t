@@ -59,16 +59,17 @@ sub found {
 chomp(my $modules = `apxs -q LIBEXECDIR`);
 chomp(my $include = `apxs -q INCLUDEDIR`);
 my $perl = $Config{installsitearch};
-my $lib = root_dir() . '/perl/lib/Apache2';
-my @classes = map { s{\Q$lib/\E}{}r =~ s{\.pm\z}{}r } glob "$lib/*.pm $lib/Spawn/*.pm $lib/Spawn/*/*.pm";
-my @pages = map { s{\Q$lib/\E}{}r =~ s{\.pod\z}{}r } glob "$lib/Spawn/*.pod";    # without code
+my $lib = root_dir() . '/perl/lib';
+my @classes = map { s{\Q$lib/\E}{}r =~ s{\.pm\z}{}r } map { glob "$lib/$_.pm" }
+    qw(Apache2/* Apache2/Spawn/* Apache2/Spawn/*/* Plack/Middleware/Spawn);
+my @pages = map { s{\Q$lib/\E}{}r =~ s{\.pod\z}{}r } glob "$lib/Apache2/Spawn/*.pod";    # without code
 my %want = (
     "$modules/mod_spawn.so" => 'file 644',
     "$modules/mod_spawn" => 'directory 755',
     (map { ("$modules/mod_spawn/$_" => 'file 755') } qw(spawner broker)),
     "$include/mod_spawn.h" => 'file 644',
-    (map { ("$perl/Apache2/$_.pm" => 'file 644') } @classes),
-    (map { ("$perl/Apache2/$_.pod" => 'file 644') } @pages),
+    (map { ("$perl/$_.pm" => 'file 644') } @classes),
+    (map { ("$perl/$_.pod" => 'file 644') } @pages),
     "$perl/auto/Apache2/Spawn/Spawn.so" => 'file 644',
     "$perl/auto/Apache2/Spawn/Httpd/Httpd.so" => 'file 644',
     "$perl/auto/Apache2/Spawn/Template/Template.so" => 'file 644',
@@ -80,7 +81,7 @@ my %want = (
     '/usr/local/share/man/man8/mod_spawn.8' => 'file 644',
     '/usr/local/share/bash-completion/completions/spawnctl' => 'file 644',
     '/usr/local/share/zsh/site-functions/_spawnctl' => 'file 644',
-    (map { ("/usr/local/share/man/man3/Apache2::$_.3pm" => 'file 644') } map { s{/}{::}gr } @classes, @pages),
+    (map { ("/usr/local/share/man/man3/$_.3pm" => 'file 644') } map { s{/}{::}gr } @classes, @pages),
     (map { ("/lib/systemd/system/mod_spawn.$_" => 'file 644') } qw(service socket)),
     (map { ("/usr/local/share/doc/mod_spawn/$_" => 'file 644') } qw(README.md CHANGES LICENSE CONTRIBUTING.md),
         map { substr $_, 1 + length root_dir() } map { glob root_dir() . "/$_" } qw(docs/*.md docs/*.json docs/images/*
