@@ -61,7 +61,7 @@ chomp(my $include = `apxs -q INCLUDEDIR`);
 my $perl = $Config{installsitearch};
 my $lib = root_dir() . '/perl/lib';
 my @classes = map { s{\Q$lib/\E}{}r =~ s{\.pm\z}{}r } map { glob "$lib/$_.pm" }
-    qw(Apache2/* Apache2/Spawn/* Apache2/Spawn/*/* Plack/Middleware/Spawn);
+    qw(Apache2/* Apache2/Spawn/* Apache2/Spawn/*/* Plack/Middleware/Spawn Email/Sender/Transport/Spawn);
 my @pages = map { s{\Q$lib/\E}{}r =~ s{\.pod\z}{}r } glob "$lib/Apache2/Spawn/*.pod";    # without code
 my %want = (
     "$modules/mod_spawn.so" => 'file 644',
