@@ -168,6 +168,33 @@ static void on_a_ticket(void **state)
     expect_end(&id);
 }
 
+/* Where there is no slot either, its ticket alone has it: it stays. */
+static void and_its_worker_does_not_go(void **state)
+{
+    spawn_id id, template;
+    worker w;
+
+    (void)state;
+    reach_a_worker(&w, &template);
+    submit(&id, SPAWN_REPLY_FINISHED);
+    expect_call(&w, &id);
+    is_there();
+    kill_broker();
+    call_stands_nowhere_else();
+    store_fails(NO_INSERT);
+    worker_returns(&w, &id);
+    assert_int_equal(shutdown(post_fds[0], SHUT_RDWR), 0);
+    workers_min = workers_max = 0;
+    start_another(&w, &template);
+    is_there();
+    quiet_at(w.link, 20);
+    kill_broker();
+    run_sql("DROP TRIGGER no");
+    start_another(&w, &template);
+    expect_end(&id);
+    expect_no_more(&w);
+}
+
 /* Of one that has gone its slate is the only record. */
 static void its_worker_is_not_forgotten(void **state)
 {
@@ -214,6 +241,7 @@ int main(void)
         ALONE(its_worker_serves_again),
         ALONE(so_it_does_when_the_call_is_told),
         ALONE(on_a_ticket),
+        ALONE(and_its_worker_does_not_go),
         ALONE(its_worker_is_not_forgotten),
         ALONE(before_the_call_is_stored),
     };
