@@ -102,6 +102,9 @@ good('killed from outside', {}, @accepted, [ B => 120, 7 ], [ T => 140, $job, 's
 wrong('another was killed', qr/is signalled 9/, {}, @accepted, [ B => 120, 7 ], [ T => 140, $job, 'signalled', undef, 9 ],
     [ kill_job => 125, 126, 8 ]);
 good('killed before it could write', {}, @accepted, [ T => 140, $job, 'signalled', undef, 9 ], [ kill_job => 125, 126, 8 ]);
+good('... by the name of its template', {}, @accepted, [ T => 140, $job, 'signalled', undef, 9 ], [ kill_exec_template => 125, 126, 8 ]);
+wrong('... after it had written', qr/should be exited 0 and is signalled 9/, {}, @accepted, [ B => 120, 7 ], [ T => 140, $job, 'signalled', undef, 9 ],
+    [ kill_exec_template => 125, 126, 8 ]);
 good('cancelled by its caller', {}, @accepted, [ K => 120, $job, 'TERM' ], [ T => 140, $job, 'cancelled' ]);
 my @oom = ([ T => 140, $job, 'out_of_memory', undef, 9 ]);
 good('killed by the kernel for want of memory', {}, @accepted, [ B => 120 ], @oom);

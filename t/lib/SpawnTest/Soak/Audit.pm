@@ -370,7 +370,7 @@ sub _check_end {
     }
     my $retry = $job->{spec}{retry};
     # one that was lost, or killed, before it could write has not begun as far as we know
-    my $tries = $began + $self->between($job->{sent}, $job->{over}, qr/\Akill_(?:spawner|pair|all|job|worker|spare)\z/);
+    my $tries = $began + $self->between($job->{sent}, $job->{over}, qr/\Akill_(?:spawner|pair|all|job|worker|spare|exec_template|parent_template)\z/);
     $self->_wrong($about->("is $is after $began tries of " . ($retry + 1)))
         if $retry && ($fits || $is eq 'out_of_memory') && $is =~ /\A(?:exited [1-9]|signalled|out_of_memory|died)/ && $tries <= $retry && !$job->{killed} && !$job->{spec}{expires};
     # by another clock than ours, of a job that another signal may have ended

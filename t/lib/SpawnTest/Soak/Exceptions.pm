@@ -39,7 +39,8 @@ our @ends = (
                 return 1 if $deeds->met($run->{pid}, $run->{began}, $job->{over}, qr/\Akill_(?:job|worker)\z/);
             }
             return 0 if $job->{runs};
-            return $deeds->between($job->{sent}, $job->{last}, qr/\Akill_(?:job|worker|spare)\z/);    # before it could write
+            # before it could write: a process that was just forked has the name of its template
+            return $deeds->between($job->{sent}, $job->{last}, qr/\Akill_(?:job|worker|spare|exec_template|parent_template)\z/);
         }
     ],
     [
