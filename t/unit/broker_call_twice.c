@@ -164,7 +164,7 @@ static void one_that_could_not_start_unstored_does_not_run_later(void **state)
 /* Nobody is answered, so the log and the history say what became of it. */
 static void one_that_ended_unstored_is_told_of(void (*comes_again)(void))
 {
-    char path[200];
+    char path[SPOOL_PATH];
 
     a_call_waits();
     wait_until_logged("MS0530", 1);
@@ -180,7 +180,7 @@ static void one_that_ended_unstored_is_told_of(void (*comes_again)(void))
     wait_until_logged("MS0683", 1); /* lost */
     is_there();
     assert_int_equal(full_slots(), 0);
-    file_of(path);
+    (void)path_in_spool(&job, path);
     assert_int_equal(access(path, F_OK), -1);
     end_broker();
     expect_sql("SELECT count(*) || ' ' || max(state) || ' ' || max(text LIKE"
