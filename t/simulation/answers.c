@@ -315,6 +315,14 @@ void answer_accepts(job *j, const spawn_message *m)
         j->left_in = turns;
 }
 
+/* It was stored before the ledger had it, and nobody was told that it is taken:
+ * who asks while the ledger is unread is told what jobs.db has. */
+static bool only_store_has(const request *r)
+{
+    return r->job->durable && !ledger_has(r->job) && r->type != SPAWN_M_SUBMIT
+           && ledger_unread_in >= r->asked_in;
+}
+
 static void judge_job(const request *r, const spawn_message *m)
 {
     unsigned state = (unsigned)spawn_u64_or(m, SPAWN_A_STATE, 0);
@@ -346,6 +354,8 @@ static void judge_job(const request *r, const spawn_message *m)
              && j->place != UNPARENTED && !process_ended(j)
              && !seems_to_run(j, r))
         promise_broken("job %u is told to run, and does not", job_number(j));
+    if (state != SPAWN_STATE_DONE && only_store_has(r))
+        return;
     if (state != SPAWN_STATE_DONE)
         judge_durable(j);
     /* A call that is waited for is promised to nobody before it has ended: it
