@@ -400,6 +400,13 @@ static void take_in(const spawn_incoming *in, spawn_body *body)
         answer_known(in, job, SPAWN_STATE_QUEUED);
 }
 
+/* Then no other reason may say that it was not taken. */
+static bool only_ledger_may_know(const spawn_incoming *in)
+{
+    return spawn_incoming_durable(in) && (in->peer || in->own)
+           && spawn_durable_unread();
+}
+
 int spawn_take(const spawn_incoming *in, spawn_failure *why)
 {
     spawn_admit_other other;
@@ -415,6 +422,8 @@ int spawn_take(const spawn_incoming *in, spawn_failure *why)
     rv = check_known(in, why);
     if (rv)
         return rv;
+    if (only_ledger_may_know(in) && spawn_durable_check(why))
+        return -1;
     if (in->peer && in->peer->lease_lost)
         return may_have_run(in, why);
     if (spawn_incoming_check(in, why))

@@ -2,7 +2,8 @@
 /*
  * Durable jobs while jobs.db does not take what becomes of them: neither
  * jobs.db nor the ledger says something of them that the other one does not
- * know. The protocol of broker_durable.h.
+ * know; and new ones while the ledger is unread. The protocol of
+ * broker_durable.h.
  */
 #include "t/unit/broker_durable.h"
 
@@ -397,6 +398,25 @@ static void it_is_not_known_before_it_is_on_the_disk(void **state)
     disk_goes_on();
 }
 
+/* It may be one that the ledger has, and that is to run: no other reason says
+ * that it was not taken. */
+static void none_is_refused_by_a_full_queue(void **state)
+{
+    (void)state;
+    reach_go_and_call_in();
+    a_durable_job_waits();
+    everything_is_killed();
+    wait_for_the_scribe();
+    hold_the_lock();
+    queue_jobs = 1;
+    queue_waits = 0;
+    another_broker();
+    job_runs(0, 0, SPAWN_REPLY_ACCEPTED);
+    submit_durable();
+    queue_jobs = queue_waits = 10;
+    expect_refusal(SPAWN_E_STORE);
+}
+
 #define TEST(f) cmocka_unit_test_setup_teardown(f, set_up_disk, tear_down_disk)
 
 int main(void)
@@ -413,6 +433,7 @@ int main(void)
         TEST(the_answer_is_what_the_store_says),
         TEST(so_is_that_it_is_accepted),
         TEST(it_is_not_known_before_it_is_on_the_disk),
+        TEST(none_is_refused_by_a_full_queue),
     };
 
     find_broker();
