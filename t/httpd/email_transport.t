@@ -43,7 +43,7 @@ END
 
 plan tests => scalar mpms();
 SKIP: {
-    skip 'libemail-sender-perl is not installed', scalar mpms() if !eval { require Email::Sender::Simple; 1 };
+    skip 'Email::Sender (package libemail-sender-perl) is not installed', scalar mpms() if !eval { require Email::Sender::Simple; 1 };
     each_mpm(
         sub {
             my ($mpm) = @_;

@@ -91,7 +91,7 @@ sub lines {
 
 plan tests => scalar(mpms()) + 2;
 SKIP: {
-    skip 'libplack-perl is not installed', scalar(mpms()) + 2 if !eval { require Plack; 1 };
+    skip 'Plack (package libplack-perl) is not installed', scalar(mpms()) + 2 if !eval { require Plack; 1 };
     each_mpm(
         sub {
             my ($mpm) = @_;

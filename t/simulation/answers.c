@@ -10,6 +10,7 @@
 #include "t/simulation/ordered.h"
 #include "t/simulation/recorded.h"
 #include "t/simulation/revived.h"
+#include "t/simulation/room.h"
 #include "t/simulation/workers.h"
 
 #include <stdio.h>
@@ -82,29 +83,6 @@ static bool lost_track(const job *j)
            || ((j->launches == 0 || j->retry) && j->order_may_be_lost);
 }
 
-static unsigned waiting_or_running(unsigned queue)
-{
-    unsigned i, count = 0;
-
-    for (i = 0; i < jobs_used; i++)
-        count += jobs[i].queue == queue
-                 && (jobs[i].left_in ? jobs[i].left_in == turns
-                                     : jobs[i].claims > 0);
-    return count;
-}
-
-/* Of a post. Any other job that is taken has a place already; files of the
- * spool wait for one. */
-static bool queue_may_have_refused(const job *j)
-{
-    const limits *l = &queue_limits[j->queue];
-
-    return j->posted_in
-           && (with_power_cuts || controls_may_refuse(j->queue, j->sent_turn)
-               || l->most_there > l->least_room
-               || waiting_or_running(j->queue) > l->least_room);
-}
-
 static bool start_failed_truly(const job *j, const spawn_message *m)
 {
     unsigned step = (unsigned)spawn_u64_or(m, SPAWN_A_STEP, 0);
@@ -115,7 +93,7 @@ static bool start_failed_truly(const job *j, const spawn_message *m)
         && (j->launches == 0 || j->ever_revived))
         return !store_calm || !ledger_calm; /* one took it, the other not */
     if (j->launches == 0)
-        return (step == SPAWN_STEP_QUEUE && queue_may_have_refused(j))
+        return (step == SPAWN_STEP_QUEUE && room_may_have_refused(j))
                || ordered_refused_post(j, step);
     return process_ended(j) && step != 0 && step == j->step;
 }
@@ -387,53 +365,6 @@ static void judge_accepted(const request *r, const spawn_message *m)
 
 /* ---- what is refused ---- */
 
-/* The store may have lost with the power that they ended. */
-static unsigned come_back(unsigned queue)
-{
-    unsigned i, count = 0;
-
-    for (i = 0; i < jobs_used; i++)
-        count += jobs[i].queue == queue && jobs[i].unsure && jobs[i].left_in
-                 && jobs[i].left_in != turns;
-    return count;
-}
-
-static void judge_queue_full(const job *j)
-{
-    const limits *l = &queue_limits[j->queue];
-    unsigned there = waiting_or_running(j->queue) - 1 /* but for this one */
-                     + come_back(j->queue);
-
-    if (j->delay_ms)
-        promise_broken("job %u waits for its time, and is refused by a full "
-                       "queue",
-                       job_number(j));
-    if (j->launches == 0 && there < l->least_room)
-        promise_broken("job %u is refused by a full queue, in which there are "
-                       "at most %u jobs",
-                       job_number(j), there);
-}
-
-bool answer_queue_may_be_full(const request *r)
-{
-    const job *j = r->job;
-
-    return with_power_cuts || controls_may_refuse(j->queue, r->asked_in)
-           || waiting_or_running(j->queue) > queue_limits[j->queue].least_room;
-}
-
-void answers_turn(void)
-{
-    unsigned i;
-
-    for (i = 0; i < QUEUES; i++) {
-        unsigned there = waiting_or_running(i);
-
-        if (there > queue_limits[i].most_there)
-            queue_limits[i].most_there = there;
-    }
-}
-
 /* Only the ledger may know what it is, or what it names, or who has its key. */
 bool answer_store_may_refuse(const request *r)
 {
@@ -519,7 +450,7 @@ static void judge_refused_submit(const request *r, const spawn_message *m,
         && controls_may_refuse(j->queue, r->asked_in))
         ; /* it is drained */
     else if (code == SPAWN_E_QUEUE_FULL)
-        judge_queue_full(j);
+        room_judge_full(j);
     else if (!by_store && !ordered_may_refuse(j, code, r->asked_in))
         promise_broken("job %u is refused, for no reason", job_number(j));
     if (ordered_may_refuse(j, code, r->asked_in))

@@ -34,13 +34,8 @@ bool answer_may_be_forgotten(const job *j);
 /* The same of what was there at this time (mono ms). */
 bool answer_history_may_lack(int64_t since);
 
-/* Could the queue of its job be full, or drained, since it was asked? And may
- * the store, or the ledger, be the reason for a refusal? */
-bool answer_queue_may_be_full(const request *r);
+/* May the store, or the ledger, be the reason for a refusal? */
 bool answer_store_may_refuse(const request *r);
-
-/* At the end of each turn. */
-void answers_turn(void);
 
 /* The answer to a request came. */
 void answer_judge(const request *r, const spawn_message *m);

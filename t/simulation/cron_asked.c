@@ -6,6 +6,7 @@
  */
 #include "t/simulation/cron_asked.h"
 #include "t/simulation/durable.h"
+#include "t/simulation/room.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -200,7 +201,7 @@ static void judge_refusal(const request *r, unsigned code)
         return;
     if (j && code == SPAWN_E_TOO_OLD && may_be_too_old(j))
         return;
-    if (j && code == SPAWN_E_QUEUE_FULL && answer_queue_may_be_full(r))
+    if (j && code == SPAWN_E_QUEUE_FULL && room_may_be_full(r))
         return;
     promise_broken("a request about recurring job %s is refused, for no reason",
                    cron_name(c->entry));

@@ -33,6 +33,7 @@
 #include "t/simulation/recorded.h"
 #include "t/simulation/body.h"
 #include "t/simulation/workers.h"
+#include "t/simulation/room.h"
 
 #ifdef SIMULATION_SANITIZED
 #include <sanitizer/common_interface_defs.h>
@@ -399,13 +400,13 @@ void life_turn(void)
         ledger_unread_in = turns; /* it has begun to read it, perhaps */
     if (over) {
         ends();
-        answers_turn(); /* requests that it took count, too */
+        room_turn(); /* requests that it took count, too */
         crons_lose_broker();
         return;
     }
     take_in();
     finished_ms = board->mono_ms;
-    answers_turn();
+    room_turn();
     spawner_check();
     workers_check();
     callers_check();

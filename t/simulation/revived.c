@@ -4,6 +4,7 @@
  * be done, or not: until it has one the job may have ended, or wait.
  */
 #include "t/simulation/revived.h"
+#include "t/simulation/room.h"
 
 #include <sys/wait.h>
 
@@ -58,7 +59,7 @@ void revived_judge(const request *r, unsigned type, unsigned code)
     else if (code == SPAWN_E_NO_SUCH_JOB && store_calm)
         promise_broken("job %u was known, and is not any more", job_number(j));
     else if (code != SPAWN_E_NOT_DEAD && code != SPAWN_E_NO_SUCH_JOB
-             && !(code == SPAWN_E_QUEUE_FULL && answer_queue_may_be_full(r))
+             && !(code == SPAWN_E_QUEUE_FULL && room_may_be_full(r))
              && !(code == SPAWN_E_STORE && answer_store_may_refuse(r)))
         promise_broken("job %u cannot be revived, for no reason",
                        job_number(j));

@@ -144,33 +144,19 @@ In httpd.conf:
 
 =head1 WHAT THIS IS NOT
 
-=over
-
-=item *
-
-Not a shell. A program and its arguments are a list, and no character of it
+B<Not a shell.> A program and its arguments are a list, and no character of it
 means anything special. If you want a shell, say so: C<['/bin/sh', '-c', $line]>.
 
-=item *
-
-Not a copy of the handler in another process. A Perl function runs elsewhere, by
+B<Not a copy of the handler in another process.> A Perl function runs elsewhere, by
 its name and with data: closures, database handles, the request and the child's memory
 are not there.
 
-=item *
+B<Not a message queue between machines.> Jobs run on the machine of this httpd.
 
-Not a message queue between machines. Jobs run on the machine of this httpd.
+B<Not a child of yours:> C<waitpid>, C<$?> and C<SIGCHLD> know nothing of jobs.
 
-=item *
-
-Not a child of yours: C<waitpid>, C<$?> and C<SIGCHLD> know nothing of jobs.
-
-=item *
-
-Not a security boundary between your own handlers: all of httpd's children may
+B<Not a security boundary between your own handlers:> all of httpd's children may
 submit, and see and signal each other's jobs.
-
-=back
 
 =head1 METHODS
 
@@ -349,7 +335,7 @@ it throws C<invalid>.
     Apache2::Spawn->spawn_call('My::Outbox::work', [$id], id => $id);
 
 An id for the option C<id>, for who has to write it down before the job is submitted: in the
-transaction of a database, say. See L</JOBS AND TRANSACTIONS>. Asks nobody. Throws
+transaction of a database, say. See L</RECURRING JOBS, AND TRANSACTIONS>. Asks nobody. Throws
 C<system> (no random bytes).
 
 =head2 after_fork
@@ -547,26 +533,16 @@ its account must be one that the broker lets in. It has no C<$r>:
 In each kind of script, have the job write to a file or use C<capture>: C<STDOUT> of the script
 is not a file. F<docs/migrating.md> has more of each kind.
 
-=head1 RECURRING JOBS
+=head1 RECURRING JOBS, AND TRANSACTIONS
 
-What is to run every night, or every five minutes, needs no cron script: a line in F<httpd.conf>
-has it run as a job, in the template's process and by the rules of its queue.
+A line in F<httpd.conf> has a function run at times, as a job, with the words behind its name as
+arguments; F<docs/cron.md> has the rest.
 
-    SpawnCron "*/5 * * * *" name=queue My::Queue::work
     SpawnCron @daily tz=Europe/Berlin catch_up=one My::Report::nightly full
 
-The function gets the words behind its name as its arguments. If it dies, the job has failed,
-and the error log has a line about it. There are never two runs of one at once, unless
-C<overlap=yes>. C<spawnctl cron> lists them, runs one by hand, pauses it. F<docs/cron.md> has
-the rest.
-
-=head1 JOBS AND TRANSACTIONS
-
 A job that belongs to a transaction of your database (the mail that confirms an order) may
-neither start before the commit nor be missing after it, whoever is killed when. So write it
-down in a table of that database, in the same transaction, with an id of L</new_id>. After the
-commit submit it by that id, and have a recurring job submit again what is still there. As often
-as it is submitted, it is one job. F<docs/outbox.md> has the whole, to be copied.
+neither start before the commit nor be missing after it, whoever is killed when:
+F<docs/outbox.md> has a way, to be copied.
 
 =head1 ERRORS
 

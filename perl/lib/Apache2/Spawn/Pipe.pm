@@ -210,8 +210,8 @@ come in time; then it is cancelled.
 For code made for L<IPC::Open3>: the handles come first, and what is returned is the
 L<job|Apache2::Spawn::Job>. C<$in> and C<$out> are undef, and are set to handles, or they are handles
 that are opened anew. C<$err> is a handle (C<gensym>); when it is false, standard error goes where
-standard output goes. Options and exceptions are those of C<pipe>; C<stdin>, C<stdout> and
-C<stderr> are taken.
+standard output goes. Options and exceptions are those of C<pipe>, but C<stdin>, C<stdout>
+and C<stderr> are refused.
 
 =head1 METHODS
 
