@@ -103,6 +103,10 @@ wrong('another was killed', qr/is signalled 9/, {}, @accepted, [ B => 120, 7 ], 
     [ kill_job => 125, 126, 8 ]);
 good('killed before it could write', {}, @accepted, [ T => 140, $job, 'signalled', undef, 9 ], [ kill_job => 125, 126, 8 ]);
 good('... by the name of its template', {}, @accepted, [ T => 140, $job, 'signalled', undef, 9 ], [ kill_exec_template => 125, 126, 8 ]);
+good('... before it could tell of itself', {}, @accepted, [ T => 140, $job, 'start_failed', undef, undef, undef, 'fork' ], [ kill_exec_template => 125, 126, 8 ]);
+wrong('... or not at all', qr/is start_failed \(step fork\)/, {}, @accepted, [ T => 140, $job, 'start_failed', undef, undef, undef, 'fork' ]);
+wrong('... or it failed otherwise', qr/is start_failed \(step exec\)/, {}, @accepted, [ T => 140, $job, 'start_failed', undef, undef, undef, 'exec' ],
+    [ kill_exec_template => 125, 126, 8 ]);
 wrong('... after it had written', qr/should be exited 0 and is signalled 9/, {}, @accepted, [ B => 120, 7 ], [ T => 140, $job, 'signalled', undef, 9 ],
     [ kill_exec_template => 125, 126, 8 ]);
 good('cancelled by its caller', {}, @accepted, [ K => 120, $job, 'TERM' ], [ T => 140, $job, 'cancelled' ]);

@@ -33,8 +33,10 @@ our @ends = (
         'killed from outside', 'Apache2::Spawn::Result, outcome: a signal ended it',
         sub {
             my ($deeds, $job) = @_;
-            my ($outcome, undef, $signal) = @{ $job->{told} };
-            return 0 if $outcome !~ /\A(?:call_failed|lost|code_unknown)\z/ && !($outcome eq 'signalled' && $signal == 9);
+            my ($outcome, undef, $signal, undef, $step) = @{ $job->{told} };
+            # a process that was forked and could not tell of itself: docs/messages.md, MS0331
+            my $untold = $outcome eq 'start_failed' && ($step || '') eq 'fork' && !$job->{runs};
+            return 0 if $outcome !~ /\A(?:call_failed|lost|code_unknown)\z/ && !($outcome eq 'signalled' && $signal == 9) && !$untold;
             for my $run (@{ $job->{runs} || [] }) {
                 return 1 if $deeds->met($run->{pid}, $run->{began}, $job->{over}, qr/\Akill_(?:job|worker)\z/);
             }
