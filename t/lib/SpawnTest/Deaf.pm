@@ -48,7 +48,8 @@ sub deaf_script {
 # Is it as far as this file before its time is over?
 sub has_begun {
     my ($httpd, $id, $path) = @_;
-    wait_until(sub { -e $path || $httpd->status($id)->{state} eq 'done' }, 60);
+    my $state = q{};
+    wait_until(sub { $state = $httpd->status($id)->{state}; -e $path && $state ne 'starting' || $state eq 'done' }, 60);
     return -e $path;
 }
 
