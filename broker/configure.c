@@ -236,16 +236,17 @@ static void take_rules(const spawn_packet *p)
     spawn_cron_rules_end();
 }
 
-/* All templates that a broker knows already are older; one that has just begun
- * hears of them later. Those that begin from now on are not, not even where
- * httpd has another clock (a time namespace). */
-static int64_t made_at(const spawn_message *m)
+/* All templates of our own that a broker knows already are older; one that has
+ * just begun hears of them later. Those that begin from now on are not, not
+ * even where httpd has another clock (a time namespace). */
+static void take_moment(const spawn_message *m)
 {
     uint64_t at = spawn_u64_or(m, SPAWN_A_CONFIGURED_AT, 0);
     int64_t now = spawn_mono_ms();
 
-    return at > (uint64_t)now || (at && spawn_phase.recovered) ? now
-                                                               : (int64_t)at;
+    spawn_conf.made_at = at > (uint64_t)now ? now : (int64_t)at;
+    spawn_conf.configured_at =
+        at && spawn_phase.recovered ? now : spawn_conf.made_at;
 }
 
 static void take_account(const spawn_message *m)
@@ -289,7 +290,7 @@ void spawn_config_apply(const spawn_message *m, spawn_packet *p)
     spawn_conf.history_size =
         spawn_u64_or(m, SPAWN_A_HISTORY_SIZE, HISTORY_SIZE);
     spawn_conf.kill_at_stop = spawn_u64_or(m, SPAWN_A_ON_STOP, 0) == 1;
-    spawn_conf.configured_at = made_at(m);
+    take_moment(m);
     take_account(m);
     take_rules(p);
 }

@@ -377,17 +377,6 @@ cleanup:
     return rv;
 }
 
-/* Jobs would wait for it for as long as httpd cannot fork. */
-static void cannot_fork(const spawn_setup *setup, const parent_template *t,
-                        apr_status_t rv)
-{
-    char text[200], why[120];
-
-    apr_snprintf(text, sizeof(text), "httpd cannot fork it: %s",
-                 apr_strerror(rv, why, sizeof(why)));
-    (void)introduce(setup, t->name, 0, -1, text);
-}
-
 static void fork_template(const spawn_setup *setup, parent_template *t)
 {
     int ends[2];
@@ -398,10 +387,8 @@ static void fork_template(const spawn_setup *setup, parent_template *t)
     if (setup->r->link < 0)
         return; /* try again when there is a spawner */
     if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) < 0) {
-        rv = APR_FROM_OS_ERROR(errno);
-        ap_log_error(APLOG_MARK, APLOG_ERR, rv, setup->s,
+        ap_log_error(APLOG_MARK, APLOG_ERR, APR_FROM_OS_ERROR(errno), setup->s,
                      MSNO(0231) "no link for template '%s'", t->name);
-        cannot_fork(setup, t, rv);
         return;
     }
     pid = fork();
@@ -416,10 +403,8 @@ static void fork_template(const spawn_setup *setup, parent_template *t)
         ap_log_error(APLOG_MARK, APLOG_ERR, APR_FROM_OS_ERROR(-rv), setup->s,
                      MSNO(0232) "template '%s' could not be %s", t->name,
                      pid < 0 ? "forked" : "told to the spawner");
-    if (pid < 0) {
-        cannot_fork(setup, t, APR_FROM_OS_ERROR(-rv));
+    if (pid < 0)
         return;
-    }
     memset(&t->process, 0, sizeof(t->process));
     t->process.pid = pid;
     remember(setup, pid);

@@ -52,6 +52,7 @@ typedef enum {
 #define SAID_READY   1
 #define SAID_FAILED  2
 #define SAID_ABSENT  4 /* httpd has none of this name */
+#define SAID_ENDED   5 /* it ended before it was ready */
 /* Of a job: it lives on without a parent that could tell of its end. */
 #define SAID_ORPHAN 3
 

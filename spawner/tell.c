@@ -282,6 +282,7 @@ static int send_said(const job *j)
     spawn_put_u64(&w, SPAWN_A_CODE,
                   j->said == SAID_READY    ? SPAWN_E_OK
                   : j->said == SAID_ABSENT ? SPAWN_E_UNREACHABLE
+                  : j->said == SAID_ENDED  ? SPAWN_E_NOT_RUNNING
                                            : SPAWN_E_START_FAILED);
     template_put_text(&w, j);
     template_put_name(&w, j);

@@ -375,7 +375,7 @@ void template_gone(job *template)
     template->state = JOB_ENDED;
     template_ended(template);
     if (template->said == SAID_NOTHING) { /* the broker does not know it yet */
-        template->said = SAID_FAILED;
+        template->said = SAID_ENDED;
         template_note_text(template, "its process ended before it was ready");
         table_tell(template, JOB_TELL_SAID);
     }

@@ -26,8 +26,9 @@ typedef struct {
     uid_t job_uid;
     gid_t job_gid;
     bool any_account;      /* each request may have another account */
-    int64_t configured_at; /* mono ms: httpd made this configuration then; 0:
-                              it does not say */
+    int64_t configured_at; /* mono ms: the moment of this configuration, for
+                            * what is ours; 0: httpd does not say it */
+    int64_t made_at; /* mono ms: httpd made it then, for what is httpd's */
     uint64_t history_jobs;
     int64_t history_ms;    /* 0: any age */
     uint64_t history_size; /* bytes */

@@ -65,12 +65,13 @@ struct spawn_template {
     bool fresh;        /* stands in the CONFIGURE that is being applied */
     bool renew;        /* the one that takes orders is to be followed */
     unsigned failures; /* in a row */
-    char *failure;     /* why there is none, while that is so; else NULL */
-    char *memory;      /* the last word on its memory; else NULL */
-    int64_t tried;     /* mono ms: of its processes that got ready, or failed,
-                        * the newest began then */
-    bool doubted;      /* its current is old, and nobody says whether another
-                        * one follows */
+    unsigned early; /* httpd's, in a row, that ended before they were ready */
+    char *failure;  /* why there is none, while that is so; else NULL */
+    char *memory;   /* the last word on its memory; else NULL */
+    int64_t tried;  /* mono ms: of its processes that got ready, or failed,
+                     * the newest began then */
+    bool doubted;   /* its current is old, and nobody says whether another
+                     * one follows */
     spawn_timer doubt; /* until then that is waited for */
     uint64_t forked;   /* jobs, of all processes: that something moves */
     uint64_t ended;    /* jobs whose faults are known */

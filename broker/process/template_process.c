@@ -40,6 +40,7 @@
 #include "broker/process/keep.h"
 #include "broker/process/link.h"
 #include "broker/process/output.h"
+#include "broker/process/template_code.h"
 #include "broker/process/template_start.h"
 
 #define PROCESSES_MAX   60    /* of our own, for they cost memory */
@@ -49,62 +50,13 @@
 #define LOOK_AFTER_KILL 5000
 #define LIVED_WELL      60000 /* ms; then a death is the first one again */
 #define TRY_ROOM        50    /* ms, when the link took no more */
-#define NEWS_WITHIN     15000 /* ms from GO; httpd looks each 10 s */
-#define MARK_AT         9     /* bytes of the id, random otherwise */
+#define EARLY_MOST      3 /* ends of httpd's; then jobs fail, and do not wait */
+#define MARK_AT         9 /* bytes of the id, random otherwise */
 
 static unsigned ours; /* that the spawner forked, or shall */
 
 static void consider(spawn_template *t);
 static int back_off(spawn_template *t, unsigned failures);
-
-/* ---- whose code it has ---- */
-
-/* It began before httpd made the configuration, and may have other code. */
-static bool is_old(const spawn_template_process *process)
-{
-    return process->mono_started < spawn_conf.configured_at;
-}
-
-/* One that began later takes orders: it comes too late. */
-static bool is_superseded(const spawn_template_process *process)
-{
-    const spawn_template *t = process->template;
-
-    return t->current && t->current->mono_started > process->mono_started;
-}
-
-static void doubt_no_more(spawn_template *t)
-{
-    t->doubted = false;
-    spawn_timer_clear(&t->doubt);
-}
-
-/* It is ready, or has failed: nobody waits for it any more. */
-static void decided(const spawn_template_process *process)
-{
-    spawn_template *t = process->template;
-
-    if (process->mono_started > t->tried)
-        t->tried = process->mono_started;
-    if (!is_old(process))
-        doubt_no_more(t);
-}
-
-static void no_news(spawn_timer *timer)
-{
-    SPAWN_OWNER(timer, spawn_template, doubt)->tried = spawn_conf.configured_at;
-}
-
-/* httpd may be about to fork the next one, or a broker before us was told that
- * there is none. */
-static void doubt(spawn_template *t)
-{
-    if (!t->doubted || t->coming)
-        return;
-    t->tried = t->current ? t->current->mono_started : 0;
-    t->doubt.fire = no_news;
-    spawn_timer_set(&t->doubt, spawn_mono_ms() + NEWS_WITHIN);
-}
 
 /* ---- a process's end ---- */
 
@@ -265,9 +217,12 @@ static void failed(const spawn_template_process *process, const char *text,
     spawn_template *t = process->template;
     char then[80] = "httpd forks another one";
 
-    decided(process);
-    free(t->failure);
-    t->failure = spawn_strdup(text);
+    spawn_template_decided(process);
+    if (t->early == 0
+        || t->early >= EARLY_MOST) { /* else the next one may do */
+        free(t->failure);
+        t->failure = spawn_strdup(text);
+    }
     if (t->kind == SPAWN_TEMPLATE_EXEC)
         (void)snprintf(then, sizeof(then), "another try follows in %d s",
                        back_off(t, ++t->failures));
@@ -343,14 +298,16 @@ void spawn_templates_end(void)
                 dismiss(i);
         }
         if (first) { /* a second time, while the store was waited for */
-            t->renew |= t->current && is_old(t->current);
-            if (t->coming && is_old(t->coming))
+            t->renew |= t->current && spawn_template_process_is_old(t->current);
+            if (t->coming && spawn_template_process_is_old(t->coming))
                 dismiss(t->coming);
+            spawn_template_wait_for_go(t);
             continue;
         }
-        doubt_no_more(t);
+        spawn_template_doubt_no_more(t);
+        spawn_template_wait_for_go(t);
         t->renew = t->current != NULL;
-        t->failures = 0;
+        t->failures = t->early = 0;
         spawn_timer_clear(&t->retry);
         if (t->coming) /* with rules that are old now */
             dismiss(t->coming);
@@ -363,7 +320,7 @@ void spawn_templates_go(void)
 
     for (t = spawn_template_next(NULL); t; t = spawn_template_next(t)) {
         consider(t);
-        doubt(t);
+        spawn_template_doubt(t);
     }
 }
 
@@ -478,8 +435,9 @@ static void ready(spawn_template_process *process)
     if (t->coming == process)
         t->coming = NULL;
     t->current = process;
-    decided(process);
+    spawn_template_decided(process);
     t->renew = false;
+    t->early = 0;
     free(t->failure);
     t->failure = NULL;
     if (old && old != process)
@@ -525,7 +483,8 @@ void spawn_template_process_said(const spawn_id *id, const spawn_message *m)
     if (!process || process->state != SPAWN_TEMPLATE_PROCESS_STARTING)
         return;
     t = process->template;
-    if (!spawn_template_configured(t) || is_superseded(process)) {
+    if (!spawn_template_configured(t)
+        || spawn_template_process_is_late(process)) {
         dismiss(process);
     }
     else if (spawn_attr_u64(&m->attr[SPAWN_A_CODE]) == SPAWN_E_OK) {
@@ -538,12 +497,13 @@ void spawn_template_process_said(const spawn_id *id, const spawn_message *m)
         tell_memory(process, m);
     }
     else {
+        unsigned code = (unsigned)spawn_attr_u64(&m->attr[SPAWN_A_CODE]);
+
         dismiss(process);
+        t->early = code == SPAWN_E_NOT_RUNNING ? t->early + 1 : 0;
         /* an httpd without Perl has none: only its callers want to know */
         failed(process, spawn_str_or(m, SPAWN_A_TEXT, "no reason was told"),
-               spawn_attr_u64(&m->attr[SPAWN_A_CODE]) == SPAWN_E_UNREACHABLE
-                   ? SPAWN_LOG_DEBUG
-                   : SPAWN_LOG_ERR);
+               code == SPAWN_E_UNREACHABLE ? SPAWN_LOG_DEBUG : SPAWN_LOG_ERR);
     }
 }
 
@@ -596,7 +556,10 @@ void spawn_template_process_exited(spawn_template_process *process,
     put_aside(process);
     spawn_output_finish(process->streams);
     spawn_link_send_id(SPAWN_M_FORGET, &process->id, NULL, 0);
-    if (state == SPAWN_TEMPLATE_PROCESS_STARTING)
+    if (state == SPAWN_TEMPLATE_PROCESS_STARTING && process->foreign)
+        spawn_template_decided(
+            process); /* httpd forks another: no job fails for that */
+    else if (state == SPAWN_TEMPLATE_PROCESS_STARTING)
         failed(process, how, SPAWN_LOG_ERR);
     else if (!process->foreign
              && (state == SPAWN_TEMPLATE_PROCESS_READY || process->lost))
@@ -663,9 +626,9 @@ void spawn_template_process_adopt(const spawn_id *id, const spawn_message *m,
     if (is_ready) /* it reads what is sent to it */
         process->state = SPAWN_TEMPLATE_PROCESS_READY;
     adopt_streams(process, m, p);
-    current =
-        !is_old(process) && (process->foreign || mark_in(id) == mark_of(t));
-    if (!spawn_template_configured(t) || is_superseded(process)
+    current = !spawn_template_process_is_old(process)
+              && (process->foreign || mark_in(id) == mark_of(t));
+    if (!spawn_template_configured(t) || spawn_template_process_is_late(process)
         || (!is_ready && (!current || t->coming))) {
         dismiss(process);
     }

@@ -86,13 +86,14 @@ static void fail(const spawn_lane *lane, spawn_job *job, const char *why)
                   lane->template->name, why);
 }
 
-/* Why its jobs fail now, or NULL. Workers that cannot get ready are no reason
- * when their template is about to be another one. */
+/* Why its jobs fail now, or NULL. That a template, or its workers, could not
+ * get ready is no reason when it is about to be another one. */
 static const char *failure_of(const spawn_queue *q, const spawn_lane *lane)
 {
-    if (lane->pooled && code_is_there(lane))
-        return spawn_pool_failure(q->pool);
-    return lane->template ? spawn_template_failure(lane->template) : NULL;
+    if (!lane->template || !code_is_there(lane))
+        return NULL;
+    return lane->pooled ? spawn_pool_failure(q->pool)
+                        : spawn_template_failure(lane->template);
 }
 
 /* Nobody knows when their template can be loaded, so their callers are told

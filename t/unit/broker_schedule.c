@@ -538,8 +538,12 @@ static void test_calls_that_wait_for_code_want_no_workers(void **s)
     assert_int_equal(call->state, SPAWN_STATE_QUEUED);
     assert_int_equal(waiting, 0);
     assert_int_equal(reserved, 0);
-    t->current = NULL; /* nor does it load */
-    t->failure = (char *)(uintptr_t) "no such file";
+    t->current = NULL;                               /* nor does it load */
+    t->failure = (char *)(uintptr_t) "no such file"; /* of the old code */
+    spawn_schedule();
+    assert_int_equal(call->state, SPAWN_STATE_QUEUED);
+    t->tried = 20; /* of the new one, too */
+    no_workers = t->failure;
     spawn_schedule();
     assert_int_equal(call->state, SPAWN_STATE_DONE);
     assert_string_equal(call->end->text,

@@ -7,7 +7,10 @@
  */
 #include "t/unit/broker_leased.h"
 
-#define NEWS_WITHIN 15 /* s, of broker/process/template_process.c */
+/* s, of broker/process/template_process.c */
+#define NEWS_WITHIN 15
+#define CODE_WITHIN 30
+#define GO_WITHIN   120
 
 static spawn_id old, new;
 static int child = -1; /* a connection of before the restart */
@@ -65,15 +68,21 @@ static void serves(void)
     is_there();
 }
 
-/* httpd is restarted, and has new children. */
-static void is_restarted(void)
+/* The configuration is read, and httpd has new children. */
+static void is_read(void)
 {
-    a_moment_later();
     say_configure();
     expect(SPAWN_M_BROKER_READY);
     spawn_close_fds(&child, 1);
     child = caller;
     a_child_calls_in();
+}
+
+/* httpd is restarted. */
+static void is_restarted(void)
+{
+    a_moment_later();
+    is_read();
 }
 
 /* Of an exec template the next process is ordered, and loads. */
@@ -546,11 +555,116 @@ static void one_that_httpd_has_forked_is_waited_for(void **state)
     say_runs(&old, true, began);
     say_runs(&new, false, spawn_mono_ms());
     goes_on();
-    later_by(2 * NEWS_WITHIN);
+    later_by(CODE_WITHIN - 3);
     nothing_starts();
     say_exited(&new, 0, SIGKILL);
     expect_id(SPAWN_M_FORGET, &new);
     expect_order(&id, &old);
+}
+
+/* ---- patience ---- */
+
+static void ended_early(const spawn_id *id)
+{
+    spawn_writer w;
+
+    begin(&w, SPAWN_M_TEMPLATE_SAID, id);
+    spawn_put_u64(&w, SPAWN_A_CODE, SPAWN_E_NOT_RUNNING);
+    spawn_put_str(&w, SPAWN_A_TEXT, "its process ended before it was ready");
+    spawn_put_str(&w, SPAWN_A_TEMPLATE, "app");
+    send_fds(&w, NULL, 0);
+    expect_id(SPAWN_M_DISMISS, id);
+}
+
+/* httpd forks another one, which may do: a job that waits for the first one
+ * waits on, but not for ever. */
+static void httpds_may_end_before_it_is_ready(void **state)
+{
+    spawn_id id, another;
+
+    (void)state;
+    begins_with(SPAWN_TEMPLATE_PARENT);
+    reach_go();
+    a_child_calls_in();
+    (void)spawn_id_make(&old);
+    (void)spawn_id_make(&new);
+    is_accepted(&id);
+    ended_early(&new);
+    nothing_starts();
+    (void)spawn_id_make(&another);
+    ended_early(&another);
+    nothing_starts();
+    said(&old, true, spawn_mono_ms());
+    expect_order(&id, &old);
+}
+
+static void but_not_again_and_again(void **state)
+{
+    spawn_id id;
+    int i;
+
+    (void)state;
+    begins_with(SPAWN_TEMPLATE_PARENT);
+    reach_go();
+    a_child_calls_in();
+    submit(&id, SPAWN_REPLY_FINISHED);
+    for (i = 0; i < 3; i++) {
+        (void)spawn_id_make(&new);
+        ended_early(&new);
+    }
+    expect_answer(SPAWN_M_JOB);
+    assert_int_equal(spawn_attr_u64(&message.attr[SPAWN_A_OUTCOME]),
+                     SPAWN_OUTCOME_START_FAILED);
+}
+
+static void
+one_that_hangs_while_it_loads_is_not_waited_for_for_ever(void **state)
+{
+    spawn_id id;
+
+    (void)state;
+    serves();
+    is_restarted();
+    loads();
+    is_accepted(&id);
+    later_by(CODE_WITHIN - 3);
+    nothing_starts();
+    later_by(4);
+    expect_order(&id, &old);
+}
+
+static void nor_is_a_go_that_does_not_come(void **state)
+{
+    spawn_id id;
+
+    (void)state;
+    serves();
+    is_restarted();
+    is_accepted(&id);
+    later_by(GO_WITHIN - 3);
+    nothing_starts();
+    later_by(4);
+    expect_order(&id, &old);
+}
+
+static void httpds_may_begin_before_its_configuration_is_read(void **state)
+{
+    int64_t began;
+    spawn_id id;
+
+    (void)state;
+    httpds_serves();
+    a_moment_later();
+    began = configured_at;
+    while (spawn_mono_ms() <= began + 1)
+        (void)usleep(500);
+    is_read();
+    say(SPAWN_M_GO);
+    is_accepted(&id);
+    nothing_starts();
+    said(&new, true, began);
+    expect_id(SPAWN_M_DISMISS, &old);
+    expect_order(&id, &new);
 }
 
 int main(void)
@@ -576,6 +690,11 @@ int main(void)
         ALONE(an_old_one_that_is_ready_late_is_not_the_new_one),
         ALONE(without_news_the_old_one_serves_after_some_time),
         ALONE(one_that_httpd_has_forked_is_waited_for),
+        ALONE(httpds_may_end_before_it_is_ready),
+        ALONE(but_not_again_and_again),
+        ALONE(one_that_hangs_while_it_loads_is_not_waited_for_for_ever),
+        ALONE(nor_is_a_go_that_does_not_come),
+        ALONE(httpds_may_begin_before_its_configuration_is_read),
     };
 
     if (no_clocks())

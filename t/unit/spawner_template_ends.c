@@ -140,7 +140,7 @@ static void a_foreign_one_that_was_not_ready_has_failed(void **state)
     (void)state;
     (void)close(other_end);
     template_input(template);
-    assert_int_equal(template->said, SAID_FAILED);
+    assert_int_equal(template->said, SAID_ENDED);
     assert_true(template->flags & JOB_TELL_SAID);
     assert_true(template->flags & JOB_TELL_EXITED);
     assert_string_equal(template_note_of(template)->text,
