@@ -8,6 +8,7 @@
 #                 below PREFIX (/usr/local); DESTDIR is put before all of them
 #   make dist     the release's tarball, into build/dist
 #   make deb      Debian's packages, into build/deb; installs what is missing for that
+#   make rpm      packages for rpm, into build/rpm, where rpmbuild and what the build needs are
 #   make docs     the manual, as pages of HTML, into build/manual; installs what is missing
 #
 # V=1 shows the commands, WERROR=1 makes a warning an error, and CC, CPPFLAGS,
@@ -69,7 +70,7 @@ run:
 test:
 	@packaging/install-deps test
 	@$(MAKE) --no-print-directory all unit probe
-	@SPAWN_BUILD=$(B) FUZZ_SECONDS=$(FUZZ_SECONDS) t/run $(TESTS)
+	@SPAWN_BUILD=$(B) FUZZ_SECONDS=$(FUZZ_SECONDS) t/run $(if $(filter command,$(firstword $(origin TESTS))),$(TESTS))
 
 # All tests, with 10 minutes of soak; see CONTRIBUTING.md.
 test-long: export SOAK_SECONDS := 200
@@ -562,7 +563,7 @@ docs:
 	@$(MAKE) --no-print-directory manual
 
 manual:
-	@packaging/manual/build $(B)/manual
+	@packaging/manual/build "$(B)/manual"
 
 deb:
 	@packaging/install-deps packages
@@ -638,9 +639,9 @@ endif
 
 # Below DOCDIR, which uninstall removes.
 install-docs: manual
-	@set -e; cd $(B)/manual; find . -type f | sort | while read -r file; do \
+	@set -e; (cd "$(B)/manual" && find . -type f) | sort | while read -r file; do \
 	    $(DIR) "$(DESTDIR)$(DOCDIR)/html/$$(dirname "$$file")"; \
-	    $(FILE) "$$file" "$(DESTDIR)$(DOCDIR)/html/$$file"; \
+	    $(FILE) "$(B)/manual/$$file" "$(DESTDIR)$(DOCDIR)/html/$$file"; \
 	done
 
 # Directories that others may use too go when they are empty.
