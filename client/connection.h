@@ -45,6 +45,7 @@ typedef struct spawn_connection {
     unsigned generation; /* of forks, when it was made */
     pid_t pid;           /* the process that made it */
     bool busy;           /* a thread has it */
+    bool used;           /* a request has gone over it */
     uint8_t *buffer;     /* where packets are received */
     spawn_awaited *awaited, **awaited_last; /* oldest first */
     unsigned awaited_count;

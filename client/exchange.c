@@ -98,7 +98,7 @@ static int try_once(spawn_exchange *x, spawn_connection *c,
         return rv;
     if (rv)
         return send_failed(rv, why);
-    x->sent = true;
+    x->sent = c->used = true;
     for (;;) {
         c->beside = x->beside;
         rv = spawn_connection_receive(c, x->deadline, x->look, room, why);

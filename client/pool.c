@@ -14,6 +14,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
@@ -35,7 +36,8 @@ struct spawn_client {
     spawn_connection *all; /* under lock, as all below */
     unsigned idle;
     char release[SPAWN_RELEASE_TEXT];
-    bool bound;                /* never changes */
+    bool bound; /* never changes */
+    bool broke; /* the last one that was used, and the other side broke it */
     struct spawn_client *next; /* under clients_lock */
 };
 
@@ -157,18 +159,12 @@ int spawn_client_open_bound(const spawn_client *like, spawn_client **ret)
     return open_client(&like->endpoint, true, ret);
 }
 
-/* Its other end is there: what it has not read yet, or will be sent, does not
- * matter. */
+/* Its other end is there: what is unread does not matter. */
 static bool is_whole(const spawn_connection *c)
 {
-    int fd = spawn_fd_kept(&c->kept);
-    ssize_t n;
-    char byte;
+    struct pollfd p = {.fd = spawn_fd_kept(&c->kept), .events = POLLRDHUP};
 
-    if (fd < 0)
-        return false;
-    n = recv(fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT);
-    return n > 0 || (n < 0 && errno == EAGAIN);
+    return p.fd >= 0 && poll(&p, 1, 0) == 0;
 }
 
 bool spawn_client_holds(spawn_client *client)
@@ -176,7 +172,7 @@ bool spawn_client_holds(spawn_client *client)
     bool ret;
 
     (void)pthread_mutex_lock(&client->lock);
-    ret = client->all && is_whole(client->all);
+    ret = client->all ? is_whole(client->all) : !client->broke;
     (void)pthread_mutex_unlock(&client->lock);
     return ret;
 }
@@ -209,6 +205,11 @@ void spawn_client_close(spawn_client *client)
 const spawn_endpoint *spawn_pool_endpoint(const spawn_client *client)
 {
     return &client->endpoint;
+}
+
+bool spawn_pool_bound(const spawn_client *client)
+{
+    return client->bound;
 }
 
 void spawn_client_release(spawn_client *client, char *text)
@@ -367,6 +368,8 @@ void spawn_pool_drop(spawn_client *client, spawn_connection *c)
         ;
     if (*at)
         *at = c->next;
+    if (client->bound && c->used)
+        client->broke = !is_whole(c);
     spawn_connection_forget_all(c);
     (void)pthread_mutex_unlock(&client->lock);
     spawn_connection_free(c);

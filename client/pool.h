@@ -25,6 +25,9 @@ void spawn_pool_tell(const spawn_pool_events *events);
 /** The endpoint of a client; never changes. */
 const spawn_endpoint *spawn_pool_endpoint(const spawn_client *client);
 
+/** Does its job end with its connection? Never changes. */
+bool spawn_pool_bound(const spawn_client *client);
+
 /**
  * A connection for this thread alone: an idle one, or a new one.
  * @param ret_fresh true for a new one.

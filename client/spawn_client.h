@@ -46,13 +46,19 @@ int spawn_client_open(const spawn_endpoint *endpoint, spawn_client **ret);
  * ends, the broker ends the job that was submitted over it (TERM, and KILL
  * after its grace). A connection that breaks in between is replaced by requests
  * only; so a submit has to be answered by accepted or started: a wait for the
- * end is for another client. When a submit fails, its job ends, too.
+ * end is for another client. When a submit has no answer in time, its
+ * connection is closed, and its job ends with that (TIMED_OUT for started). A
+ * refused one, and one that finds another job in its place, binds nothing; and
+ * when the connection broke and could not be made again, a job that the broker
+ * had taken runs on, until it is killed.
  * @param like whose endpoint it has.
  */
 int spawn_client_open_bound(const spawn_client *like, spawn_client **ret);
 
-/** Has the broker the connection that the job was submitted over? Else it does
- * not see that this client is closed: it has been replaced since. */
+/** Does the broker see that a bound client is closed, or has it seen that its
+ * connection was closed from here, or was it never sent anything? False: the
+ * other side broke the connection, since the broker was replaced, and the job
+ * is to be ended by KILL. */
 bool spawn_client_holds(spawn_client *client);
 
 /** Close the connections and free. No other thread may be in a call. NULL is
@@ -85,8 +91,8 @@ void spawn_answer_free(spawn_answer *answer);
  *
  * @param fds descriptors of the job, stay the caller's.
  * @param wait_ms how long to wait for started and finished beyond the time that
- * the submit itself may take; the job goes on when it is over (TIMED_OUT). 0:
- * no limit.
+ * the submit itself may take; the job goes on when it is over (TIMED_OUT), but
+ * one of a bound client has ended. 0: no limit.
  * @param kept the id of another job that is kept in its place, also when the
  * wait for it has failed; left alone when there is none. NULL: not wanted.
  * @param ret ACCEPTED, or JOB for started and finished. NULL: not wanted.

@@ -244,6 +244,20 @@ static int late(spawn_client *client, const spawn_message *job, unsigned reply,
     return -1;
 }
 
+/* Its connection is closed by now, and the broker ends the job: there is
+ * nothing to ask for. A connection that another side broke tells nothing. */
+static int late_bound(spawn_client *client, spawn_failure *why)
+{
+    if (!spawn_client_holds(client))
+        return unconfirmed(spawn_pool_endpoint(client), EPIPE,
+                           "the connection broke and cannot be made again",
+                           why);
+    spawn_failure_set(why, SPAWN_E_TIMED_OUT, SPAWN_STEP_RECEIVE, 0,
+                      "the job was not started in time, and was ended with its "
+                      "connection");
+    return -1;
+}
+
 static int not_answered(spawn_client *client, const spawn_exchange *x, int rv,
                         const spawn_message *job, unsigned reply,
                         spawn_answer *ret, spawn_failure *why)
@@ -260,7 +274,8 @@ static int not_answered(spawn_client *client, const spawn_exchange *x, int rv,
     if (!x->sent)
         return -1;
     if (rv == -ETIMEDOUT && reply >= SPAWN_REPLY_STARTED)
-        return late(client, job, reply, ret, why);
+        return spawn_pool_bound(client) ? late_bound(client, why)
+                                        : late(client, job, reply, ret, why);
     if (rv == -ETIMEDOUT)
         return unconfirmed(endpoint, ETIMEDOUT,
                            "there was no answer within the deadline", why);
