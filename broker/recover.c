@@ -123,6 +123,8 @@ static void one_job(spawn_batch *batch, const spawn_open_row *r)
     job->started_at = r->started_at;
     job->boot_started = r->boot_started;
     job->pid = r->pid;
+    job->caller_pid = r->caller_pid;
+    job->caller_uid = r->caller_uid;
     job->attempt = (uint16_t)r->attempt;
     /* an older release may have stored it */
     job->retries =

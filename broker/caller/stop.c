@@ -104,10 +104,18 @@ int spawn_stop_check(const spawn_peer *peer, const spawn_message *m,
     return -1;
 }
 
+/* A slot in which a broker found the job does not tell its caller's process. */
+static void is_the_caller(const spawn_peer *peer, spawn_job *job)
+{
+    if (job && job->caller_pid == 0 && job->caller_uid == peer->uid)
+        job->caller_pid = peer->pid;
+}
+
 void spawn_stop_with(spawn_peer *peer, const spawn_id *id)
 {
     if (!peer->bound)
         return;
+    is_the_caller(peer, spawn_job_find(id));
     peer->has_bound = true;
     peer->bound_job = *id;
     if (!spawn_peer_open(peer)) /* it has gone before its answer */

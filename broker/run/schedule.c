@@ -76,6 +76,16 @@ static spawn_job *next_of(const spawn_queue *q)
     return next;
 }
 
+/* It ends before it starts. One whose connection has closed was ended then, and
+ * came back since the store did not take that. */
+static bool ends_first(spawn_job *job)
+{
+    if (!job->unbound)
+        return spawn_when_expires(job);
+    spawn_end_say_unbound(job, spawn_end_job(job, SPAWN_OUTCOME_CANCELLED));
+    return true;
+}
+
 static void fail(const spawn_lane *lane, spawn_job *job, const char *why)
 {
     spawn_end_start_failed(job, SPAWN_STEP_TEMPLATE, 0, NULL);
@@ -112,7 +122,7 @@ static void fail_hopeless(const spawn_queue *q)
                 spawn_loop_again();
                 break;
             }
-            if (!spawn_when_expires(job))
+            if (!ends_first(job))
                 fail(lane, job, why);
             else if (job->state == SPAWN_STATE_QUEUED)
                 break;
@@ -172,7 +182,7 @@ static void start_some(spawn_queue *q)
     spawn_job *job;
 
     while (!spawn_queue_taken(q) && (job = next_of(q))) {
-        if (!spawn_when_expires(job))
+        if (!ends_first(job))
             start(job);
         else if (job->state == SPAWN_STATE_QUEUED)
             return; /* the queue waits for the next turn */

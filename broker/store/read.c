@@ -35,8 +35,8 @@ static const spawn_statement all[] = {
                " submitted_at, started_at, boot_started, pid, instance,"
                " template, due_at, due_boot, expires_at, expires_boot,"
                " attempt, retries, priority, unique_key, unique_until,"
-               " unique_boot, needs, attempt > round FROM job WHERE state < 4"
-               " ORDER BY seq"},
+               " unique_boot, needs, attempt > round, caller_uid, caller_pid"
+               " FROM job WHERE state < 4 ORDER BY seq"},
 };
 #define STATEMENTS (sizeof(all) / sizeof(all[0]))
 
@@ -410,6 +410,8 @@ int spawn_store_open_jobs(spawn_batch *batch,
         get_moment(s, 21, &r.unique_until);
         r.needs = (unsigned)sqlite3_column_int(s, 23);
         r.has_begun = sqlite3_column_int(s, 24) != 0;
+        r.caller_uid = (uid_t)sqlite3_column_int64(s, 25);
+        r.caller_pid = (pid_t)sqlite3_column_int64(s, 26);
         if (r.queue && get_id(s, 1, &r.id))
             row(batch, &r);
     }

@@ -162,6 +162,8 @@ typedef struct {
     bool has_begun; /* an attempt has ended since it was taken, or revived */
     int retries;    /* -1: as its order says */
     pid_t pid;
+    pid_t caller_pid;
+    uid_t caller_uid;
     spawn_id life;
     spawn_moment due, expires;
 } spawn_open_row;

@@ -3,33 +3,7 @@
  * A job that is bound to its caller's connection ends when that closes, with
  * TERM, and KILL after its grace; no other job does.
  */
-#include "t/unit/broker_jobs.h"
-
-static int other = -1;
-
-/* A caller whose job is bound; the one before it is `other` then. */
-static void call_in_bound(void)
-{
-    struct sockaddr_un a = {.sun_family = AF_UNIX};
-    spawn_writer w;
-
-    other = caller;
-    (void)snprintf(a.sun_path, sizeof(a.sun_path), "%.107s", listen_path);
-    caller = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
-    assert_int_equal(connect(caller, (struct sockaddr *)&a, sizeof(a)), 0);
-    begin(&w, SPAWN_M_HELLO, NULL);
-    spawn_put_str(&w, SPAWN_A_CLIENT, "test");
-    spawn_put_u64(&w, SPAWN_A_BOUND, 1);
-    ask(&w);
-    expect_answer(SPAWN_M_WELCOME);
-}
-
-static void leave(void)
-{
-    (void)close(caller);
-    caller = other;
-    other = -1;
-}
+#include "t/unit/broker_bound.h"
 
 static void begin_program(spawn_writer *w)
 {

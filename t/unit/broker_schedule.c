@@ -95,14 +95,21 @@ bool spawn_when_expires(spawn_job *job)
     return true;
 }
 
+spawn_end *spawn_end_job(spawn_job *job, spawn_outcome outcome)
+{
+    job->end = spawn_alloc(sizeof(*job->end));
+    job->end->outcome = outcome;
+    spawn_job_on(job, SPAWN_JOB_ENDED);
+    return job->end;
+}
+
 void spawn_end_start_failed(spawn_job *job, spawn_step step, int error,
                             const char *text)
 {
-    job->end = spawn_alloc(sizeof(*job->end));
+    (void)spawn_end_job(job, SPAWN_OUTCOME_START_FAILED);
     job->end->step = step;
     job->end->error = error;
     spawn_end_say(job->end, "%s", text ? text : "");
-    spawn_job_on(job, SPAWN_JOB_ENDED);
 }
 
 /* ---- the tests' world ---- */
@@ -237,6 +244,20 @@ static void test_what_has_expired_ends_and_does_not_start(void **s)
     spawn_schedule();
     assert_int_equal(b->state, SPAWN_STATE_DONE);
     assert_int_equal(c->state, SPAWN_STATE_STARTING);
+}
+
+/* It was ended before, and came back. */
+static void test_what_its_connection_has_left_ends_and_does_not_start(void **s)
+{
+    spawn_job *a = submit("q"), *b = submit("q");
+
+    (void)s;
+    a->unbound = true;
+    spawn_schedule();
+    assert_int_equal(a->state, SPAWN_STATE_DONE);
+    assert_int_equal(a->end->outcome, SPAWN_OUTCOME_CANCELLED);
+    assert_non_null(strstr(a->end->text, "bound"));
+    assert_int_equal(b->state, SPAWN_STATE_STARTING);
 }
 
 /* Also between jobs that wait for different things. */
@@ -575,6 +596,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(test_first_in_first_out_up_to_max_jobs),
         TEST(test_what_has_expired_ends_and_does_not_start),
+        TEST(test_what_its_connection_has_left_ends_and_does_not_start),
         TEST(test_higher_priority_first),
         TEST(test_nothing_starts_before_go_or_after_the_end),
         TEST(test_queue_that_has_gone_starts_nothing),
