@@ -257,12 +257,14 @@ static void bad_packet(spawn_peer *peer, const uint8_t *bytes, int rv)
     bad_message(peer, &none, -EBADMSG, &why);
 }
 
-/* Nothing lets it in any more, and it waits for nothing. */
+/* Nothing lets it in any more, it waits for nothing, and no job that runs would
+ * end with it. */
 static bool is_over(const spawn_peer *peer)
 {
     return peer->welcome && !peer->trusted && !peer->proven
            && !spawn_access_knows(peer) && !peer->asks && !peer->out
-           && !peer->waiters && !peer->watches && peer->owed_count == 0;
+           && !peer->waiters && !peer->watches && peer->owed_count == 0
+           && !spawn_stop_binds(peer);
 }
 
 static void close_when_over(spawn_peer *peer)

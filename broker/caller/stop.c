@@ -122,6 +122,14 @@ void spawn_stop_with(spawn_peer *peer, const spawn_id *id)
         spawn_stop_bound(peer);
 }
 
+bool spawn_stop_binds(const spawn_peer *peer)
+{
+    const spawn_job *job =
+        peer->has_bound ? spawn_job_find(&peer->bound_job) : NULL;
+
+    return job && !spawn_job_over(job);
+}
+
 void spawn_stop_bound(spawn_peer *peer)
 {
     spawn_job *job = peer->has_bound ? spawn_job_find(&peer->bound_job) : NULL;

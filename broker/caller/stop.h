@@ -24,6 +24,9 @@ int spawn_stop_check(const spawn_peer *peer, const spawn_message *m,
  * it ends with the connection, when that is bound. */
 void spawn_stop_with(spawn_peer *peer, const spawn_id *id);
 
+/** Is there a job that would end with the connection? */
+bool spawn_stop_binds(const spawn_peer *peer);
+
 /** The connection is closed: TERM for its job, and KILL after its grace. */
 void spawn_stop_bound(spawn_peer *peer);
 
