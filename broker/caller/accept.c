@@ -109,6 +109,19 @@ static bool is_of_our_release(const spawn_message *m)
     return strcmp(spawn_str_or(m, SPAWN_A_RELEASE, ""), SPAWN_RELEASE) == 0;
 }
 
+/* A child that comes again has its own configuration, and not the one of now:
+ * one that was replaced finishes its requests. */
+static void is_of_before(spawn_peer *peer)
+{
+    const spawn_peer *other = spawn_peer_next(NULL);
+
+    for (; other; other = spawn_peer_next(other)) {
+        if (other->proven && other->pid == peer->pid && other->uid == peer->uid
+            && other->since < peer->since)
+            peer->since = other->since;
+    }
+}
+
 static void hello(spawn_peer *peer, const spawn_message *m)
 {
     const spawn_attr *secret = &m->attr[SPAWN_A_SECRET];
@@ -117,6 +130,8 @@ static void hello(spawn_peer *peer, const spawn_message *m)
     peer->proven = spawn_has(m, SPAWN_A_SECRET) && same_secret(secret)
                    && spawn_conf_is_httpds(peer->uid);
     if (peer->trusted || peer->proven || spawn_access_knows(peer)) {
+        if (peer->proven)
+            is_of_before(peer);
         peer->bound = spawn_u64_or(m, SPAWN_A_BOUND, 0) != 0;
         peer->direct = peer->proven && !peer->bound && is_of_our_release(m);
         welcome(peer, m->header.seq);

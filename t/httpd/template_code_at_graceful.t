@@ -56,7 +56,8 @@ my @got = map { scalar Apache2::Spawn->call('My::Conf::version', [], queue => $_
 open my $out, '>', $there or die "$there: $!\n";
 open my $in, '<', $gate or die "$gate: $!\n";
 sysread $in, my $byte, 1;
-return [ @got, map { scalar Apache2::Spawn->call('My::Conf::version', [], queue => $_) } @queues ];
+push @got, map { scalar Apache2::Spawn->call('My::Conf::version', [], queue => $_) } @queues;
+return [ @got, $r->spawn_call('My::Conf::version', [], queue => 'calls', until => 'request', reply => 'started')->result(60) ];
 END
         ok wait_until(sub { -e "$work/there" }, 60), 'a request runs';
         $code->loading('slow');
@@ -71,7 +72,7 @@ END
         is $code->answer($posts), 2, 'a new child has posted a call';
         is held($httpd, 5, @new), 'held', 'this and the first calls of new children wait for the new templates';
         $gate->let;
-        is_deeply $code->answer($old), [ (1) x 8 ], 'the request of before has the old ones meanwhile';
+        is_deeply $code->answer($old), [ (1) x 9 ], 'the request of before has the old ones meanwhile, also for a job that is bound to it';
         $load->let(2);
         $all_have_it->('then they run with the new code', @new);
         ok wait_until(sub { -s "$work/posted" }, 60), 'and so does the one that was posted';
