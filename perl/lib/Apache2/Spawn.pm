@@ -203,7 +203,7 @@ reported. Some 100 microseconds.
 
 When the program runs (C<exec> has succeeded); or the error says at which step and
 why it could not be started. Waits C<SpawnSubmitTimeout> once more at most, then
-throws C<timed_out> (the queue is busy, the job goes on).
+throws C<timed_out> (the queue is busy; the job goes on, but one with C<until> has ended).
 
 =item C<finished>
 
