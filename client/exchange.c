@@ -90,6 +90,7 @@ static int try_once(spawn_exchange *x, spawn_connection *c,
         if (rv <= 0)
             return rv;
     }
+    x->sent_before = x->sent;
     if (x->lost)
         rv = spawn_direct_tell_lost(c, &x->worker, x->deadline);
     if (rv >= 0)

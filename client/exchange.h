@@ -25,6 +25,7 @@ typedef struct {
     spawn_answer *room;
     bool look; /* more() uses an answer at once, and keeps nothing of it */
     bool sent; /* the broker may have it */
+    bool sent_before; /* so might one before the broker that has answered */
     /* An event that ends the wait for the answer; NULL: nothing. */
     const spawn_beside *beside;
     /* A job that may go to a worker directly (direct.h); NULL: none. */

@@ -97,8 +97,9 @@ void spawn_answer_free(spawn_answer *answer);
  * wait for it has failed; left alone when there is none. NULL: not wanted.
  * @param ret ACCEPTED, or JOB for started and finished. NULL: not wanted.
  * @return 0; -1 with why filled: INVALID, TOO_BIG (nothing was sent);
- * UNREACHABLE (nothing was sent); UNCONFIRMED (sent, no answer in time: send
- * the same again to find out, or ask for the one that is kept); the broker's
+ * UNREACHABLE (nothing was sent); UNCONFIRMED (sent, no answer in time, or its
+ * broker has gone and the next one cannot look it up: send the same again to
+ * find out, or ask for the one that is kept); the broker's
  * refusals; TIMED_OUT; START_FAILED for reply started (ret holds the JOB then,
  * if wanted).
  */

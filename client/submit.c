@@ -329,9 +329,9 @@ static int wait_for_other(spawn_client *client, const spawn_id *other,
     return read_answer(reply, &answer, ret, why);
 }
 
-/* The broker was told that a worker may have run it, and refuses it. It may be
- * submitted again, and the broker be told again. One that cannot look it up
- * now does not say that it has not run. */
+/* A worker, or a broker before this one, may have had it run, and it is
+ * refused. A broker that cannot look it up now does not say that it has not
+ * run. When it is submitted again the broker is told of that worker again. */
 static int refused_in_doubt(const spawn_exchange *x, const spawn_message *job,
                             spawn_answer *answer, spawn_failure *why)
 {
@@ -339,16 +339,17 @@ static int refused_in_doubt(const spawn_exchange *x, const spawn_message *job,
     spawn_id id;
 
     spawn_attr_id(&job->attr[SPAWN_A_ID], &id);
-    spawn_pool_doubt(&id, &x->worker);
+    if (x->lost)
+        spawn_pool_doubt(&id, &x->worker);
     spawn_refused(&answer->message, &says);
     spawn_answer_free(answer);
     if (says.code == SPAWN_E_STORE || says.code == SPAWN_E_SYSTEM)
-        spawn_failure_set(why, SPAWN_E_UNCONFIRMED, SPAWN_STEP_RECEIVE,
-                          says.error,
-                          "the job was sent to a worker, and the broker cannot "
-                          "tell whether it has run; submit it again with the "
-                          "same id to find out: %.160s",
-                          says.text);
+        spawn_failure_set(
+            why, SPAWN_E_UNCONFIRMED, SPAWN_STEP_RECEIVE, says.error,
+            "the job was sent to a %s, and the broker cannot "
+            "tell whether it has run; submit it again with the "
+            "same id to find out: %.160s",
+            x->lost ? "worker" : "broker that has gone", says.text);
     else if (why)
         *why = says;
     return -1;
@@ -378,7 +379,8 @@ static bool takes_other(const spawn_message *answer, spawn_id *ret)
 static int read_verdict(const verdict *v, spawn_answer *answer,
                         spawn_answer *ret)
 {
-    return v->x->lost && answer->message.header.type == SPAWN_M_REFUSED
+    return (v->x->lost || v->x->sent_before)
+                   && answer->message.header.type == SPAWN_M_REFUSED
                ? refused_in_doubt(v->x, v->job, answer, v->why)
                : read_answer(v->reply, answer, ret, v->why);
 }

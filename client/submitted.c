@@ -11,6 +11,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -201,6 +202,19 @@ static void unconfirmed(spawn_submitted *s, int error, const char *what)
     s->answer.came = -1;
 }
 
+/* A broker that cannot look it up now does not say that it has not run. */
+static void in_doubt(spawn_submitted *s)
+{
+    spawn_failure was = s->answer.why;
+    char what[256];
+
+    (void)snprintf(what, sizeof(what),
+                   "the connection broke, and the next broker cannot tell "
+                   "whether it has run (%.80s)",
+                   was.text);
+    unconfirmed(s, was.error, what);
+}
+
 /* The broker that was sent it may have taken it: the id says whether. */
 static void submit_again(spawn_submitted *s)
 {
@@ -223,6 +237,10 @@ static void submit_again(spawn_submitted *s)
     if (rv < 0 && s->answer.why.code == SPAWN_E_UNREACHABLE)
         unconfirmed(s, s->answer.why.error,
                     "the connection broke and cannot be made again");
+    else if (rv < 0
+             && (s->answer.why.code == SPAWN_E_STORE
+                 || s->answer.why.code == SPAWN_E_SYSTEM))
+        in_doubt(s);
     else
         s->answer.came = rv < 0 ? -1 : 1;
 }

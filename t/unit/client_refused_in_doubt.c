@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A call that a worker may have run, and that the broker refuses then: a broker
- * that cannot look it up does not say that it has not run, and who submits it
- * again tells the broker again which worker it was.
+ * A job that a worker, or a broker that has gone, may have had, and that the
+ * broker refuses then: a broker that cannot look it up does not say that it has
+ * not run. Of a worker the broker is told again when the call is submitted
+ * again.
  */
+#include "client/submitted.h"
 #include "t/unit/fake_broker.h"
 
 static fake_broker broker;
@@ -129,6 +131,103 @@ static void by_a_full_queue_it_has_not(void **state)
     is_refused(SPAWN_E_QUEUE_FULL, true, SPAWN_E_QUEUE_FULL);
 }
 
+/* ---- a broker that has gone ---- */
+
+static bool dies_and_the_next_refuses(fake_broker *f, int sock,
+                                      const spawn_message *m)
+{
+    if (atomic_load(&f->requests) == 1)
+        return false;
+    fake_refuse(sock, m, code, "no such luck");
+    return true;
+}
+
+static void refuses_after_a_death(spawn_error with)
+{
+    code = with;
+    fake_start(&broker, dies_and_the_next_refuses);
+    client = fake_client(broker.path, -1, 5000);
+}
+
+static void end(void)
+{
+    assert_int_equal(atomic_load(&broker.requests), 2);
+    assert_non_null(strstr(why.text, "no such luck"));
+    spawn_client_close(client);
+    fake_stop(&broker);
+}
+
+static void submitted_again(spawn_error with, bool wants_answer, spawn_error as)
+{
+    spawn_id id;
+
+    refuses_after_a_death(with);
+    assert_int_equal(spawn_id_make(&id), 0);
+    assert_int_equal(submit(&id, false, wants_answer), -1);
+    assert_int_equal(why.code, as);
+    end();
+}
+
+static void nor_when_a_broker_before_had_it(void **state)
+{
+    (void)state;
+    submitted_again(SPAWN_E_STORE, true, SPAWN_E_UNCONFIRMED);
+    submitted_again(SPAWN_E_STORE, false, SPAWN_E_UNCONFIRMED);
+    submitted_again(SPAWN_E_SYSTEM, true, SPAWN_E_UNCONFIRMED);
+    submitted_again(SPAWN_E_QUEUE_FULL, true, SPAWN_E_QUEUE_FULL);
+}
+
+static void nor_when_the_answer_is_taken_later(void **state)
+{
+    static const struct {
+        spawn_error with, as;
+    } cases[] = {{SPAWN_E_STORE, SPAWN_E_UNCONFIRMED},
+                 {SPAWN_E_SYSTEM, SPAWN_E_UNCONFIRMED},
+                 {SPAWN_E_QUEUE_FULL, SPAWN_E_QUEUE_FULL}};
+    spawn_submitted *sent;
+    spawn_writer w;
+    spawn_id id;
+    size_t i;
+
+    (void)state;
+    for (i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+        refuses_after_a_death(cases[i].with);
+        fake_submit(&w, &id, SPAWN_REPLY_ACCEPTED);
+        assert_int_equal(spawn_writer_finish(&w, 0), 0);
+        assert_int_equal(spawn_client_send(client, &w, NULL, 0, &sent, &why),
+                         0);
+        assert_int_equal(spawn_submitted_look(sent, true, &why), -1);
+        assert_int_equal(why.code, cases[i].as);
+        spawn_submitted_free(sent);
+        spawn_writer_free(&w);
+        end();
+    }
+}
+
+/* The first broker that was sent it. */
+static bool refuses(fake_broker *f, int sock, const spawn_message *m)
+{
+    (void)f;
+    fake_refuse(sock, m, code, "no such luck");
+    return true;
+}
+
+static void sent_once_it_has_not_run(void **state)
+{
+    spawn_id id;
+
+    (void)state;
+    code = SPAWN_E_STORE;
+    fake_start(&broker, refuses);
+    client = fake_client(broker.path, -1, 5000);
+    assert_int_equal(spawn_id_make(&id), 0);
+    assert_int_equal(submit(&id, false, true), -1);
+    assert_int_equal(why.code, SPAWN_E_STORE);
+    assert_int_equal(submit(&id, false, true), -1); /* over the same */
+    assert_int_equal(why.code, SPAWN_E_STORE);
+    end();
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -136,7 +235,10 @@ int main(void)
         cmocka_unit_test(also_for_who_wants_no_answer),
         cmocka_unit_test(also_by_a_broker_without_memory),
         cmocka_unit_test(as_a_broker_says_that_cannot_tell),
-        cmocka_unit_test(by_a_full_queue_it_has_not)};
+        cmocka_unit_test(by_a_full_queue_it_has_not),
+        cmocka_unit_test(nor_when_a_broker_before_had_it),
+        cmocka_unit_test(nor_when_the_answer_is_taken_later),
+        cmocka_unit_test(sent_once_it_has_not_run)};
 
     cmocka_set_message_output(CM_OUTPUT_TAP);
     return cmocka_run_group_tests_name("client_refused_in_doubt", tests, NULL,
