@@ -4,8 +4,13 @@
  * @brief Refusals of jobs that may have run.
  *
  * A caller takes a job that is refused for one that has not run, and may have
- * it run by another way. So a refusal of one that may have run says
- * `unconfirmed`, and its reason only in the text.
+ * it run by another way. So a refusal to a caller says `unconfirmed`, and its
+ * reason only in the text, when the job may have run as far as this broker can
+ * tell: LEASE_LOST came before it, its end was told, or its id is not new and
+ * cannot be looked up. A broker that refuses all, since it cannot open its
+ * store, says `store`: the client knows whether it has sent the job to a broker
+ * before, and makes `unconfirmed` of that (client/submit.c). Jobs without a
+ * caller keep their codes, after which some of them come again.
  */
 #ifndef SPAWN_BROKER_CALLER_DOUBT_H
 #define SPAWN_BROKER_CALLER_DOUBT_H

@@ -106,8 +106,8 @@ static spawn_body *copy_body(const spawn_incoming *in, spawn_failure *why)
     return body;
 }
 
-/* Nobody knows what has become of it, and somebody asks who has to be told that
- * it may have run. NULL: refused. */
+/* Nobody knows what has become of it: it may have run, and the history says so,
+ * and a caller is told, if there is one. NULL: refused. */
 static spawn_job *is_lost(const spawn_incoming *in, const char *text,
                           spawn_failure *why)
 {
@@ -149,7 +149,8 @@ static int has_ended(const spawn_incoming *in, spawn_failure *why)
                              why);
 
     if (!job) {
-        spawn_doubt(why);
+        if (in->peer) /* others come again after this code */
+            spawn_doubt(why);
         return -1;
     }
     job->judged = true; /* it is not tried again: its end was told */
@@ -209,8 +210,13 @@ static int check_known(const spawn_incoming *in, spawn_failure *why)
     else {
         rv = spawn_store_find(in->batch->store, &in->id, &known);
     }
-    if (rv < 0)
-        REFUSE(SPAWN_E_STORE, SPAWN_STEP_STORE, "the store could not be read");
+    if (rv < 0) {
+        spawn_failure_set(why, SPAWN_E_STORE, SPAWN_STEP_STORE, 0,
+                          "the store could not be read");
+        if (in->peer)
+            spawn_doubt(why);
+        return -1;
+    }
     if (rv == 0)
         return 0;
     if (known.digest != in->digest)

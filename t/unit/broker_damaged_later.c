@@ -167,7 +167,7 @@ static void what_may_be_known_is_not_taken(void **state)
     memset(again.bytes, 0, 6);
     damage();
     submit(&again);
-    expect_refusal(SPAWN_E_STORE);
+    expect_refusal(SPAWN_E_UNCONFIRMED);
     it_leaves();
     the_next_one_sets_it_aside();
 }
