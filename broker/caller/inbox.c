@@ -66,7 +66,7 @@ typedef enum {
     EMPTY,
     TAKEN, /* a job has it */
     AGAIN, /* to be tried again */
-    BEHIND /* the same, when others that were left are taken */
+    BEHIND /* the same, when others that lie here are taken */
 } slot_state;
 
 static spawn_inbox_take_fn take;
@@ -168,6 +168,36 @@ static void submit_slot(unsigned slot, bool left)
          0, told ? &from : NULL, left);
 }
 
+/* How many went behind the others. */
+static unsigned submit_behind(void)
+{
+    unsigned slot, behind = 0;
+
+    for (slot = 1; slot <= slots_count; slot++) {
+        if (states[slot] == BEHIND)
+            submit_slot(slot, were_left[slot]);
+        behind += states[slot] == BEHIND;
+    }
+    return behind;
+}
+
+/* The lowest free slot was used first, so they lie in no order: one may name
+ * another one that is found in a later slot. What names none that waits for the
+ * store is refused in the last pass. */
+static void submit_all_behind(unsigned behind)
+{
+    unsigned before = slots_count + 1;
+
+    others_follow = true;
+    while (behind > 0 && behind < before) {
+        before = behind;
+        behind = submit_behind();
+    }
+    others_follow = false;
+    if (behind > 0)
+        (void)submit_behind();
+}
+
 static void retry(spawn_timer *t)
 {
     unsigned slot;
@@ -177,6 +207,7 @@ static void retry(spawn_timer *t)
         if (states[slot] == AGAIN)
             submit_slot(slot, were_left[slot]);
     }
+    submit_all_behind(slots_count);
 }
 
 void spawn_inbox_retry(unsigned slot)
@@ -187,16 +218,18 @@ void spawn_inbox_retry(unsigned slot)
         spawn_timer_set(&retry_timer, spawn_mono_ms() + RETRY);
 }
 
-bool spawn_inbox_goes_behind(unsigned slot)
-{
-    if (others_follow)
-        set_state(slot, BEHIND);
-    return others_follow;
-}
-
 bool spawn_inbox_waits(void)
 {
     return memchr(states, AGAIN, sizeof(states)) != NULL;
+}
+
+bool spawn_inbox_goes_behind(unsigned slot)
+{
+    bool goes = others_follow || spawn_inbox_waits();
+
+    if (goes)
+        set_state(slot, BEHIND);
+    return goes;
 }
 
 static unsigned free_slot(void)
@@ -532,33 +565,17 @@ int spawn_inbox_recover(spawn_inbox_found_fn found, spawn_batch *batch)
     return rv;
 }
 
-/* How many went behind the others. */
-static unsigned submit_left(void)
+static void submit_all_left(void)
 {
     unsigned slot, behind = 0;
 
+    others_follow = true;
     for (slot = 1; slot <= slots_count; slot++) {
-        if (is_full(slot) && (states[slot] == EMPTY || states[slot] == BEHIND))
+        if (is_full(slot) && states[slot] == EMPTY)
             submit_slot(slot, true);
         behind += states[slot] == BEHIND;
     }
-    return behind;
-}
-
-/* The lowest free slot was used first, so they lie in no order: one may name
- * another one that is found in a later slot. */
-static void submit_all_left(void)
-{
-    unsigned behind = slots_count + 1, before;
-
-    others_follow = true;
-    do {
-        before = behind;
-        behind = submit_left();
-    } while (behind > 0 && behind < before);
-    others_follow = false;
-    if (behind > 0)
-        (void)submit_left();
+    submit_all_behind(behind);
 }
 
 void spawn_inbox_open(spawn_inbox_take_fn to, spawn_batch *batch)

@@ -136,7 +136,8 @@ void spawn_inbox_leave(spawn_job *job);
 /** The store did not take it: try again soon. */
 void spawn_inbox_retry(unsigned slot);
 /** The job in it names one that is not known: true: others that a killed broker
- * has left are taken first, and then it is taken again. */
+ * has left, or that the store did not take, are taken first, and then it is
+ * taken again. */
 bool spawn_inbox_goes_behind(unsigned slot);
 /** Is there a job that the store did not take yet? It is in no other place. */
 bool spawn_inbox_waits(void);

@@ -226,7 +226,8 @@ spawn_spool_result spawn_submit_spooled(spawn_batch *batch, const spawn_id *id,
         return SPAWN_SPOOLED_TAKEN;
     if (rv == 1)
         return SPAWN_SPOOLED_KNOWN;
-    if (spawn_refusal_passes(why)) {
+    if (spawn_refusal_passes(why)
+        || (why->code == SPAWN_E_NO_SUCH_JOB && spawn_inbox_waits())) {
         if (why->code == SPAWN_E_QUEUE_FULL)
             (void)snprintf(ret_waits->queue, sizeof(ret_waits->queue), "%s",
                            spawn_incoming_queue(&in));

@@ -320,6 +320,72 @@ static void what_comes_later_does_not_put_off_the_next_try(void **state)
     assert_int_equal(logged("MS0561"), 0);
 }
 
+static void post_after(spawn_id *ret, const spawn_id *other)
+{
+    spawn_writer w;
+
+    (void)spawn_id_make(ret);
+    begin_post(&w, ret, "/bin/true");
+    spawn_put_bytes(&w, SPAWN_A_AFTER, other->bytes, sizeof(other->bytes));
+    send_post(&w);
+}
+
+/* The job that it names is known again when the store takes it. */
+static void one_that_comes_after_such_a_one_waits_with_it(void **state)
+{
+    spawn_id first, second, third;
+
+    (void)state;
+    make_store_that_fails_a_while(NO_INSERT);
+    log_is_kept = true;
+    make_inbox();
+    reach_ready_and_call_in();
+    time_stands();
+    post(&first);
+    has_heard();
+    time_moves(20);
+    wait_until_logged("MS0860", 1);
+    say(SPAWN_M_GO);
+    post_after(&second, &first);
+    post_after(&third, &second);
+    has_heard();
+    assert_int_equal(logged("MS0560"), 0);
+    assert_int_equal(full_slots(), 3);
+    steps[0] += 60; /* the store takes it: the clocks from the boot stand */
+    time_goes_on();
+    runs(&first);
+    runs(&second);
+    runs(&third);
+    assert_int_equal(logged("MS0560"), 0);
+}
+
+/* Else each of two would have the other one wait. */
+static void one_that_comes_after_none_is_refused_then(void **state)
+{
+    spawn_id none, first, second, third;
+
+    (void)state;
+    make_store_that_fails_a_while(NO_INSERT);
+    log_is_kept = true;
+    make_inbox();
+    reach_ready_and_call_in();
+    time_stands();
+    post(&first);
+    has_heard();
+    time_moves(20);
+    wait_until_logged("MS0860", 1);
+    say(SPAWN_M_GO);
+    (void)spawn_id_make(&none);
+    post_after(&second, &none);
+    post_after(&third, &none);
+    has_heard();
+    assert_int_equal(logged("MS0560"), 0);
+    steps[0] += 60;
+    time_goes_on();
+    runs(&first);
+    assert_int_equal(logged("MS0560"), 2);
+}
+
 /* ---- what a killed broker left ---- */
 
 static void put_message(unsigned slot, size_t bytes, size_t limit)
@@ -379,6 +445,8 @@ int main(void)
         ALONE(with_nothing_to_do_it_is_quiet_too),
         ALONE(the_end_of_a_post_leaves_the_others_in_the_inbox),
         ALONE(what_comes_later_does_not_put_off_the_next_try),
+        ALONE(one_that_comes_after_such_a_one_waits_with_it),
+        ALONE(one_that_comes_after_none_is_refused_then),
         ALONE(the_longest_post_of_a_slot_is_taken),
         ALONE(one_that_would_be_longer_than_its_slot_is_not_read)};
 
