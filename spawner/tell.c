@@ -288,7 +288,8 @@ static int send_said(const job *j)
     template_put_name(&w, j);
     if (j->pid > 0)
         spawn_put_u64(&w, SPAWN_A_PID, (uint64_t)j->pid);
-    spawn_put_u64(&w, SPAWN_A_MONO_STARTED, (uint64_t)(j->mono_us / 1000));
+    if (spawner.broker_is_of_our_release) /* others may not know it here */
+        spawn_put_u64(&w, SPAWN_A_MONO_STARTED, (uint64_t)(j->mono_us / 1000));
     return send_small(&w, NULL, 0);
 }
 
