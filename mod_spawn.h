@@ -353,8 +353,9 @@ typedef struct {
 
 /**
  * Get them all. Call it in your optional_fn_retrieve hook: a restart loads
- * mod_spawn to another place.
- * @return 1; 0 when mod_spawn is not loaded, or is older than this header.
+ * mod_spawn to another place. revive and list came later than the others: with
+ * a mod_spawn that is older than they are they are NULL, and the others good.
+ * @return 1; 0 when mod_spawn is not loaded, or has not all of the others.
  */
 static APR_INLINE int spawn_api_find(spawn_api *api)
 {
@@ -377,7 +378,7 @@ static APR_INLINE int spawn_api_find(spawn_api *api)
     return api->make && api->program && api->function && api->option
            && api->pair && api->data && api->fd && api->id && api->submit
            && api->cleanup && api->wait && api->status && api->kill
-           && api->token && api->revive && api->list;
+           && api->token;
 }
 
 #endif

@@ -177,7 +177,7 @@ static int dead_handler(request_rec *r)
 
     if (!r->handler || strcmp(r->handler, "spawn-example-dead") != 0)
         return DECLINED;
-    if (!have_spawn)
+    if (!have_spawn || !spawn.list || !spawn.revive) /* an older mod_spawn */
         return HTTP_SERVICE_UNAVAILABLE;
     rv = spawn.list(r->server, r->pool, &which, &info, note_id, ids, &why);
     if (rv != APR_SUCCESS)
