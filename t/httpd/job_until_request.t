@@ -33,7 +33,7 @@ sub kinds {
     my ($r) = @_;
     my $code = 'My::Until::sleeps';
     begin($r, map { $_->id } $r->spawn(@sleep, @until), Apache2::Spawn->spawn(@sleep, @until),
-        $r->spawn_call($code, [], @until, reply => 'started'), Apache2::Spawn->spawn_call($code, [], @until),
+        $r->spawn_call($code, [], @until, reply => 'started'), Apache2::Spawn->spawn_call($code, [], @until, reply => 'started'),
         $r->spawn_pipe([qw(/bin/sleep 600)], @until)->job, $r->spawn(@sleep),
         $r->spawn(['/bin/true'], @until)->wait(60)->job);
     wait_here($r);
@@ -136,7 +136,10 @@ each_mpm(
 
         $client = asked($httpd, '/quick', '1.1');
         my ($header, $quick) = ('', '');
-        while ((my $line = <$client>) ne "\r\n") { $header .= $line }
+        while (defined(my $line = <$client>)) {
+            last if $line eq "\r\n";
+            $header .= $line;
+        }
         read $client, $quick, 36;
         unlike $header, qr/^Connection: close/mi, 'a connection that is kept';
         is $httpd->wait($quick)->{outcome}, 'cancelled', '... holds no job of a request before';

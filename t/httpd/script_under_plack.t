@@ -27,7 +27,8 @@ my $httpd = SpawnTest::Httpd->new(mpm => one_mpm());
 my $dir = $httpd->dir;
 mkdir "$dir/perl/My" or die "My: $!\n";
 $httpd->file('../perl/My/Report.pm', $page->{'My/Report.pm'});
-$httpd->file('report.psgi', $page->{'report.psgi'});
+# a busy machine needs more time
+$httpd->file('report.psgi', $page->{'report.psgi'} =~ s{timeout => \d+}{timeout => 60}gr);
 $httpd->file('pod.psgi', $code);
 $httpd->{conf} = $page->{'httpd.conf'} =~ s{/srv/perl/}{$dir/bin/}r;
 my ($section) = $httpd->{conf} =~ m{(<Location .*</Location>\n)}s or die "no section\n";

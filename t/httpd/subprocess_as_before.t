@@ -42,7 +42,7 @@ sub contexts {
     print {$in} "two\n";
     close $in;
     $told{rest} = lines($from);
-    my ($in_only, $out_only) = sh($r, 'echo much >&2; head -c 300000 /dev/zero >&2; echo after');
+    my ($in_only, $out_only) = sh($r, 'echo much >&2; head -c 60000 /dev/zero >&2; echo after');
     $told{dropped} = lines($out_only);
     sh($r, 'echo "of void $(cat)"; echo >"$1"; sleep 600', 'sh', $r->dir_config('Said'));
     open my $said, '<', $r->dir_config('Said') or die $!;

@@ -6,6 +6,7 @@
 # with templates that are executed and those that httpd forks, with workers and without, also
 # when broker or spawner are killed just then, and when a new httpd adopts the pair. When the
 # new template fails, the old one serves.
+# TEST_LIMIT: 300 s more
 
 use strict;
 use warnings;

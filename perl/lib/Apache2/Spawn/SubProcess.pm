@@ -179,7 +179,7 @@ ever.
 
 What nobody reads does not stop it: standard error goes to the error log in scalar context. In list
 context a third handle that is not taken stays open until the request has ended, and has room for
-1 MB.
+up to 1 MB where the kernel grants it.
 
 =item *
 
