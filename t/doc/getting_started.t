@@ -40,9 +40,10 @@ $httpd->file('../perl/My/Hello.pm', $copied{'My/Hello.pm'});
 my $conf = $copied{'httpd.conf'};
 ok $conf =~ s{(?<=-I)/srv/perl\b}{$dir/perl}, 'the library is ours';
 my $here = build_dir();
-# every httpd of a distribution has it, for Require local
+# Every httpd of a distribution has it, for Require local. A busy machine needs more than
+# the page's 2 s for an answer.
 chomp(my $modules = `apxs -q LIBEXECDIR`);
-$httpd->{conf} = "LoadModule authz_host_module $modules/mod_authz_host.so\nLoadModule spawn_module $here/mod_spawn.so\nPerlModule Apache2::Spawn\n$conf";
+$httpd->{conf} = "LoadModule authz_host_module $modules/mod_authz_host.so\nLoadModule spawn_module $here/mod_spawn.so\nSpawnSubmitTimeout 60\nPerlModule Apache2::Spawn\n$conf";
 $httpd->start;
 
 local $ENV{PATH} = "$here:$ENV{PATH}";

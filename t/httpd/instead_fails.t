@@ -112,7 +112,7 @@ END
         like $httpd->error_log, qr/^Apache2::Spawn: .*none-such.* at \S+MyFull\.pm line/m, '... of the other one, too';
         is $told->{turn}, 1, 'one that has to wait for its turn is waited for';
 
-        my $spawn = Apache2::Spawn->connect($httpd->socket);
+        my $spawn = $httpd->connection;
         my $waits = IO::Socket::INET->new(PeerAddr => '127.0.0.1', PeerPort => $httpd->port) or die "connect: $!\n";
         print {$waits} "GET /queued HTTP/1.0\r\n\r\n";
         for (1, 2) {

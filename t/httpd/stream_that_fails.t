@@ -62,7 +62,7 @@ each_mpm(
         $httpd->get('/breaks');
         ok $httpd->wait_for_log(qr/^thrown: \[\{"by":"alarm"\},\["HASH"\]\]$/m), 'what it dies of goes through, and __DIE__ hears of it once'
             or diag $httpd->error_log;
-        my $spawn = Apache2::Spawn->connect($httpd->socket);
+        my $spawn = $httpd->connection;
         my ($job) = grep { ($_->label // '') eq 'broken' } $spawn->list;
         ok $job, 'the program ran' or return;
         my $end = $job->job->wait(60);

@@ -533,12 +533,16 @@ static void without_news_the_old_one_serves_after_some_time(void **state)
     another_broker_begins(&id);
     say_runs(&old, true, began);
     goes_on();
-    later_by(NEWS_WITHIN - 2);
+    time_stands();
+    time_moves((NEWS_WITHIN - 2) * 1000);
     nothing_starts();
     say(SPAWN_M_GO); /* httpd has read its configuration just now */
-    later_by(NEWS_WITHIN - 2);
+    is_there();
+    time_moves((NEWS_WITHIN - 1) * 1000);
     nothing_starts();
-    later_by(3);
+    later_by(2 * NEWS_WITHIN); /* of which a clock that stands has nothing yet */
+    time_goes_on();
+    has_heard();
     expect_order(&id, &old);
 }
 

@@ -11,7 +11,7 @@ package Mutants::Tests;
 use strict;
 use warnings;
 
-use File::Path qw(make_path);
+use File::Path qw(make_path remove_tree);
 use POSIX ();
 use Time::HiRes qw(time);
 
@@ -39,12 +39,17 @@ sub new {
         my $build = $self->_build($place);
         system("cp -al \Q$tree\E/build \Q$build\E && cp -r --remove-destination \Q$tree\E/build/mod_spawn/. \Q$build\E/mod_spawn/") == 0
             or die "$build cannot be made\n";
+        make_path($self->_var_tmp($place));
+        chmod 01777, $self->_var_tmp($place) or die "$build: $!\n";
     }
     push @{ $self->{tests} }, map { { command => $_, unit => m{^t/httpd/} ? 0 : 1 } } @tests;
     return $self;
 }
 
 sub _build { my ($self, $place) = @_; return "$self->{dir}/place$place" }
+
+# Where /tmp is in memory, tests that want a disk are in /var/tmp: a place has its own.
+sub _var_tmp { my ($self, $place) = @_; return $self->_build($place) . '/var-tmp' }
 
 # Runs each test without a fault, some at once: what it reaches of faults up to
 # this number. One may be late on a machine that is busy with the others: it is run
@@ -125,13 +130,13 @@ sub noticed {
 
 # All that a test started ends with it: also, where there can be a namespace for it,
 # a process that has made a session of its own. The files of a test that was ended go
-# with its /tmp, unless the build is in there. The first process in the namespace is
-# a shell: no limit ends a first process.
+# with its /tmp and /var/tmp, unless the build is in there. The first process in the
+# namespace is a shell: no limit ends a first process.
 sub _alone {
-    my ($self) = @_;
+    my ($self, $place) = @_;
     return if $< != 0;
-    my $tmp = $self->{dir} =~ m{^/tmp/} ? '' : 'mount -t tmpfs -o mode=1777 tmpfs /tmp && ';
-    return (qw(unshare --pid --fork --kill-child --mount-proc sh -c), $tmp . '"$@"; exit $?', 'sh');
+    my $tmp = $self->{dir} =~ m{^/(?:var/)?tmp/} ? '' : 'mount -t tmpfs -o mode=1777 tmpfs /tmp && mount --bind "$0" /var/tmp && ';
+    return (qw(unshare --pid --fork --kill-child --mount-proc sh -c), $tmp . '"$@"; exit $?', $self->_var_tmp($place));
 }
 
 # In this place and with this fault; it is ended at its first failure. Whether it
@@ -144,7 +149,7 @@ sub passes {
     my $build = $self->_build($place);
     # how much it needs is known when it has been run without a fault
     my @limit = $number ? ('prlimit', '--cpu=' . (CPU + 2 * POSIX::ceil($test->{took} || 0)) . ':') : ();
-    my @command = (@limit, $self->_alone, $test->{unit} ? split(/ /, "$build/$test->{command}") : ("$self->{tree}/t/run", "$self->{tree}/$test->{command}"));
+    my @command = (@limit, $self->_alone($place), $test->{unit} ? split(/ /, "$build/$test->{command}") : ("$self->{tree}/t/run", "$self->{tree}/$test->{command}"));
     open my $which, '>', "$build/mod_spawn/mutant" or die "$build: $!\n";
     print {$which} $number;
     close $which or die "$build: $!\n";
@@ -174,6 +179,8 @@ sub passes {
     my $status = $?;
     alarm 0;
     kill 'KILL', -$pid;
+    # one that was ended has not tidied up
+    remove_tree($self->_var_tmp($place), { keep_root => 1, error => \my $left });
     return $status == 0 && !$failed;
 }
 
