@@ -26,9 +26,12 @@ sub stream {
         my %accepted;
         my @errors;
         for my $round (0 .. 19) {
-            my $answer = $httpd->do('spawn_many',
-                from => $round * 20, count => 20,
-                argv => [ '/bin/sh', '-c', "echo \$SPAWN_JOB_ID >>$ran; exit \$((%d % 200))" ]);
+            # whatever happens, it must not go on as the test
+            my $answer = eval {
+                $httpd->do('spawn_many',
+                    from => $round * 20, count => 20,
+                    argv => [ '/bin/sh', '-c', "echo \$SPAWN_JOB_ID >>$ran; exit \$((%d % 200))" ]);
+            } || { error => "$@" };
             my $n = $round * 20;
             for my $id (@{ $answer->{ids} || [] }) {
                 $accepted{$id} = $n % 200 if defined $id;
