@@ -43,6 +43,7 @@ static void register_functions(void)
     APR_REGISTER_OPTIONAL_FN(spawn_cleanup_handlers);
     APR_REGISTER_OPTIONAL_FN(spawn_request_context);
     APR_REGISTER_OPTIONAL_FN(spawn_request_job);
+    APR_REGISTER_OPTIONAL_FN(spawn_bound_untold);
     APR_REGISTER_OPTIONAL_FN(spawn_job_make);
     APR_REGISTER_OPTIONAL_FN(spawn_job_program);
     APR_REGISTER_OPTIONAL_FN(spawn_job_function);

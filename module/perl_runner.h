@@ -64,6 +64,15 @@ APR_DECLARE_OPTIONAL_FN(unsigned, spawn_request_context,
 APR_DECLARE_OPTIONAL_FN(void, spawn_request_job,
                         (request_rec * r, const void *id));
 
+/**
+ * A request has ended, and a job that was to end with it may not: that is
+ * logged. In httpd children, any thread.
+ * @param id of the job, text.
+ * @param why the broker was not told.
+ */
+APR_DECLARE_OPTIONAL_FN(void, spawn_bound_untold,
+                        (server_rec * s, const char *id, const char *why));
+
 /* ---- the way to the broker: it speaks the protocol itself ---- */
 
 /** The way of an httpd child to the broker. Lives as long as the child; the

@@ -35,6 +35,7 @@ static APR_OPTIONAL_FN_TYPE(spawn_request_context) *request_context;
 static APR_OPTIONAL_FN_TYPE(spawn_queue_choose) *queue_choose;
 static APR_OPTIONAL_FN_TYPE(spawn_request_job) *request_job;
 static APR_OPTIONAL_FN_TYPE(spawn_job_token) *job_token;
+static APR_OPTIONAL_FN_TYPE(spawn_bound_untold) *bound_untold;
 
 #define LOOK_UP(place, name)                                                   \
     __atomic_store_n(&(place), APR_RETRIEVE_OPTIONAL_FN(name), __ATOMIC_RELEASE)
@@ -48,8 +49,9 @@ static bool look_up(void)
     LOOK_UP(queue_choose, spawn_queue_choose);
     LOOK_UP(request_job, spawn_request_job);
     LOOK_UP(job_token, spawn_job_token);
+    LOOK_UP(bound_untold, spawn_bound_untold);
     if (get_timeout && request_context && queue_choose && request_job
-        && job_token)
+        && job_token && bound_untold)
         LOOK_UP(get_endpoint, spawn_child_endpoint_get);
     else
         __atomic_store_n(&get_endpoint, NULL, __ATOMIC_RELEASE);

@@ -6,7 +6,8 @@
  * until it has ended. The broker ends the job when that connection closes: so
  * it does when this process dies, whatever it dies of. Must not wait at the end
  * of a request, but where a broker was replaced since, which does not know of
- * the connection: that one is told.
+ * the connection: that one is told, once. Must not write to a log: its caller
+ * does, and knows where.
  */
 #include <stdlib.h>
 #include <unistd.h>
@@ -83,9 +84,9 @@ spawn_client *spawn_perl_bind(pTHX_ int endpoint, const spawn_perl_job *job,
     return bound->client;
 }
 
-static void tell(const spawn_perl_bound *bound)
+/* One that has ended, or that the broker never had, needs no order. */
+static int tell(const spawn_perl_bound *bound, spawn_failure *why)
 {
-    spawn_failure unused;
     spawn_answer answer;
     uint8_t room[128];
     spawn_writer w;
@@ -94,20 +95,29 @@ static void tell(const spawn_perl_bound *bound)
     spawn_writer_begin(&w, SPAWN_M_KILL, 0);
     spawn_put_id(&w, SPAWN_A_ID, &bound->id);
     (void)spawn_writer_finish(&w, 0);
-    if (spawn_client_ask(bound->client, &w, 0, &answer, &unused) == 0)
+    if (spawn_client_ask(bound->client, &w, 0, &answer, why) == 0) {
         spawn_answer_free(&answer);
+        return 0;
+    }
+    return why->code == SPAWN_E_NOT_RUNNING || why->code == SPAWN_E_NO_SUCH_JOB
+                   || why->code == SPAWN_E_TOO_OLD
+               ? 0
+               : -1;
 }
 
-void spawn_perl_bound_over(spawn_perl_bound *bound)
+int spawn_perl_bound_over(spawn_perl_bound *bound, char *id, spawn_failure *why)
 {
     sigset_t before;
+    int ret = 0;
 
     if (bound->pid != getpid())
-        return;
+        return 0;
     spawn_perl_signals_off(&before);
     if (!spawn_client_holds(bound->client))
-        tell(bound);
+        ret = tell(bound, why);
     spawn_client_close(bound->client);
     spawn_perl_signals_on(&before);
+    (void)spawn_id_format(&bound->id, id);
     free(bound);
+    return ret;
 }

@@ -5,9 +5,19 @@
  * be no interpreter.
  */
 
-static apr_status_t bound_over(void *bound)
+typedef struct {
+    spawn_perl_bound *bound;
+    server_rec *s;
+} kept_job;
+
+static apr_status_t bound_over(void *arg)
 {
-    perl_api->bound_over(bound);
+    kept_job *kept = arg;
+    char id[SPAWN_ID_TEXT];
+    spawn_failure why;
+
+    if (perl_api->bound_over(kept->bound, id, &why) < 0)
+        bound_untold(kept->s, id, why.text);
     return APR_SUCCESS;
 }
 
@@ -16,9 +26,12 @@ static apr_status_t bound_over(void *bound)
 static void bind_to_request(void *request, spawn_perl_bound *bound)
 {
     request_rec *r = request;
+    kept_job *kept;
 
     while (r->main || r->prev)
         r = r->main ? r->main : r->prev;
-    apr_pool_cleanup_register(r->pool, bound, bound_over,
-                              apr_pool_cleanup_null);
+    kept = apr_palloc(r->pool, sizeof(*kept));
+    kept->bound = bound;
+    kept->s = r->server;
+    apr_pool_cleanup_register(r->pool, kept, bound_over, apr_pool_cleanup_null);
 }

@@ -363,9 +363,15 @@ void spawn_perl_set_bind(spawn_perl_bind_fn fn);
 spawn_client *spawn_perl_bind(pTHX_ int endpoint, const spawn_perl_job *job,
                               void *request);
 
-/** The request has ended: the job is ended, and this is freed. Any thread,
- * without an interpreter. In a forked child it does nothing. */
-void spawn_perl_bound_over(spawn_perl_bound *bound);
+/**
+ * The request has ended: the job is ended, and this is freed. Any thread,
+ * without an interpreter. In a forked child it does nothing.
+ * @param id room for SPAWN_ID_TEXT; filled when this fails.
+ * @return 0; -1 with why filled: the broker was replaced since, and the next
+ * one has not taken the order within SpawnSubmitTimeout.
+ */
+int spawn_perl_bound_over(spawn_perl_bound *bound, char *id,
+                          spawn_failure *why);
 
 /* ---- handle.c: Apache2::Spawn::Job ---- */
 

@@ -28,7 +28,7 @@ typedef struct {
     void (*set_token)(spawn_perl_token_fn fn);
     void (*set_current)(spawn_perl_current_fn fn, spawn_perl_later_fn later);
     void (*set_bind)(spawn_perl_bind_fn fn);
-    void (*bound_over)(spawn_perl_bound *bound);
+    int (*bound_over)(spawn_perl_bound *bound, char *id, spawn_failure *why);
 } spawn_perl_api;
 
 #endif

@@ -77,6 +77,22 @@ each_mpm(
         my $end = $httpd->wait($id);
         is "$end->{outcome} $end->{signal}", 'cancelled 9', '... and ends with its request: by KILL, since it ignores TERM';
 
+        ok $httpd->error_log !~ /MS0219/, '... of which the next broker was told';
+
+        $client = IO::Socket::INET->new(PeerAddr => '127.0.0.1', PeerPort => $httpd->port) or die "connect: $!\n";
+        print {$client} "GET /holds HTTP/1.0\r\n\r\n";
+        while ((my $line = <$client>) ne "\r\n") { }
+        chomp(my $untold = <$client>);
+        $broker = $httpd->kill_pair('broker');
+        my $next = $httpd->new_pid('broker', $broker) or die "no next broker\n";
+        kill STOP => $next or die "kill $next: $!\n";
+        $gate->let;
+        1 while <$client>;
+        ok $httpd->wait_for_log(qr/MS0219: job \Q$untold\E may outlive its request /), 'the next broker does not answer: that is told';
+        kill CONT => $next or die "kill $next: $!\n";
+        $httpd->do('kill', id => $untold, signal => 'KILL');
+        $httpd->wait($untold);
+
         ($broker) = $httpd->broker_pid;
         kill STOP => $broker or die "kill $broker: $!\n";
         my ($code, $late, @again) = split ' ', asked_late($httpd);

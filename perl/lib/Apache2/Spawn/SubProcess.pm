@@ -142,7 +142,9 @@ character of a name that is no letter, digit or underscore becomes an underscore
 that each job has (L<env|Apache2::Spawn::Options/Surroundings>). It starts in F</>.
 
 When the request has ended, it gets TERM, and after C<grace> (5 seconds without it) KILL:
-L<until|Apache2::Spawn::Options/Limits>. Before that it has no time limit.
+L<until|Apache2::Spawn::Options/Limits>. Before that it has no time limit. In the rare cases in which
+nobody can end it with its request (broker and child were both killed, or the error log has MS0219) it
+has none afterwards either: with C<< timeout => 3600 >> among the options it has.
 
 C<%options>, which Apache2::SubProcess does not have, are those of L<Apache2::Spawn/pipe> and
 L<Apache2::Spawn::Options>, in place of what is said here: C<< queue => 'reports' >>,
