@@ -50,6 +50,9 @@ sub contexts {
     $told{plain} = lines(scalar $r->spawn_proc_prog('/bin/pwd'));
     $told{option} = lines(scalar $r->spawn_proc_prog('/bin/sh', [ '-c', 'pwd' ], cwd => '/tmp'));
     $told{missing} = eval { my $x = $r->spawn_proc_prog('/nowhere/x', []); 1 } ? 'there' : $@->code;
+    $told{place} = $@->file =~ /My.Sub\.pm\z/ ? 'here' : $@->file;
+    $told{option_place} = eval { my $y = $r->spawn_proc_prog('/bin/true', [], colour => 'red'); 1 }
+        ? 'taken' : $@->file =~ /My.Sub\.pm\z/ ? 'here' : $@->file;
     return told($r, \%told);
 }
 sub environment {
@@ -90,6 +93,8 @@ each_mpm(
         is_deeply $told->{plain}, ["/\n"], 'no arguments';
         is_deeply $told->{option}, ["/tmp\n"], 'options of ours';
         is $told->{missing}, 'start_failed', 'a program that is not there is an error';
+        is $told->{place}, 'here', '... of the line of the caller';
+        is $told->{option_place}, 'here', '... as is an option that there is not';
         is_deeply $told->{kept}, [ 77, 5, 77, 5 ], '$? and $! are left alone';
         ok $httpd->wait_for_log(qr/\bto the log$/m), 'in scalar context its errors are in the error log';
         ok $httpd->wait_for_log(qr/\bof void $/m), 'void context: what it writes is in the error log';

@@ -73,7 +73,7 @@ sub _caller {
     my $i = 0;
     while (my ($package, $file, $line) = caller $i++) {
         return ($file, $line)
-            if $package !~ /\AApache2::Spawn(?:::(?:Error|Httpd|Pipe|Stream|Process(?:::(?:End|Failure|Given|Loop|New|Send))?))?\z/;
+            if $package !~ /\AApache2::Spawn(?:::(?:Error|Httpd|Pipe|Stream|SubProcess|Process(?:::(?:End|Failure|Given|Loop|New|Send))?))?\z/;
     }
     return ('-', 0);
 }
