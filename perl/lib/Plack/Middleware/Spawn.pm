@@ -12,7 +12,6 @@ our $VERSION = '0.1.0';
 use parent 'Plack::Middleware';
 
 use Apache2::Spawn ();
-use Plack::Util ();
 use Plack::Util::Accessor qw(quiet);
 use Scalar::Util ();
 
@@ -21,54 +20,97 @@ my $said;
 sub call {
     my ($self, $env) = @_;
     my $jobs = $env->{'psgix.spawn'} = Plack::Middleware::Spawn::Jobs->_new($env->{'psgi.input'});
-    return Plack::Util::response_cb(
-        $self->app->($env),
-        sub {
-            my ($response) = @_;
-            $self->_leave($env, $jobs);
-            return if @{$response} > 2;
-            return sub {    # a stream: some may come until it is closed
-                my ($part) = @_;
-                $self->_leave($env, $jobs) if !defined $part;
-                return $part;
-            };
-        });
+    my $answer = $self->app->($env);
+    if (ref $answer eq 'ARRAY') {
+        $self->_leave($env, $jobs, $answer->[0]);
+        return $answer;
+    }
+    return ref $answer eq 'CODE' ? $self->_later($env, $jobs, $answer) : $answer;
+}
+
+# Handlers may come until the stream is closed. The answer and its headers are the application's:
+# Plack::Util::response_cb would take Content-Length away.
+sub _later {
+    my ($self, $env, $jobs, $answer) = @_;
+    return sub {
+        my ($respond) = @_;
+        my $status;
+        my $leave = sub { return $self->_leave($env, $jobs, $status) };
+        my @got = $answer->(
+            sub {
+                my ($response) = @_;
+                $status = $response->[0];
+                $leave->();
+                my $writer = $respond->($response);
+                return @{$response} > 2 || !ref $writer ? $writer : Plack::Middleware::Spawn::Writer->_new($writer, $leave);
+            });
+        $leave->() if defined $status;    # not all close what they write to
+        return @got;
+    };
 }
 
 # Handlers that name a function become jobs; the others stay, for the server.
 sub _leave {
-    my ($self, $env, $jobs) = @_;
+    my ($self, $env, $jobs, $status) = @_;
     my $handlers = $env->{'psgix.cleanup.handlers'};
     return if ref $handlers ne 'ARRAY' || !@{$handlers};
     my @stay;
     for my $handler (@{$handlers}) {
         my @job = ref $handler eq 'ARRAY' ? @{$handler} : ref $handler ? () : ($handler, [ _plain($env) ]);
-        if (!@job) {
+        if (ref $handler && ref $handler ne 'ARRAY') {
             push @stay, $handler;
             $self->_say_once($env) if $jobs->{r};
         }
+        elsif (!@job || !defined $job[0]) {
+            _tell($env, 'a cleanup handler is empty; wanted: the name of a function, or [ name, [ arguments ] ]');
+        }
         elsif ($jobs->{r}) {
-            local $@;
-            eval { $jobs->cleanup(@job); 1 } or $env->{'psgi.errors'}->print('Plack::Middleware::Spawn: ', "$@" =~ s/\n*\z/\n/r);
+            local ($@, $SIG{__DIE__});
+            eval { $jobs->cleanup(@job); 1 } or _tell($env, "$@");
         }
         else {
-            push @stay, _here(@job);
+            push @stay, _here($env, $status, @job);
         }
     }
     @{$handlers} = @stay;
     return;
 }
 
-# What of the environment can travel.
-sub _plain {
-    my ($env) = @_;
-    return { map { ($_ => $env->{$_}) } grep { defined $env->{$_} && ref \$env->{$_} eq 'SCALAR' } keys %{$env} };
+sub _tell {
+    my ($env, $text) = @_;
+    $env->{'psgi.errors'}->print('Plack::Middleware::Spawn: ', $text =~ s/\n*\z/\n/r);
+    return;
 }
 
-# Under another server: as it runs others.
+# What of the environment can travel. Arguments of jobs are kept: passwords and cookies stay here.
+my $private = qr/\A(?:(?:REDIRECT_)*HTTP_(?:AUTHORIZATION|PROXY_AUTHORIZATION|COOKIE)|plack\.cookie\.string)\z/;
+
+sub _plain {
+    my ($env) = @_;
+    return {
+        map { ($_ => $env->{$_}) }
+        grep { $_ !~ $private && defined $env->{$_} && ref \$env->{$_} eq 'SCALAR' } keys %{$env}
+    };
+}
+
+# Under another server: as it runs others, if the status is one that only_if wants. More of the
+# answer's end such a server does not tell.
 sub _here {
-    my ($what, $arguments, @options) = @_;
-    return sub { Apache2::Spawn->spawn($what, defined $arguments ? ($arguments, @options) : ()) } if ref $what;
+    my ($env, $status, $what, @rest) = @_;
+    my $arguments = ref $what ? undef : shift @rest;
+    my @options;
+    while (my ($name, $value) = splice @rest, 0, 2) {
+        if (!defined $name || $name ne 'only_if') {
+            push @options, $name, $value;
+            next;
+        }
+        my %runs = (success => $status < 400, error => $status >= 400, aborted => 0);
+        my $runs = $runs{ $value // '' };
+        _tell($env, 'only_if: ' . (defined $value ? "'$value'" : 'undef') . ' is not allowed; wanted: success, error or aborted')
+            if !defined $runs;
+        return if !$runs;
+    }
+    return sub { Apache2::Spawn->spawn($what, @options) } if ref $what;
     return sub { no strict 'refs'; &{$what}(@{ $arguments || [] }) };    ## no critic (ProhibitNoStrict)
 }
 
@@ -79,6 +121,40 @@ sub _say_once {
             . 'of httpd, which serves nobody else meanwhile, since code cannot travel to another process; push the name of a '
             . "function, or [ name, [ arguments ] ]; this is said once for each process\n");
     return;
+}
+
+# The server's writer. Its close leaves what has come.
+package Plack::Middleware::Spawn::Writer;
+
+our $AUTOLOAD;
+
+sub _new {
+    my ($class, $writer, $leave) = @_;
+    return bless { writer => $writer, leave => $leave }, $class;
+}
+
+sub write {    ## no critic (ProhibitBuiltinHomonyms)
+    my ($self, @parts) = @_;
+    return $self->{writer}->write(@parts);
+}
+
+sub close {    ## no critic (ProhibitBuiltinHomonyms)
+    my ($self) = @_;
+    $self->{leave}->();
+    return $self->{writer}->close;
+}
+
+sub can {
+    my ($self, $name) = @_;
+    return $self->SUPER::can($name) || (ref $self && $self->{writer}->can($name));
+}
+
+# What servers have more, as poll_cb.
+sub AUTOLOAD {    ## no critic (ProhibitAutoloading)
+    my ($self, @arguments) = @_;
+    my $name = $AUTOLOAD =~ s/.*:://r;
+    return if $name eq 'DESTROY';
+    return $self->{writer}->$name(@arguments);
 }
 
 package Plack::Middleware::Spawn::Jobs;
@@ -181,7 +257,8 @@ An element of C<< $env->{'psgix.cleanup.handlers'} >> may be:
 
 The full name of a function. It is called in the job with one argument: a reference to a hash, the
 plain values of C<$env> (texts and numbers; no handles, objects and other references, and so no
-C<psgi.input>).
+C<psgi.input>), without C<HTTP_AUTHORIZATION>, C<HTTP_PROXY_AUTHORIZATION> and C<HTTP_COOKIE> (and
+what httpd and Plack make of them). See L</Private data is in the store>.
 
 =item reference to an array
 
@@ -198,17 +275,25 @@ for each process (C<quiet>).
 
 The job's process is forked from a template. The default one, C<app>, has what httpd.conf loads
 (C<PerlModule>), and not what F<app.psgi> loads, which a child reads when it is first asked: so the
-module of such a function belongs into httpd.conf, or into the option C<load>:
+module of such a function belongs in httpd.conf, or in the option C<load>:
 C<< [ 'My::Mail::confirm', [ $order ], load => 'My::Mail' ] >>.
 
 Handlers count that are there when the response is returned, and, of a stream, when it is closed. What
 is wrong with one is told in C<psgi.errors>; the answer is not touched.
 
+=head2 Private data is in the store
+
+The arguments of a job wait with it in the store, which only httpd's user can read, are kept with its
+record, and can be seen on the status page and by C<spawnctl show>. A handler that is only a name has
+the request there but for its passwords and cookies: all other headers, the query, the client's address,
+and each text that middleware puts into C<$env>. Where that is too much name what it needs:
+C<< [ 'My::Stats::record', [ $env->{PATH_INFO} ] ] >>. Do not put a store where others can read it.
+
 =head2 Other servers
 
 Where C<psgi.input> is not mod_perl's request (C<plackup>, Starman), names and arrays are turned
 into code, which the server runs as it runs others, if it has C<psgix.cleanup>; programs and the methods below go to the broker that
-C<$ENV{SPAWN_SOCKET}> names.
+C<$ENV{SPAWN_SOCKET}> names. Of C<only_if> the status counts, and C<aborted> is never so.
 
 =head1 CONFIGURATION
 
