@@ -41,9 +41,9 @@ sub handler {
 1;
 END
 
-plan tests => scalar mpms();
+plan tests => mpms() + 9;
 SKIP: {
-    skip 'Email::Sender (package libemail-sender-perl) is not installed', scalar mpms() if !eval { require Email::Sender::Simple; 1 };
+    skip 'Email::Sender (package libemail-sender-perl) is not installed', mpms() + 9 if !eval { require Email::Sender::Simple; 1 };
     each_mpm(
         sub {
             my ($mpm) = @_;
@@ -89,4 +89,34 @@ END
             $httpd->do('kill', id => $hold->{id});
         }
     );
+
+    # what spawn throws, and what the mail's sender learns
+    require Email::Sender::Transport::Spawn;
+    require Email::Simple;
+    my $mail = Email::Simple->create(header => [ Subject => 'x' ], body => "x\n");
+    my ($thrown, $again, @died);
+    local $SIG{__DIE__} = sub { push @died, $_[0] if ref $_[0] ne 'Email::Sender::Failure' && ref $_[0] ne 'Email::Sender::Failure::Temporary' };
+    no warnings qw(redefine once);
+    local *Apache2::Spawn::spawn = sub { die $thrown };
+    local *My::Sent::resubmit = sub { die $again };
+    my $of = sub {
+        my ($code) = @_;
+        return bless { code => $code, message => "it is $code", step => 'none', errno => 0, file => '-', line => 0, job => bless {}, 'My::Sent' }, 'Apache2::Spawn::Error';
+    };
+    my $try = sub {
+        ($thrown, $again) = @_;
+        @died = ();
+        my $transport = Email::Sender::Transport::Spawn->new;
+        return eval { $transport->send_email($mail, { from => 'a@example.org', to => ['b@example.org'] }); 1 } ? 'sent' : $@;
+    };
+    my %class = (queue_full => 'Email::Sender::Failure::Temporary', unreachable => 'Email::Sender::Failure::Temporary', invalid => 'Email::Sender::Failure');
+    is ref $try->($of->($_)), $class{$_}, "$_: $class{$_}" for sort keys %class;
+    is_deeply \@died, [], '... and no handler of the caller sees an error of ours';
+    for my $then (qw(unconfirmed unreachable)) {
+        my $failure = $try->($of->('unconfirmed'), $of->($then));
+        is ref $failure, 'Email::Sender::Failure', "unconfirmed, then $then: none that asks for a second mail";
+    }
+    like $try->($of->('unconfirmed'), $of->('invalid'))->message, qr/it is unconfirmed/, '... and what cannot be sent again is unconfirmed';
+    is $try->("alarm\n"), "alarm\n", 'what a signal handler dies of goes through';
+    is_deeply $try->({ by => 'alarm' }), { by => 'alarm' }, '... a reference, too';
 }

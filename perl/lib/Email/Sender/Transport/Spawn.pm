@@ -11,6 +11,7 @@ use Moo;
 our $VERSION = '0.1.0';
 
 use Apache2::Spawn ();
+use Apache2::Spawn::Error ();
 use Email::Sender::Failure ();
 use Email::Sender::Failure::Temporary ();
 use Email::Sender::Success ();
@@ -21,8 +22,9 @@ has sendmail => (is => 'ro', default => sub { '/usr/sbin/sendmail' });
 has request  => (is => 'ro');
 has job      => (is => 'ro', default => sub { {} });
 
-# Of jobs that were not taken: later they may be.
-my %passes = map { $_ => 1 } qw(unreachable unconfirmed queue_full stopping store deadline);
+# Of jobs that were not taken: later they may be. Not `unconfirmed`: that one may have been taken, and
+# another job would be another mail.
+my %passes = map { $_ => 1 } qw(unreachable queue_full stopping store);
 
 # Not `lost`, of which nobody knows whether the mail is out.
 my %default = (
@@ -49,22 +51,31 @@ sub _submitted {
     local $@;
     my $r = $self->request || _current_request();
     my @job = ($argv, %default, %{ $self->job }, @data);
-    my $job = eval { $r ? $r->spawn(@job) : Apache2::Spawn->spawn(@job) };
+    my $job = _quietly(sub { return $r ? $r->spawn(@job) : Apache2::Spawn->spawn(@job) });
     for (1 .. 3) {    # it may have been taken, or not: the same one runs once
-        last if $job || !ref $@ || !$@->isa('Apache2::Spawn::Error') || $@->code ne 'unconfirmed';
-        my $sent = $@->job;
-        $job = eval { $sent->resubmit };
+        last if $job || !Apache2::Spawn::Error::_is_one($@) || $@->code ne 'unconfirmed';
+        my $unconfirmed = $@;
+        $job = _quietly(sub { return $unconfirmed->job->resubmit });
+        $@ = $unconfirmed if !$job && Apache2::Spawn::Error::_is_one($@);    # a later one does not say that none was taken
     }
     return $job if $job;
-    my ($error, $known) = ($@, ref $@ && $@->isa('Apache2::Spawn::Error'));
-    my $class = $known && $passes{ $error->code } ? 'Email::Sender::Failure::Temporary' : 'Email::Sender::Failure';
-    return $class->throw({ message => 'the mail could not be handed to ' . $self->sendmail . ': ' . ($known ? $error->message : $error) });
+    my $error = $@;
+    die $error if !Apache2::Spawn::Error::_is_one($error);    ## no critic (RequireCarping)
+    my $class = $passes{ $error->code } ? 'Email::Sender::Failure::Temporary' : 'Email::Sender::Failure';
+    return $class->throw({ message => 'the mail could not be handed to ' . $self->sendmail . ': ' . $error->message });
+}
+
+# Nothing, and $@, when it dies. A __DIE__ handler of the caller's is not for our errors.
+sub _quietly {
+    my ($code) = @_;
+    local $SIG{__DIE__};
+    return eval { $code->() };
 }
 
 sub _current_request {
     return if !Apache2::RequestUtil->can('request');
     local $@;
-    return eval { Apache2::RequestUtil->request };
+    return _quietly(sub { return Apache2::RequestUtil->request });
 }
 
 no Moo;
@@ -132,7 +143,9 @@ Reference to a hash: options of the job, L<Apache2::Spawn::Options>, in place of
     reply    => 'posted', label => 'mail', timeout => 60, stderr => 'log',
     retry    => 5, retry_on => [qw(failed start_failed timeout)], backoff => [ 60, 300, 900, 3600 ]
 
-C<lost> is not tried again: nobody knows whether such a mail is out. With C<< reply => 'accepted' >> an
+C<lost> is not tried again: nobody knows whether such a mail is out. A F<sendmail> that is ended by its
+C<timeout>, or by a signal, may have taken the mail before, and is tried again all the same: two mails are
+better than none. Where they are not, give C<retry_on> exit codes (C<75>, C<EX_TEMPFAIL>) and C<start_failed>. With C<< reply => 'accepted' >> an
 unknown or full queue is a failure here; posted, it is told in the error log. With
 C<< durable => 1, reply => 'accepted' >> the mail outlives a power cut.
 
@@ -150,8 +163,9 @@ The request object (C<$r>) whose job it is. Default: the one that is served, whe
 
 Called by L<Email::Sender>. Returns an L<Email::Sender::Success> that has C<job>, an
 L<Apache2::Spawn::Job>. Throws L<Email::Sender::Failure>, or L<Email::Sender::Failure::Temporary> when
-the same may do later (C<queue_full>, C<unreachable> and their like), whose message has that of
-L<Apache2::Spawn::Error>.
+the same may do later (C<queue_full>, C<unreachable> and their like: no job was taken), whose message has
+that of L<Apache2::Spawn::Error>. C<unconfirmed>, where a job may have been taken, is none of these: who sends
+again may send two mails. What a signal handler dies of goes through.
 
 =back
 
