@@ -148,13 +148,18 @@ sub _absolute {
     return $path =~ m{\A/} ? $path : directory() . "/$path";
 }
 
-# How it ended; nothing, when it has not within the time (undef: no limit). What the broker
-# has forgotten ended long ago.
+# How it ended; nothing, when it has not within the time (undef: no limit), or when nobody could be
+# asked in that. What the broker has forgotten ended long ago.
 sub _end {
     my ($self, $seconds) = @_;
     return $self->{end} if $self->{end};
     local ($!, $?, $@);
-    my $end = Apache2::Spawn::Instead::_ask(sub { return $self->{job}->wait($seconds) || 'later' });
+    my $until = defined $seconds ? Apache2::Spawn::Instead::_clock() + $seconds : undef;
+    my $question = sub {
+        my $left = defined $until ? $until - Apache2::Spawn::Instead::_clock() : undef;
+        return $self->{job}->wait(defined $left && $left < 0 ? 0 : $left) || 'later';
+    };
+    my $end = Apache2::Spawn::Instead::_ask($question, $seconds);
     if (!$end) {
         return if $@->code !~ /\A(?:no_such_job|too_old)\z/;
         return $self->{end} = { status => -1, at => time };
@@ -196,11 +201,11 @@ Apache2::Spawn::Background - processes in the background, as Proc::Background ha
 
     my $proc = Apache2::Spawn::Background->new('/usr/bin/rsync', '-a', $from, $to)
         or die "rsync: $!\n";
-    if ($proc->alive) { ... }
+    print "it goes on\n" if $proc->alive;
     my $status = $proc->wait(30);           # as $?; undef: it goes on
     $proc->terminate if !defined $status;
 
-    my $proc = Apache2::Spawn::Background->new(
+    my $sync = Apache2::Spawn::Background->new(
         { stdin => undef, stdout => '/var/log/app/sync', cwd => '/srv', autodie => 1,
           job => { queue => 'sync', timeout => 600 } },
         "/usr/local/bin/sync $from | sort");
@@ -213,7 +218,8 @@ The methods of L<Proc::Background>, for code that uses them. Its processes are j
 httpd child, no C<SIGCHLD>, no zombie, and one can be found by C<spawnctl ps>. Only the name of the
 class changes. New code better says what it wants: L<Apache2::Spawn/spawn>.
 
-A process finds what that of C<system> finds with L<Apache2::Spawn::Instead>: the directory, the
+A process has the same surroundings as one that Instead's C<system> starts
+(L<Apache2::Spawn::Instead/WHAT A PROGRAM FINDS>): the directory, the
 C<umask>, the environment (without what mod_perl makes of a request) and the descriptors 0 to 2 of
 this one. A single text is a line for the shell, where Perl would use one; a list is not. The job has
 the context of the request that is served. It outlives the request: see L</autoterminate>, and
@@ -263,7 +269,7 @@ no such.
 
 Returns an object when the process runs. When it could not be started: nothing (undef, an empty
 list), with the reason in C<$!>; or throws text, with C<autodie>. Throws text for an unknown option,
-and when there is no command. C<exe>, another name than the program has, cannot be had.
+and when there is no command. There is no C<exe> (another name for the program).
 
 =item pid
 
@@ -271,7 +277,7 @@ Number, also when it has ended.
 
 =item alive
 
-1, or 0 when it has ended.
+1, or 0 when it has ended. 1, too, when the broker cannot be asked just now: nobody knows then.
 
 =item wait
 
@@ -279,11 +285,12 @@ Number, also when it has ended.
 
 Waits until it has ended, at most so many seconds (a number, fractions allowed; no limit without
 it). Returns the wait status, a number, as C<$?> has it; -1 when nobody knows it any more; undef when
-it has not ended. Can be called again.
+it has not ended, or when the broker could not be asked in that time (without C<$seconds> in 30
+seconds). Can be called again.
 
 =item exit_code, exit_signal
 
-Numbers of that status; undef when it has not ended.
+Numbers of that status; undef when it has not ended, or the broker cannot be asked just now.
 
 =item start_time, end_time
 
@@ -329,7 +336,8 @@ L<Apache2::Spawn::Job>, which Proc::Background does not have.
 =item timeout_system($seconds, \%options, $line)
 
 Runs a process to its end, which is terminated after so many seconds. Returns the wait status; in
-list context that, and 1 when its time was over, else 0. Nothing when it could not be started.
+list context that, and 1 when its time was over, else 0. The status is undef when the broker could not
+be asked (see L</wait>). Nothing when it could not be started.
 Exported when it is asked for. Throws text when there is no number of seconds, or no command.
 
 =back

@@ -331,8 +331,11 @@ sub _tried {
     my $job = _quietly(sub { return $r ? $r->spawn($argv, %{$options}) : Apache2::Spawn->spawn($argv, %{$options}) });
     for (1 .. 3) {
         last if $job || !Apache2::Spawn::Error::_is_one($@) || $@->code ne 'unconfirmed';
-        my $sent = $@->job;
-        $job = _quietly(sub { return $sent->resubmit });
+        my $unconfirmed = $@;
+        $job = _quietly(sub { return $unconfirmed->job->resubmit });
+        next if $job || !Apache2::Spawn::Error::_is_one($@) || $@->code ne 'invalid';
+        $@ = $unconfirmed;    # bound to its request, it cannot be sent again
+        last;
     }
     my $found = $job && $look->($job);
     return ($found, $@);
@@ -363,10 +366,11 @@ sub _asked_once {
 # A question whose answer is waited for: again, when the broker is being replaced. A broker that
 # is there is waited for by the question itself. Where nobody listens there is nothing to wait on,
 # since the kernel tells nobody when a path takes connections again: only there a pause counts.
+# In: seconds, for a question that is not worth PATIENCE.
 sub _ask {
-    my ($question) = @_;
+    my ($question, $seconds) = @_;
     my $pause = 0.01;
-    my $until = _clock() + PATIENCE;
+    my $until = _clock() + (defined $seconds && $seconds < PATIENCE ? $seconds : PATIENCE);
     while (1) {
         my $answer = _asked_once($question);
         return $answer if $answer || !ref $@ || $@->code !~ /\A(?:unreachable|deadline)\z/ || _clock() >= $until;

@@ -111,8 +111,7 @@ Apache2::Spawn::Simple - processes in the background, as Proc::Simple has them
     my $proc = Apache2::Spawn::Simple->new;
     $proc->redirect_output("$dir/out", "$dir/err");
     $proc->start('/usr/bin/rsync', '-a', $from, $to) or die "rsync: $!\n";
-    ...
-    if (!$proc->poll) { print 'ended: ', $proc->exit_status, "\n" }
+    print $proc->poll ? "it goes on\n" : 'ended: ' . $proc->exit_status . "\n";
     $proc->kill;
 
 =head1 DESCRIPTION
@@ -155,16 +154,16 @@ Proc::Simple has no such.
 
 =item poll
 
-1 while it runs, else 0.
+1 while it runs, else 0. 1, too, when the broker cannot be asked just now.
 
 =item wait
 
 Waits until it has ended. Returns the wait status, a number, as C<$?> has it; -1 when nobody knows it any
-more; undef when there is no process.
+more; undef when there is no process, or when the broker could not be asked in 30 seconds.
 
 =item exit_status
 
-The same, at once; undef when it has not ended.
+The same, at once; undef when it has not ended, or the broker cannot be asked just now.
 
 =item kill
 

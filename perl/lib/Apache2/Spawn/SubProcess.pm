@@ -86,10 +86,10 @@ Apache2::Spawn::SubProcess - spawn_proc_prog as Apache2::SubProcess has it, with
     my $out = $r->spawn_proc_prog('/usr/local/bin/report', [ '--html' ]);
     print while <$out>;
 
-    my ($in, $out, $err) = $r->spawn_proc_prog('/usr/bin/tr', [ 'a-z', 'A-Z' ]);
+    my ($in, $from, $err) = $r->spawn_proc_prog('/usr/bin/tr', [ 'a-z', 'A-Z' ]);
     print {$in} "loud\n";
     close $in;
-    my $loud = <$out>;
+    my $loud = <$from>;
 
 In httpd.conf, for code that cannot be changed:
 
