@@ -12,6 +12,7 @@
 #include "apr_optional_hooks.h"
 
 #include "module/api.h"
+#include "module/bound.h"
 #include "module/cleanup.h"
 #include "module/cleanup_handler.h"
 #include "module/cleanup_sent.h"

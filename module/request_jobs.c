@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Which jobs a request has submitted, as a note of the request; and a line in
- * the log for one that may outlive it. A request that is redirected inside
- * httpd is several for httpd, each with notes of its own, and one for its
- * client: all of these have the note, since the access log may look at the
- * first or at the last one.
+ * Which jobs a request has submitted, as a note of the request. A request that
+ * is redirected inside httpd is several for httpd, each with notes of its own,
+ * and one for its client: all of these have the note, since the access log may
+ * look at the first or at the last one.
  *
  * Runs in httpd children, in the thread that works on the request. Must not
  * grow with the number of jobs.
@@ -18,7 +17,6 @@
 #include "apr_tables.h"
 
 #include "module/context.h"
-#include "module/few.h"
 
 #define KEY "mod_spawn: jobs of a request"
 
@@ -86,18 +84,6 @@ void spawn_request_job(request_rec *r, const void *id)
         return;
     add(n, id);
     tell_all(first, n);
-}
-
-void spawn_bound_untold(server_rec *s, const char *id, const char *why)
-{
-    static spawn_few few;
-
-    if (spawn_few_lines(&few, s, APLOG_WARNING, "MS0219", "all jobs"))
-        ap_log_error(APLOG_MARK, APLOG_WARNING, 0, s,
-                     MSNO(0219) "job %s may outlive its request (until): its "
-                                "broker was replaced, and the next one was not "
-                                "told to end the job: %s",
-                     id, why);
 }
 
 int spawn_request_jobs_log(request_rec *r)

@@ -17,7 +17,6 @@
 
 /* As in perl_runner.h. */
 void spawn_request_job(request_rec *r, const void *id);
-void spawn_bound_untold(server_rec *s, const char *id, const char *why);
 
 /** Hook log_transaction, before the access log: the request that is logged has
  * the note, too. */

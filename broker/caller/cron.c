@@ -30,7 +30,7 @@
 #include "broker/caller/cron_row.h"
 #include "broker/caller/submit.h"
 
-#define LOOK_AGAIN  15000 /* ms */
+#define LOOK_AGAIN  15000      /* ms */
 #define ON_TIME     60         /* s; a run that is later was missed */
 #define OTHER_CLOCK (3 * 3600) /* s; set back by more: as if it were new */
 

@@ -315,9 +315,9 @@ static bool is_open(const spawn_job *job)
 }
 
 /* A broker was killed before it could note a run in the row, or the entry was
- * removed and is back, and the run goes on. The time that the row has dealt with
- * may go on, too: it was paused and resumed meanwhile, or its clock is another
- * one. */
+ * removed and is back, and the run goes on. The time that the row has dealt
+ * with may go on, too: it was paused and resumed meanwhile, or its clock is
+ * another one. */
 static void adopt(spawn_cron_entry *e, const spawn_job *job)
 {
     int64_t planned = (int64_t)(spawn_id_time(&job->id) / 1000);

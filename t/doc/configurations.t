@@ -21,6 +21,7 @@ use SpawnTest::Login qw(login_modules);
 plan skip_all => 'mod_spawn.so is not built' if !-e build_dir() . '/mod_spawn.so';
 
 my $root = realpath("$FindBin::Bin/../..");
+chomp(my $modules = `apxs -q LIBEXECDIR`);
 
 # Accounts that any Debian has.
 my %stands_for = (media => 'games', spawn => 'daemon', report => 'news', ops => 'adm', backup => 'backup');
@@ -103,7 +104,7 @@ for my $page (map { s{\Q$root\E/}{}r } "$root/README.md", sort glob "$root/docs/
             skip "$where: only root can have accounts for jobs", 1
                 if $< != 0 && $text =~ /^\s*(?:SpawnUser|SpawnBrokerUser)\b/m;
             my $httpd = SpawnTest::Httpd->new(mpm => one_mpm(), spawn => 0);
-            $httpd->{conf} = join '', login_modules(), 'LoadModule spawn_module ' . build_dir() . "/mod_spawn.so\n" , as_here($httpd, $text);
+            $httpd->{conf} = join '', login_modules(), "LoadModule authz_host_module $modules/mod_authz_host.so\n", 'LoadModule spawn_module ' . build_dir() . "/mod_spawn.so\n" , as_here($httpd, $text);
             my ($code, $said) = $httpd->check_conf;
             is $code, 0, $where or diag "$said\n$httpd->{conf}";
         }
