@@ -20,7 +20,7 @@
     X(0, OK, "ok", "no error")                                                 \
     X(1, UNREACHABLE, "unreachable", "nobody answers at the socket")           \
     X(2, UNCONFIRMED, "unconfirmed",                                           \
-      "no answer within the deadline; the job may or may not be accepted")     \
+      "no clear answer; the job may or may not be accepted, or have run")      \
     X(3, DEADLINE, "deadline", "no answer within the deadline")                \
     X(4, QUEUE_FULL, "queue_full", "the queue's waiting list is full")         \
     X(5, UNKNOWN_QUEUE, "unknown_queue", "no such queue is configured")        \
