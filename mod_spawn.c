@@ -38,6 +38,7 @@ static void register_functions(void)
     APR_REGISTER_OPTIONAL_FN(spawn_child_endpoint_get);
     APR_REGISTER_OPTIONAL_FN(spawn_submit_timeout_ms);
     APR_REGISTER_OPTIONAL_FN(spawn_queue_choose);
+    APR_REGISTER_OPTIONAL_FN(spawn_queue_refuses);
     APR_REGISTER_OPTIONAL_FN(spawn_template_runner_set);
     APR_REGISTER_OPTIONAL_FN(spawn_own_perl_note);
     APR_REGISTER_OPTIONAL_FN(spawn_cleanup_register);

@@ -187,6 +187,13 @@ bool spawn_allow_queue(const spawn_server_config *conf, const char *queue,
     return !rules || is_allowed(rules->allow, what);
 }
 
+bool spawn_allow_has_list(const spawn_server_config *conf, const char *queue)
+{
+    const spawn_queue_rules *rules = find(conf, queue);
+
+    return rules && rules->allow && rules->allow->nelts > 0;
+}
+
 bool spawn_allow_any(const spawn_server_config *conf, const char *function)
 {
     int i;

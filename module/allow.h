@@ -4,7 +4,7 @@
  * @brief SpawnAllow: what queues run, checked where httpd.conf says it itself,
  * and on its way to spawner and broker.
  *
- * Runs in the httpd parent.
+ * Runs in the httpd parent, but for the one that says so.
  */
 #ifndef SPAWN_ALLOW_MODULE_H
 #define SPAWN_ALLOW_MODULE_H
@@ -16,6 +16,9 @@
  * is not configured runs everything here. */
 bool spawn_allow_queue(const spawn_server_config *conf, const char *queue,
                        const char *what);
+
+/** Has the queue a list? Also in httpd children. */
+bool spawn_allow_has_list(const spawn_server_config *conf, const char *queue);
 
 /** Does any queue run this function? */
 bool spawn_allow_any(const spawn_server_config *conf, const char *function);

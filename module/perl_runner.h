@@ -12,6 +12,8 @@
 #ifndef SPAWN_PERL_RUNNER_H
 #define SPAWN_PERL_RUNNER_H
 
+#include <stdbool.h>
+
 #include "apr_optional.h"
 #include "httpd.h"
 
@@ -111,6 +113,17 @@ APR_DECLARE_OPTIONAL_FN(uint32_t, spawn_submit_timeout_ms, (server_rec * s));
 APR_DECLARE_OPTIONAL_FN(const char *, spawn_queue_choose,
                         (request_rec * r, server_rec *s, const char *named,
                          char *text, apr_size_t room));
+
+/**
+ * Would the queue of a job refuse that it sets this variable, because it has a
+ * list (SpawnAllow)?
+ *
+ * @param r, named as above; a queue that may not be used refuses none here.
+ * @param variable NAME=value.
+ */
+APR_DECLARE_OPTIONAL_FN(bool, spawn_queue_refuses,
+                        (request_rec * r, const char *named,
+                         const char *variable));
 
 /**
  * Post a job when the client of a request has the whole answer: when it is

@@ -16,8 +16,10 @@
 
 #include "http_main.h"
 
+#include "module/allow.h"
 #include "module/config.h"
 #include "module/handlers.h"
+#include "common/spawn_allow.h"
 #include "common/spawn_field.h"
 #include "common/spawn_name.h"
 
@@ -168,4 +170,17 @@ const char *spawn_queue_choose(request_rec *r, server_rec *s, const char *named,
 {
     return spawn_queues_choose(spawn_queues_of(r, s), r != NULL, named, text,
                                room);
+}
+
+bool spawn_queue_refuses(request_rec *r, const char *named,
+                         const char *variable)
+{
+    const char *queue;
+    char unused[256];
+
+    if (!spawn_allow_is_power(variable))
+        return false;
+    queue = spawn_queue_choose(r, NULL, named, unused, sizeof(unused));
+    return queue
+           && spawn_allow_has_list(spawn_config_of(ap_server_conf), queue);
 }

@@ -19,4 +19,8 @@ const spawn_dir_queues *spawn_queues_of(const request_rec *r,
 const char *spawn_queue_choose(request_rec *r, server_rec *s, const char *named,
                                char *text, apr_size_t room);
 
+/** Optional function of perl_runner.h. */
+bool spawn_queue_refuses(request_rec *r, const char *named,
+                         const char *variable);
+
 #endif

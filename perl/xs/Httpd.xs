@@ -36,6 +36,7 @@ static APR_OPTIONAL_FN_TYPE(spawn_queue_choose) *queue_choose;
 static APR_OPTIONAL_FN_TYPE(spawn_request_job) *request_job;
 static APR_OPTIONAL_FN_TYPE(spawn_job_token) *job_token;
 static APR_OPTIONAL_FN_TYPE(spawn_bound_untold) *bound_untold;
+static APR_OPTIONAL_FN_TYPE(spawn_queue_refuses) *queue_refuses;
 
 #define LOOK_UP(place, name)                                                   \
     __atomic_store_n(&(place), APR_RETRIEVE_OPTIONAL_FN(name), __ATOMIC_RELEASE)
@@ -50,8 +51,9 @@ static bool look_up(void)
     LOOK_UP(request_job, spawn_request_job);
     LOOK_UP(job_token, spawn_job_token);
     LOOK_UP(bound_untold, spawn_bound_untold);
+    LOOK_UP(queue_refuses, spawn_queue_refuses);
     if (get_timeout && request_context && queue_choose && request_job
-        && job_token && bound_untold)
+        && job_token && bound_untold && queue_refuses)
         LOOK_UP(get_endpoint, spawn_child_endpoint_get);
     else
         __atomic_store_n(&get_endpoint, NULL, __ATOMIC_RELEASE);
@@ -275,6 +277,26 @@ spawn_cleanup(self, ...)
     endpoint = perl_api->httpd_endpoint(aTHX_ r->server);
     RETVAL = perl_api->cleanup(aTHX_ endpoint, &ST(1), items - 1,
                                 cleanup_later, r);
+  OUTPUT:
+    RETVAL
+
+MODULE = Apache2::Spawn::Httpd    PACKAGE = Apache2::Spawn::Httpd
+
+# request and queue may be undef
+bool
+_refuses(self, queue, variable)
+    SV *self
+    SV *queue
+    const char *variable
+  PREINIT:
+    char class_name[] = "Apache2::RequestRec";
+    request_rec *r;
+  CODE:
+    r = SvOK(self) ? modperl_xs_sv2request_rec(aTHX_ self, class_name, cv)
+                   : NULL;
+    RETVAL = find_module()
+             && queue_refuses(r, SvOK(queue) ? SvPV_nolen(queue) : NULL,
+                              variable);
   OUTPUT:
     RETVAL
 

@@ -220,7 +220,7 @@ class changes. New code better says what it wants: L<Apache2::Spawn/spawn>.
 
 A process has the same surroundings as one that Instead's C<system> starts
 (L<Apache2::Spawn::Instead/WHAT A PROGRAM FINDS>): the directory, the
-C<umask>, the environment (without what mod_perl makes of a request) and the descriptors 0 to 2 of
+C<umask>, the environment (without what mod_perl makes of a request, and what a queue with C<SpawnAllow> refuses) and the descriptors 0 to 2 of
 this one. A single text is a line for the shell, where Perl would use one; a list is not. The job has
 the context of the request that is served. It outlives the request: see L</autoterminate>, and
 L<until|Apache2::Spawn::Options/Limits>.

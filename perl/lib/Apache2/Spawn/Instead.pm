@@ -10,7 +10,7 @@ our $VERSION = '0.1.0';
 
 use Apache2::Spawn ();
 use Apache2::Spawn::Error ();
-use Apache2::Spawn::Instead::Command qw(command resolved environment directory bytes);
+use Apache2::Spawn::Instead::Command qw(command resolved environment permitted directory bytes);
 use POSIX ();
 use Symbol ();
 use Time::HiRes ();
@@ -276,9 +276,11 @@ sub _job {
     # A file that is no program is the shell's, as with execvp.
     for my $try ([@words], [ '/bin/sh', @words ]) {
         my $own = $streams->() or return;
+        my %of_package = %{ $options_of{ (_caller())[0] } || {} };
+        my $queue = defined $own->{queue} ? $own->{queue} : $of_package{queue};
         my %options = (
-            %{ $options_of{ (_caller())[0] } || {} },
-            env   => environment(),
+            %of_package,
+            env   => permitted(environment(), _request(), $queue),
             cwd   => directory(),
             umask => umask,
             _standard_streams(),
@@ -557,7 +559,11 @@ get httpd's environment whatever is in C<%ENV>.) In httpd without the variables 
 of the request, those of CGI (C<HTTP_COOKIE>, C<REQUEST_METHOD>, C<SSL_*> and so on) and C<MOD_PERL>,
 which Perl's own programs do not get either; and with C<HOME>, C<USER>, C<LOGNAME> and C<LANG> of the
 clean set of jobs (L<Apache2::Spawn::Options/Surroundings>) where C<%ENV> has none.
-C<SPAWN_JOB_ID>, C<SPAWN_QUEUE> and C<SpawnEnv> of the queue are there as well.
+C<SPAWN_JOB_ID>, C<SPAWN_QUEUE> and C<SpawnEnv> of the queue are there as well. In a queue with
+C<SpawnAllow> the variables that its jobs may not set (C<PATH>, C<HOME>, C<LD_...>, C<PERL...>
+and others) are left out, so a program has C<PATH> and C<HOME> of the clean set; a process outside of
+httpd does not know the queues, and its programs are refused there with C<EACCES>, if C<%ENV> has such
+variables.
 
 =item Directory, umask, program
 

@@ -12,6 +12,7 @@ use APR::Pool ();
 use APR::Table ();
 use Apache2::RequestRec ();
 use Apache2::Spawn ();
+use Apache2::Spawn::Instead::Command qw(permitted);
 
 # Code that says so as well gets this one.
 $INC{'Apache2/SubProcess.pm'} ||= __FILE__;    ## no critic (RequireLocalizedPunctuationVars)
@@ -23,14 +24,15 @@ sub _spawn_proc_prog {
     $words = [] if !defined $words;
     my $wanted = wantarray;
     local ($!, $?);
+    my %given = @options;
     my %job = (
-        env     => _environment($r),
+        env     => permitted(_environment($r), $r, $given{queue}),
         timeout => 0,
         until   => 'request',
         stdin   => $wanted         ? 'pipe' : 'null',
         stdout  => defined $wanted ? 'pipe' : 'log',
         stderr  => $wanted         ? 'pipe' : 'log',
-        @options,
+        %given,
     );
     my $pipe = $r->spawn_pipe([ $command, @{$words} ], %job);
     return                              if !defined $wanted;
@@ -139,7 +141,8 @@ In void context: returns nothing. Its standard input is empty, and what it write
 
 Returns when the program runs. Its environment is that of the request, C<< $r->subprocess_env >> (each
 character of a name that is no letter, digit or underscore becomes an underscore), above the clean set
-that each job has (L<env|Apache2::Spawn::Options/Surroundings>). It starts in F</>.
+that each job has (L<env|Apache2::Spawn::Options/Surroundings>). In a queue with C<SpawnAllow> it lacks
+those that jobs may not set there (C<PATH>, C<HOME>, C<LD_...>, C<PERL...> and others). It starts in F</>.
 
 When the request has ended, it gets TERM, and after C<grace> (5 seconds without it) KILL:
 L<until|Apache2::Spawn::Options/Limits>. Before that it has no time limit. In the rare cases in which

@@ -12,7 +12,7 @@ use Apache2::Spawn ();
 use Exporter 'import';
 use POSIX ();
 
-our @EXPORT_OK = qw(command resolved environment directory bytes);
+our @EXPORT_OK = qw(command resolved environment permitted directory bytes);
 
 # The argv of these words, and whether stderr goes where stdout does. Nothing, and $!, when
 # there is no program.
@@ -83,6 +83,17 @@ sub environment {
     return \%env;
 }
 
+# Without what the queue would refuse the job for (SpawnAllow). Of a queue of another process that is
+# not known.
+sub permitted {
+    my ($env, $r, $queue) = @_;
+    return $env if !Apache2::Spawn::_inside_httpd();
+    return {
+        map { ($_ => $env->{$_}) }
+        grep { !defined $env->{$_} || !Apache2::Spawn::Httpd::_refuses($r, $queue, "$_=$env->{$_}") } keys %{$env}
+    };
+}
+
 # Where we are, if a job can go there.
 sub directory {
     my $here = POSIX::getcwd();
@@ -127,6 +138,11 @@ The path of a program, by C<PATH> of C<%ENV>; undef, and C<$!>, where it is not 
 =item environment
 
 Reference to a hash for the option C<env>: C<%ENV>, without what mod_perl makes of a request.
+
+=item permitted(\%env, $r, $queue)
+
+The same, or a copy without the variables that the queue of the job refuses (C<SpawnAllow>). C<$r>, the
+request, and C<$queue>, its name, may be undef.
 
 =item directory
 
