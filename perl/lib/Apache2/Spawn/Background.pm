@@ -171,7 +171,7 @@ sub _end {
 sub _signal {
     my ($self, $signal) = @_;
     local ($!, $?, $@);
-    return eval { $self->{job}->kill($signal) } ? 1 : 0;
+    return Apache2::Spawn::Instead::_asked_once(sub { return $self->{job}->kill($signal) }) ? 1 : 0;
 }
 
 sub _stop_or_go {
