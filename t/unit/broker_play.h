@@ -504,6 +504,7 @@ static inline int set_up(void **state)
     place_of_tests(dir);
     if (!mkdtemp(dir))
         return -1;
+    goes_at_exit(dir);
     (void)snprintf(spool, sizeof(spool), "%s/spool", dir);
     return mkdir(spool, 0700) || spawn_id_make(&life) ? -1 : 0;
 }

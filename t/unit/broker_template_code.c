@@ -540,8 +540,7 @@ static void without_news_the_old_one_serves_after_some_time(void **state)
     is_there();
     time_moves((NEWS_WITHIN - 1) * 1000);
     nothing_starts();
-    later_by(2
-             * NEWS_WITHIN); /* of which a clock that stands has nothing yet */
+    later_by(2 * NEWS_WITHIN); /* a clock that stands has nothing of it yet */
     time_goes_on();
     has_heard();
     expect_order(&id, &old);

@@ -48,6 +48,7 @@ static inline void begin(world *w)
 {
     place_of_tests(w->directory);
     assert_non_null(mkdtemp(w->directory));
+    goes_at_exit(w->directory);
     w->store = spawn_store_new();
     spawn_batch_init(&w->batch, w->store);
     open_store(w);

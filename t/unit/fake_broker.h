@@ -24,6 +24,7 @@
 #include "client/spawn_client.h"
 #include "common/spawn_os.h"
 #include "common/spawn_release.h"
+#include "t/unit/place.h"
 
 #define FAKE_PEERS 32
 
@@ -178,6 +179,7 @@ static inline void fake_dir(fake_broker *f)
 {
     (void)snprintf(f->dir, sizeof(f->dir), "/tmp/spawn-client-XXXXXX");
     assert_non_null(mkdtemp(f->dir));
+    goes_at_exit(f->dir);
     (void)snprintf(f->path, sizeof(f->path), "%s/socket", f->dir);
 }
 
