@@ -60,7 +60,8 @@ each_mpm(
         $httpd->{conf} = join "\n", 'PerlSetVar Gate ' . $gate->path,
             (map { ("<Location /$_>", 'SetHandler modperl', "PerlResponseHandler My::Until::$_", '</Location>') } qw(holds late)),
             '<VirtualHost *>', 'ServerName localhost', '</VirtualHost>',
-            '<VirtualHost *>', 'ServerName short.example', 'SpawnSubmitTimeout 1', '</VirtualHost>';
+            '<VirtualHost *>', 'ServerName short.example', 'SpawnSubmitTimeout 1', '</VirtualHost>',
+            '<VirtualHost *>', 'ServerName middle.example', 'SpawnSubmitTimeout 3', '</VirtualHost>';
         $httpd->start;
 
         my $client = IO::Socket::INET->new(PeerAddr => '127.0.0.1', PeerPort => $httpd->port) or die "connect: $!\n";
@@ -80,8 +81,10 @@ each_mpm(
         ok $httpd->error_log !~ /MS0219/, '... of which the next broker was told';
 
         $client = IO::Socket::INET->new(PeerAddr => '127.0.0.1', PeerPort => $httpd->port) or die "connect: $!\n";
-        print {$client} "GET /holds HTTP/1.0\r\n\r\n";
-        while ((my $line = <$client>) ne "\r\n") { }
+        print {$client} "GET /holds HTTP/1.0\r\nHost: middle.example\r\n\r\n";
+        while (defined(my $line = <$client>)) {
+            last if $line eq "\r\n";
+        }
         chomp(my $untold = <$client>);
         $broker = $httpd->kill_pair('broker');
         my $next = $httpd->new_pid('broker', $broker) or die "no next broker\n";
