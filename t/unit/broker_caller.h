@@ -68,18 +68,29 @@ static inline void expect_answer(unsigned type)
                         spawn_message_name(type));
 }
 
-static inline void call_in(void)
+static inline int connect_caller(void)
 {
     struct sockaddr_un a = {.sun_family = AF_UNIX};
-    spawn_writer w;
 
     (void)snprintf(a.sun_path, sizeof(a.sun_path), "%.107s", listen_path);
-    caller = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
-    assert_int_equal(connect(caller, (struct sockaddr *)&a, sizeof(a)), 0);
+    return connect(caller, (struct sockaddr *)&a, sizeof(a));
+}
+
+static inline void greet_broker(void)
+{
+    spawn_writer w;
+
     begin(&w, SPAWN_M_HELLO, NULL);
     spawn_put_str(&w, SPAWN_A_CLIENT, "test");
     ask(&w);
     expect_answer(SPAWN_M_WELCOME);
+}
+
+static inline void call_in(void)
+{
+    caller = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+    assert_int_equal(connect_caller(), 0);
+    greet_broker();
 }
 
 /* Nothing is launched before GO: what comes is stored a moment later. */

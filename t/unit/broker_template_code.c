@@ -2,156 +2,9 @@
 /*
  * Whose code a job runs when httpd is restarted: what new children call waits
  * for a template of the new configuration, until that is ready or has failed;
- * children of before have the old one meanwhile. The protocol of
- * broker_leased.h.
+ * children of before have the old one meanwhile.
  */
-#include "t/unit/broker_leased.h"
-
-/* s, of broker/process/template_process.c */
-#define NEWS_WITHIN 15
-#define CODE_WITHIN 30
-#define GO_WITHIN   120
-
-static spawn_id old, new;
-static int child = -1; /* a connection of before the restart */
-
-static int tear_down_children(void **state)
-{
-    spawn_close_fds(&child, 1);
-    template_kind = SPAWN_TEMPLATE_EXEC;
-    return tear_down_clock(state);
-}
-
-/* ---- configurations ---- */
-
-static int64_t configured_at; /* 0: httpd's module does not say it */
-
-static void put_moment(spawn_writer *w)
-{
-    if (configured_at)
-        spawn_put_u64(w, SPAWN_A_CONFIGURED_AT, (uint64_t)configured_at);
-}
-
-static void a_moment_later(void)
-{
-    int64_t now = spawn_mono_ms();
-
-    while (spawn_mono_ms() <= now + 1)
-        (void)usleep(500);
-    configured_at = spawn_mono_ms();
-}
-
-static void begins_with(unsigned kind)
-{
-    template_kind = kind;
-    rules = "A";
-    more_rules = put_moment;
-    queue_jobs = queue_waits = 100;
-    configured_at = spawn_mono_ms();
-    make_store();
-    make_inbox();
-}
-
-static void a_child_calls_in(void)
-{
-    call_in();
-    proves(NULL);
-}
-
-/* A child has called in, and the old template is ready. */
-static void serves(void)
-{
-    begins_with(SPAWN_TEMPLATE_EXEC);
-    reach_go();
-    a_child_calls_in();
-    template_starts(&old, true);
-    is_there();
-}
-
-/* The configuration is read, and httpd has new children. */
-static void is_read(void)
-{
-    say_configure();
-    expect(SPAWN_M_BROKER_READY);
-    spawn_close_fds(&child, 1);
-    child = caller;
-    a_child_calls_in();
-}
-
-/* httpd is restarted. */
-static void is_restarted(void)
-{
-    a_moment_later();
-    is_read();
-}
-
-/* Of an exec template the next process is ordered, and loads. */
-static void loads(void)
-{
-    say(SPAWN_M_GO);
-    expect(SPAWN_M_LAUNCH);
-    assert_true(spawn_has(&message, SPAWN_A_IS_TEMPLATE));
-    spawn_attr_id(&message.attr[SPAWN_A_ID], &new);
-    say_started(&new);
-}
-
-static void said(const spawn_id *id, bool ready, int64_t began)
-{
-    spawn_writer w;
-
-    begin(&w, SPAWN_M_TEMPLATE_SAID, id);
-    spawn_put_u64(&w, SPAWN_A_CODE, ready ? SPAWN_E_OK : SPAWN_E_START_FAILED);
-    spawn_put_str(&w, SPAWN_A_TEXT, ready ? "" : "no such luck");
-    spawn_put_str(&w, SPAWN_A_TEMPLATE, "app");
-    spawn_put_u64(&w, SPAWN_A_PID, 4000000);
-    if (began)
-        spawn_put_u64(&w, SPAWN_A_MONO_STARTED, (uint64_t)began);
-    send_fds(&w, NULL, 0);
-}
-
-/* For a broker that begins. */
-static void say_runs(const spawn_id *id, bool ready, int64_t began)
-{
-    spawn_writer w;
-
-    begin(&w, SPAWN_M_RUNNING, id);
-    spawn_put_u64(&w, SPAWN_A_STATE, SPAWN_STATE_RUNNING);
-    spawn_put_u64(&w, SPAWN_A_PID, 4000000);
-    spawn_put_u64(&w, SPAWN_A_MONO_STARTED, (uint64_t)began);
-    spawn_put_u64(&w, SPAWN_A_IS_TEMPLATE, ready ? 2 : 1);
-    spawn_put_u64(&w, SPAWN_A_TEMPLATE_KIND, template_kind);
-    spawn_put_str(&w, SPAWN_A_TEMPLATE, "app");
-    send_fds(&w, NULL, 0);
-}
-
-/* ---- jobs ---- */
-
-static void is_accepted(spawn_id *ret)
-{
-    submit(ret, SPAWN_REPLY_ACCEPTED);
-    expect_answer(SPAWN_M_ACCEPTED);
-}
-
-static void swap(int *a, int *b)
-{
-    int other = *a;
-
-    *a = *b;
-    *b = other;
-}
-
-static void child_of_before_submits(spawn_id *ret)
-{
-    swap(&caller, &child);
-    is_accepted(ret);
-    swap(&caller, &child);
-}
-
-static void nothing_starts(void)
-{
-    has_heard();
-    quiet_for(20);
-}
+#include "t/unit/broker_coded.h"
 
 /* ---- one after the other ---- */
 
@@ -438,17 +291,6 @@ static void and_waits_for_one_that_loads(void **state)
 
 /* ---- templates of httpd's ---- */
 
-static void httpds_serves(void)
-{
-    begins_with(SPAWN_TEMPLATE_PARENT);
-    reach_go();
-    a_child_calls_in();
-    (void)spawn_id_make(&old);
-    (void)spawn_id_make(&new);
-    said(&old, true, spawn_mono_ms());
-    is_there();
-}
-
 static void httpds_is_waited_for(void **state)
 {
     spawn_id id;
@@ -566,111 +408,6 @@ static void one_that_httpd_has_forked_is_waited_for(void **state)
     expect_order(&id, &old);
 }
 
-/* ---- patience ---- */
-
-static void ended_early(const spawn_id *id)
-{
-    spawn_writer w;
-
-    begin(&w, SPAWN_M_TEMPLATE_SAID, id);
-    spawn_put_u64(&w, SPAWN_A_CODE, SPAWN_E_NOT_RUNNING);
-    spawn_put_str(&w, SPAWN_A_TEXT, "its process ended before it was ready");
-    spawn_put_str(&w, SPAWN_A_TEMPLATE, "app");
-    send_fds(&w, NULL, 0);
-    expect_id(SPAWN_M_DISMISS, id);
-}
-
-/* httpd forks another one, which may do: a job that waits for the first one
- * waits on, but not for ever. */
-static void httpds_may_end_before_it_is_ready(void **state)
-{
-    spawn_id id, another;
-
-    (void)state;
-    begins_with(SPAWN_TEMPLATE_PARENT);
-    reach_go();
-    a_child_calls_in();
-    (void)spawn_id_make(&old);
-    (void)spawn_id_make(&new);
-    is_accepted(&id);
-    ended_early(&new);
-    nothing_starts();
-    (void)spawn_id_make(&another);
-    ended_early(&another);
-    nothing_starts();
-    said(&old, true, spawn_mono_ms());
-    expect_order(&id, &old);
-}
-
-static void but_not_again_and_again(void **state)
-{
-    spawn_id id;
-    int i;
-
-    (void)state;
-    begins_with(SPAWN_TEMPLATE_PARENT);
-    reach_go();
-    a_child_calls_in();
-    submit(&id, SPAWN_REPLY_FINISHED);
-    for (i = 0; i < 3; i++) {
-        (void)spawn_id_make(&new);
-        ended_early(&new);
-    }
-    expect_answer(SPAWN_M_JOB);
-    assert_int_equal(spawn_attr_u64(&message.attr[SPAWN_A_OUTCOME]),
-                     SPAWN_OUTCOME_START_FAILED);
-}
-
-static void
-one_that_hangs_while_it_loads_is_not_waited_for_for_ever(void **state)
-{
-    spawn_id id;
-
-    (void)state;
-    serves();
-    is_restarted();
-    loads();
-    is_accepted(&id);
-    later_by(CODE_WITHIN - 3);
-    nothing_starts();
-    later_by(4);
-    expect_order(&id, &old);
-}
-
-static void nor_is_a_go_that_does_not_come(void **state)
-{
-    spawn_id id;
-
-    (void)state;
-    serves();
-    is_restarted();
-    is_accepted(&id);
-    later_by(GO_WITHIN - 3);
-    nothing_starts();
-    later_by(4);
-    expect_order(&id, &old);
-}
-
-static void httpds_may_begin_before_its_configuration_is_read(void **state)
-{
-    int64_t began;
-    spawn_id id;
-
-    (void)state;
-    httpds_serves();
-    a_moment_later();
-    began = configured_at;
-    while (spawn_mono_ms() <= began + 1)
-        (void)usleep(500);
-    is_read();
-    say(SPAWN_M_GO);
-    is_accepted(&id);
-    nothing_starts();
-    said(&new, true, began);
-    expect_id(SPAWN_M_DISMISS, &old);
-    expect_order(&id, &new);
-}
-
 int main(void)
 {
 #define ALONE(f)                                                               \
@@ -694,11 +431,6 @@ int main(void)
         ALONE(an_old_one_that_is_ready_late_is_not_the_new_one),
         ALONE(without_news_the_old_one_serves_after_some_time),
         ALONE(one_that_httpd_has_forked_is_waited_for),
-        ALONE(httpds_may_end_before_it_is_ready),
-        ALONE(but_not_again_and_again),
-        ALONE(one_that_hangs_while_it_loads_is_not_waited_for_for_ever),
-        ALONE(nor_is_a_go_that_does_not_come),
-        ALONE(httpds_may_begin_before_its_configuration_is_read),
     };
 
     if (no_clocks())
