@@ -216,12 +216,12 @@ Apache2::Spawn::Background - processes in the background, as Proc::Background ha
 
 The methods of L<Proc::Background>, for code that uses them. Its processes are jobs: no copy of the
 httpd child, no C<SIGCHLD>, no zombie, and one can be found by C<spawnctl ps>. Only the name of the
-class changes. New code better says what it wants: L<Apache2::Spawn/spawn>.
+class changes. New code is better off with L<Apache2::Spawn/spawn>.
 
 A process has the same surroundings as one that Instead's C<system> starts
 (L<Apache2::Spawn::Instead/WHAT A PROGRAM FINDS>): the directory, the
-C<umask>, the environment (without what mod_perl makes of a request, and what a queue with C<SpawnAllow> refuses) and the descriptors 0 to 2 of
-this one. A single text is a line for the shell, where Perl would use one; a list is not. The job has
+C<umask>, the environment (without the variables that mod_perl makes of a request, and those that a queue
+with C<SpawnAllow> refuses) and the descriptors 0 to 2 of this one. A single text is a line for the shell, where Perl would use one; a list is not. The job has
 the context of the request that is served. It outlives the request: see L</autoterminate>, and
 L<until|Apache2::Spawn::Options/Limits>.
 
