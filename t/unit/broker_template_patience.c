@@ -101,9 +101,11 @@ static void httpds_may_begin_before_its_configuration_is_read(void **state)
     say(SPAWN_M_GO);
     is_accepted(&id);
     nothing_starts();
+    time_stands(); /* not for the end of patience */
     said(&new, true, began);
     expect_id(SPAWN_M_DISMISS, &old);
     expect_order(&id, &new);
+    time_goes_on();
 }
 
 int main(void)
