@@ -13,6 +13,7 @@
 #include "module/parent_template.h"
 
 #include <dirent.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
 #include <poll.h>
@@ -44,6 +45,8 @@ typedef struct {
     apr_proc_t process;
     bool registered;
     bool alive;
+    bool absent; /* httpd has no Perl to fork it from */
+    bool told;   /* that it is, to this spawner */
     int64_t since_ms;
     int64_t retry_at_ms;
     unsigned young_deaths;
@@ -423,16 +426,28 @@ static apr_status_t forget_all(void *unused)
     return APR_SUCCESS;
 }
 
-/* httpd has no Perl: tell the callers, and the admin who configured it. */
-static void not_there(const spawn_setup *setup,
+/* httpd has no Perl: its callers are to hear that. Until a spawner has it, the
+ * monitor hook tries again. */
+static int tell_absent(const spawn_setup *setup, parent_template *t)
+{
+    int rv;
+
+    if (setup->r->link < 0)
+        return -ENOTCONN;
+    rv = introduce(setup, t->name, 0, -1,
+                   "it is forked from httpd's own Perl, where Apache2::Spawn "
+                   "is not loaded: add 'PerlModule Apache2::Spawn' to "
+                   "httpd.conf");
+    t->told = rv == 0;
+    return rv;
+}
+
+/* The admin who configured it is to know, too. */
+static void not_there(const spawn_setup *setup, parent_template *t,
                       const spawn_template_rules *rules)
 {
-    int rv = introduce(setup, rules->name, 0, -1,
-                       "it is forked from httpd's own Perl, where "
-                       "Apache2::Spawn is not loaded: add 'PerlModule "
-                       "Apache2::Spawn' to httpd.conf");
-
-    if (rules->where || rv < 0)
+    t->absent = true;
+    if (tell_absent(setup, t) < 0 || rules->where)
         ap_log_error(APLOG_MARK, APLOG_WARNING, 0, setup->s,
                      MSNO(0233) "template '%s' is not there: it is forked "
                                 "from httpd's own Perl, and 'PerlModule "
@@ -453,17 +468,18 @@ void spawn_parent_templates_begin(const spawn_setup *setup)
     for (i = 0; i < all->nelts && used <= SPAWN_TEMPLATES_MAX; i++) {
         const spawn_template_rules *rules =
             APR_ARRAY_IDX(all, i, spawn_template_rules *);
+        parent_template *t = &templates[used];
 
         if (!rules->parent)
             continue;
-        if (!runner) {
-            not_there(setup, rules);
-            continue;
-        }
-        templates[used].name = rules->name;
-        templates[used].memory = rules->memory;
-        templates[used].spares = rules->spares;
-        fork_template(setup, &templates[used++]);
+        t->name = rules->name;
+        t->memory = rules->memory;
+        t->spares = rules->spares;
+        used++;
+        if (runner)
+            fork_template(setup, t);
+        else
+            not_there(setup, t, rules);
     }
 }
 
@@ -472,9 +488,11 @@ const char *spawn_parent_templates_names(apr_pool_t *p)
     const char *names = "";
     int i;
 
-    for (i = 0; i <= SPAWN_TEMPLATES_MAX && templates[i].name; i++)
-        names =
-            apr_pstrcat(p, names, *names ? ", " : "", templates[i].name, NULL);
+    for (i = 0; i <= SPAWN_TEMPLATES_MAX && templates[i].name; i++) {
+        if (!templates[i].absent)
+            names = apr_pstrcat(p, names, *names ? ", " : "", templates[i].name,
+                                NULL);
+    }
     return names;
 }
 
@@ -483,12 +501,13 @@ void spawn_parent_templates_look(const spawn_setup *setup)
     int64_t now = spawn_mono_ms();
     int i;
 
-    if (!runner)
-        return;
     for (i = 0; i <= SPAWN_TEMPLATES_MAX; i++) {
         parent_template *t = &templates[i];
 
-        if (t->name && !t->alive && now >= t->retry_at_ms)
+        if (t->absent && !t->told)
+            (void)tell_absent(setup, t);
+        else if (runner && t->name && !t->absent && !t->alive
+                 && now >= t->retry_at_ms)
             fork_template(setup, t);
     }
 }
@@ -510,12 +529,13 @@ void spawn_parent_templates_again(const spawn_setup *setup)
 {
     int i;
 
-    if (!runner)
-        return;
     for (i = 0; i <= SPAWN_TEMPLATES_MAX; i++) {
         parent_template *t = &templates[i];
 
-        if (!t->name)
+        t->told = false;
+        if (t->absent)
+            (void)tell_absent(setup, t);
+        if (!runner || !t->name || t->absent)
             continue;
         if (t->alive)
             leave_to_its_jobs(setup, t);

@@ -12,18 +12,21 @@
 #include "module/perl_runner.h"
 #include "module/setup.h"
 
-/** Fork the templates of this configuration, if httpd has a Perl to run them.
+/** Fork the templates of this configuration, if httpd has a Perl to run them;
+ * else the spawner is told that there are none.
  * At the end of post_config, after mod_perl's own. */
 void spawn_parent_templates_begin(const spawn_setup *setup);
 
 /** The names of those that there are now, with commas; "": none. */
 const char *spawn_parent_templates_names(apr_pool_t *p);
 
-/** For the monitor hook: fork those again that have ended. */
+/** For the monitor hook: fork those again that have ended, and tell of those
+ * that are not there, as long as no spawner has heard it. */
 void spawn_parent_templates_look(const spawn_setup *setup);
 
 /** Another spawner has taken the place of one that has gone: fork templates for
- * it. Those of before stay for their jobs, and then end. */
+ * it, or tell it that there are none. Those of before stay for their jobs, and
+ * then end. */
 void spawn_parent_templates_again(const spawn_setup *setup);
 
 /** The configuration is cleared: forget the function that runs Perl (its

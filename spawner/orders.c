@@ -13,6 +13,7 @@
 #include "common/spawn_log.h"
 #include "common/spawn_packet.h"
 #include "spawner/spawner.h"
+#include "spawner/template_note.h"
 
 #define ORDERS_PER_TURN 64
 
@@ -150,6 +151,8 @@ static void forget(const spawn_id *id)
     job *j = table_by_id(id);
 
     if (j && j->state == JOB_ENDED) {
+        if (template_word_kept(j))
+            return;
         template_forget(j);
         table_remove(j);
     }

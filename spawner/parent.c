@@ -26,6 +26,7 @@
 #include "common/spawn_os.h"
 #include "common/spawn_release.h"
 #include "spawner/spawner.h"
+#include "spawner/template_note.h"
 
 #define CLEARED_MS  30000
 #define ADOPTION_MS 5000
@@ -109,6 +110,8 @@ static void configure(const spawn_message *m, spawn_packet *p)
                          p->length - SPAWN_WIRE_HEADER, p->fds, p->fds_count);
 
     spawner.wants_ready = true;
+    if (rv == 0)
+        template_words_drop(NULL); /* httpd tells them with its templates */
     if (rv < 0) {
         char text[128];
 

@@ -55,6 +55,8 @@ static template_note *load_note(const job *template, const saved *s)
 
     if (!n)
         return NULL;
+    if (s->attr[SPAWN_A_TEXT].kind == SPAWN_KIND_STR)
+        template_note_text(template, spawn_attr_str(&s->attr[SPAWN_A_TEXT]));
     n->dismissed = number(s, SPAWN_A_LAST) != 0;
     n->dismissal_waits = number(s, SPAWN_A_LAST) > 1;
     if (s->attr[SPAWN_A_UID].id) /* an older release did not note it */

@@ -13,6 +13,7 @@
 #include <sys/epoll.h>
 
 #include "spawner/spawner.h"
+#include "spawner/template_note.h"
 
 /* To a broker that comes anew. */
 void tell_begin(void)
@@ -250,6 +251,7 @@ static int sync_next(void)
         if (rv < 0)
             return rv;
         j->flags &= (uint16_t)~JOB_TELL_STARTED;
+        template_word_again(j);
         if (j->state == JOB_ENDED)
             table_tell(j, j->said == SAID_ORPHAN || (j->flags & JOB_TELL_ORPHAN)
                               ? JOB_TELL_ORPHAN
@@ -270,7 +272,7 @@ static int sync_next(void)
     return 1;
 }
 
-/* A template's report on its preloading; the text is told once. */
+/* A template's report on its preloading. */
 static int send_said(const job *j)
 {
     uint8_t buffer[8192];

@@ -371,6 +371,8 @@ static int take(job *template)
 
 void template_gone(job *template)
 {
+    template_note *n = template_note_of(template);
+
     template->ended_ms = spawn_wall_ms();
     template->state = JOB_ENDED;
     template_ended(template);
@@ -379,6 +381,8 @@ void template_gone(job *template)
         template_note_text(template, "its process ended before it was ready");
         table_tell(template, JOB_TELL_SAID);
     }
+    if (n)
+        n->last_word = template->said == SAID_FAILED;
     table_tell(template, JOB_TELL_EXITED);
 }
 
@@ -505,6 +509,7 @@ void template_foreign(const spawn_message *m, spawn_packet *p)
     j = table_by_id(&id) ? NULL : table_add(&id);
     if (!j)
         return; /* its link is closed with the packet, which ends it */
+    template_words_drop(name);
     n = template_note_make(j, name);
     j->flags |= JOB_IS_TEMPLATE | JOB_FOREIGN;
     j->pid = (pid_t)spawn_u64_or(m, SPAWN_A_PID, 0);
@@ -523,6 +528,8 @@ void template_foreign(const spawn_message *m, spawn_packet *p)
         return;
     }
     j->said = SAID_ABSENT;
+    if (n)
+        n->last_word = true;
     template_note_text(j, spawn_str_or(m, SPAWN_A_TEXT, "it is not there"));
     j->state = JOB_ENDED;
     table_tell(j, JOB_TELL_SAID | JOB_TELL_EXITED);

@@ -29,6 +29,8 @@ typedef struct template_note {
     bool dismissed;       /* it takes no more orders */
     bool dismissal_waits; /* for room in its link */
     bool signals_wait;    /* for its jobs, for room too */
+    bool last_word;       /* httpd's, and none of its name came after it */
+    bool forgotten;       /* by this broker; the next one is told */
     /* Before it is ready, mono ms; 0: not yet. */
     int64_t looked_at;
     int64_t moved_at; /* it had used CPU time since the look before */
@@ -60,5 +62,16 @@ int template_may_have(const job *template, pid_t pid, const spawn_packet *p);
 void template_tell_waiting(const job *template, template_note *n);
 /** Keep the text that it said of its preloading. */
 void template_note_text(const job *template, const char *text);
+
+/* template_word.c */
+
+/** It has ended, and its broker has forgotten it. Is it to be told to the next
+ * broker all the same? */
+bool template_word_kept(const job *template);
+/** A broker that comes anew was told that it is there: tell what it said, too.
+ */
+void template_word_again(job *template);
+/** httpd tells of another one of this name, or (NULL) of new ones. */
+void template_words_drop(const char *name);
 
 #endif

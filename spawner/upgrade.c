@@ -74,6 +74,7 @@ static void save_job(spawn_writer *w, const job *j)
     spawn_put_u64(w, SPAWN_A_KILL_LEFT, j->flags & JOB_KILL_LEFT);
     spawn_put_u64(w, SPAWN_A_IS_TEMPLATE, j->flags & SAVED_FLAGS);
     template_put_name(w, j);
+    template_put_text(w, j);
     if (note && note->dismissed)
         spawn_put_u64(w, SPAWN_A_LAST, 1 + note->dismissal_waits);
     spawn_put_u64(w, SPAWN_A_UID, note ? note->uid : j->uid);

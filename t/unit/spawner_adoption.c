@@ -7,6 +7,8 @@
 #define PART_HAS_PARENT
 #include "t/unit/spawner_part.h"
 
+#include "spawner/template_note.h"
+
 #include <sched.h>
 #include <sys/syscall.h>
 
@@ -15,6 +17,11 @@ void template_foreign(const spawn_message *m, spawn_packet *p)
     (void)m;
     (void)p;
     note("template_foreign");
+}
+
+void template_words_drop(const char *name)
+{
+    (void)name;
 }
 
 /* Its own clock. */

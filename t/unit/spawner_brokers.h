@@ -79,6 +79,7 @@ static inline bool is_exiting(pid_t pid)
 
 #include "spawner/table.c"
 #include "spawner/template_note.c"
+#include "spawner/template_word.c"
 #include "spawner/tell.c"
 #include "spawner/broker.c"
 #include "t/unit/spawner_internal.h"

@@ -217,6 +217,31 @@ static void what_has_ended_is_forgotten(void **state)
     expect_called("");
 }
 
+/* The next broker is to hear it, too. */
+static void the_last_word_on_a_template_stays(void **state)
+{
+    job *j = have(1, JOB_ENDED, JOB_IS_TEMPLATE | JOB_FOREIGN);
+
+    (void)state;
+    template_note_make(j, "app")->last_word = true;
+    order_for(SPAWN_M_FORGET, 1);
+    order_for(SPAWN_M_FORGET, 1);
+    assert_true(is_there(1));
+    template_words_drop("other");
+    assert_true(is_there(1));
+    template_words_drop("app");
+    assert_false(is_there(1));
+    assert_null(spawner.notes);
+    /* one that its broker has not forgotten yet */
+    j = have(1, JOB_ENDED, JOB_IS_TEMPLATE | JOB_FOREIGN);
+    template_note_make(j, "app")->last_word = true;
+    template_words_drop(NULL);
+    assert_true(is_there(1));
+    order_for(SPAWN_M_FORGET, 1);
+    assert_false(is_there(1));
+    assert_null(spawner.notes);
+}
+
 static void many_are_forgotten_at_once(void **state)
 {
     uint8_t ids[3 * SPAWN_ID_SIZE + 5];
@@ -450,6 +475,7 @@ int main(void)
         T(who_has_ended_by_it_is_no_news),
         T(a_signal_waits_for_a_process_that_is_not_known_yet),
         T(what_has_ended_is_forgotten),
+        T(the_last_word_on_a_template_stays),
         T(many_are_forgotten_at_once),
         T(who_lives_is_given_up),
         T(a_template_of_httpds_that_hangs_is_forgotten),

@@ -6,6 +6,8 @@
 #define PART_HAS_PARENT
 #include "t/unit/spawner_part.h"
 
+#include "spawner/template_note.h"
+
 static int foreign_fds;
 
 void template_foreign(const spawn_message *m, spawn_packet *p)
@@ -13,6 +15,13 @@ void template_foreign(const spawn_message *m, spawn_packet *p)
     (void)m;
     foreign_fds = (int)p->fds_count;
     note("template_foreign");
+}
+
+static int words_dropped; /* so often, all of them */
+
+void template_words_drop(const char *name)
+{
+    words_dropped += name == NULL;
 }
 
 /* Its own clock. */
@@ -317,8 +326,10 @@ static void a_configuration_is_taken(void **state)
     (void)state;
     spawner.cleared_at = 5;
     spawner.lingering = true;
+    words_dropped = 0;
     configure_as(SPAWN_RELEASE);
     expect_called("config_take 0; broker_configure; ");
+    assert_int_equal(words_dropped, 1);
     assert_true(spawner.wants_ready);
     assert_int_equal(spawner.cleared_at, 0);
     assert_false(spawner.lingering);
@@ -331,8 +342,10 @@ static void a_configuration_that_cannot_be_taken_changes_nothing(void **state)
     spawner.cleared_at = 5;
     spawner.lingering = true;
     config_result = -EPERM;
+    words_dropped = 0;
     configure_as("another");
     expect_called("config_take 0; ");
+    assert_int_equal(words_dropped, 0);
     assert_int_equal(spawner.cleared_at, 5);
     assert_true(spawner.lingering);
     assert_true(comes(httpd, SPAWN_FROM_SPAWNER_TO_PARENT, SPAWN_M_NOT_READY));

@@ -126,6 +126,7 @@ void template_give_up(const job *j)
 
 #include "spawner/table.c"
 #include "spawner/template_note.c"
+#include "spawner/template_word.c"
 #include "spawner/orders.c"
 
 static int broker = -1; /* its end */

@@ -234,6 +234,47 @@ static void of_what_a_template_said(void **state)
     template_forget(j);
 }
 
+static void expect_word(const char *text)
+{
+    tell_nothing();
+    spawner.tell.sync = true;
+    assert_true(tell_flush());
+    assert_true(told_of(SPAWN_M_RUNNING, 1));
+    assert_int_equal(number_of(SPAWN_A_IS_TEMPLATE), 1);
+    assert_true(told_of(SPAWN_M_TEMPLATE_SAID, 1));
+    assert_string_equal(spawn_str_or(&got, SPAWN_A_TEXT, ""), text);
+    assert_true(told_of(SPAWN_M_EXITED, 1));
+    expect_quiet(broker);
+}
+
+/* httpd says once that it has no template, or its process that it cannot be
+ * loaded. */
+static void of_a_template_that_failed_to_each_broker(void **state)
+{
+    static const uint8_t bad[] = {SAID_ABSENT, SAID_FAILED, SAID_ENDED};
+    job *j = have(1, JOB_ENDED);
+    unsigned i;
+
+    (void)state;
+    j->flags |= JOB_IS_TEMPLATE | JOB_FOREIGN;
+    template_note_make(j, "app")->last_word = true;
+    template_note_text(j, "no Perl");
+    for (i = 0; i < 3; i++) {
+        j->said = bad[i];
+        expect_word("no Perl");
+        assert_true(template_word_kept(j));
+        expect_word("no Perl");
+    }
+    j->said = SAID_READY; /* it has lived since */
+    tell_nothing();
+    spawner.tell.sync = true;
+    assert_true(tell_flush());
+    assert_true(told_of(SPAWN_M_RUNNING, 1));
+    assert_true(told_of(SPAWN_M_EXITED, 1));
+    expect_quiet(broker);
+    template_forget(j);
+}
+
 static void of_an_orphan(void **state)
 {
     job *j = have(1, JOB_ENDED);
@@ -310,6 +351,7 @@ int main(void)
         T(of_one_that_runs),
         T(of_one_that_runs_and_its_template),
         T(of_what_a_template_said),
+        T(of_a_template_that_failed_to_each_broker),
         T(of_an_orphan),
         T(of_an_attempt),
         T(of_several),

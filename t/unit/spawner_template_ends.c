@@ -214,6 +214,21 @@ static void jobs_of_one_that_ended(void **state)
     expect_called("");
 }
 
+/* It stays until httpd has another one. */
+static void why_it_cannot_be_loaded_is_a_last_word(void **state)
+{
+    job *failed = have_template(1, JOB_FOREIGN);
+    job *ready = have_template(2, JOB_FOREIGN);
+
+    (void)state;
+    failed->said = SAID_FAILED;
+    template_gone(failed);
+    assert_true(template_note_of(failed)->last_word);
+    ready->said = SAID_READY;
+    template_gone(ready);
+    assert_false(template_note_of(ready)->last_word);
+}
+
 /* The broker has forgotten it, and nobody would ever take it away. */
 static void who_was_given_up_goes_with_its_template(void **state)
 {
@@ -261,6 +276,7 @@ int main(void)
         T(its_end_does_not_make_us_spin),
         T(its_pidfd_does_not_make_us_spin),
         T(a_foreign_one_ends_with_its_link),
+        T(why_it_cannot_be_loaded_is_a_last_word),
         T(who_was_given_up_goes_with_its_template),
         T(an_event_of_before_ends_nobody_else),
         T(jobs_of_one_that_ended),

@@ -406,8 +406,13 @@ static void a_template_that_there_is_not_is_told(void **state)
     assert_int_equal(j->flags, JOB_IS_TEMPLATE | JOB_FOREIGN | JOB_TELL_SAID
                                    | JOB_TELL_EXITED | JOB_IN_FIFO);
     assert_string_equal(template_note_of(j)->text, "no memory");
+    assert_true(template_note_of(j)->last_word);
+    assert_true(template_word_kept(j)); /* its broker forgets it */
     expect_called("");
+    introduce(3, "other", NULL, 0, NULL);
+    assert_ptr_equal(table_by_id(&id), j);
     introduce(2, "app", NULL, 0, NULL);
+    assert_null(table_by_id(&id));
     id = id_of(2);
     assert_string_equal(template_note_of(table_by_id(&id))->text,
                         "it is not there");

@@ -41,6 +41,7 @@ int cgroup_enter(job *j, pid_t pid)
 
 #include "spawner/table.c"
 #include "spawner/template_note.c"
+#include "spawner/template_word.c"
 #include "spawner/template_trust.c"
 #include "spawner/template_send.c"
 #include "spawner/template.c"

@@ -48,6 +48,7 @@ int config_for_broker(spawn_writer *w, int *fds, unsigned *ret_count)
 
 #include "spawner/table.c"
 #include "spawner/template_note.c"
+#include "spawner/template_word.c"
 #include "spawner/tell.c"
 #include "spawner/broker.c"
 #include "t/unit/spawner_internal.h"
