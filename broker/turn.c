@@ -42,6 +42,7 @@
 #include "broker/caller/courtesy.h"
 #include "broker/caller/cron.h"
 #include "broker/caller/inbox.h"
+#include "broker/caller/on_failure.h"
 #include "broker/caller/reply.h"
 #include "broker/caller/spool.h"
 #include "broker/caller/waiter.h"
@@ -381,6 +382,7 @@ void spawn_turn_end(void *of)
         tell_news(batch);
         make_slots(batch);
         judge(batch);
+        spawn_on_failure_turn(batch);
         (void)spawn_store_note_clock(batch->store); /* or the next turn */
         good = spawn_commit(batch, &committed);
         after_commit(broker, &committed);

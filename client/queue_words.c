@@ -143,6 +143,7 @@ static void common_rules(const spawn_message *m, spawn_rule_fn each, void *arg)
     limits(m, each, arg);
     priorities(m, each, arg);
     word(m, SPAWN_A_CWD, "cwd", each, arg);
+    word(m, SPAWN_A_ON_FAILURE, "on_failure", each, arg);
 }
 
 static void leftovers(const spawn_message *m, spawn_rule_fn each, void *arg)
@@ -175,6 +176,7 @@ void spawn_queue_rules_each(const spawn_message *m, spawn_rule_fn each,
     output(m, SPAWN_A_STDOUT, "output", each, arg);
     leftovers(m, each, arg);
     history(m, each, arg);
+    texts(m, SPAWN_A_ON_FAILURE_ARGV, "on_failure", each, arg);
     texts(m, SPAWN_A_ENV, "env", each, arg);
     word(m, SPAWN_A_JOB_USER, "user", each, arg);
     word(m, SPAWN_A_JOB_GROUP, "group", each, arg);

@@ -94,6 +94,8 @@ typedef enum {
     X(AFTER, "after", IDS, "none", "jobs that end well before it starts")      \
     X(AFTER_FAILED, "after_failed", AFTER_FAILED, "cancel",                    \
       "cancel, run or keep, when one of these fails")                          \
+    X(ON_FAILURE, "on_failure", TEXT, "the queue's",                           \
+      "Perl function that is called when it has failed for good, or none")     \
     X(DURABLE, "durable", BOOL, "0", "outlive a power cut")                    \
     X(TEMPLATE, "template", TEXT, "the queue's",                               \
       "template that a Perl function's process is forked from")

@@ -249,11 +249,14 @@
     X(222, ENDED_SINCE, U64, 8, "ended_since")                                 \
     X(223, RESIDENT, U64, 8, "resident")                                       \
     X(224, CONFIGURED_AT, U64, 8, "configured_at")                             \
-    X(225, BOUND, U64, 8, "bound")
+    X(225, BOUND, U64, 8, "bound")                                             \
+    X(226, ON_FAILURE, STR, 513, "on_failure")                                 \
+    X(227, ON_FAILURE_ARGV, STRV, 4096, "on_failure_argv")                     \
+    X(228, FAILURE_OF, ID, SPAWN_ID_SIZE, "failure_of")
 
 #define SPAWN_X_ATTR(n, NAME, KIND, max, name) SPAWN_A_##NAME = n,
 typedef enum {
-    SPAWN_ATTR_LIST(SPAWN_X_ATTR) SPAWN_A_COUNT = 226
+    SPAWN_ATTR_LIST(SPAWN_X_ATTR) SPAWN_A_COUNT = 229
 } spawn_attr_id_t;
 
 /* The senders. */

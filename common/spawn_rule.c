@@ -10,6 +10,7 @@
 #include <strings.h>
 
 #include "common/spawn_moment.h"
+#include "common/spawn_name.h"
 #include "common/spawn_rule.h"
 #include "common/spawn_text.h"
 
@@ -353,6 +354,24 @@ static int check_durable(const spawn_message *m, spawn_failure *why)
     return 0;
 }
 
+bool spawn_on_failure_ok(const char *function)
+{
+    return strcmp(function, SPAWN_ON_FAILURE_NONE) == 0
+           || (spawn_perl_name_ok(function) && strstr(function, "::"));
+}
+
+static int check_on_failure(const spawn_message *m, spawn_failure *why)
+{
+    const char *function =
+        spawn_str_or(m, SPAWN_A_ON_FAILURE, SPAWN_ON_FAILURE_NONE);
+
+    if (!spawn_on_failure_ok(function))
+        FAIL("on_failure: '%.100s' is not a name; wanted: the full name of a "
+             "Perl function, such as My::Report::failed, or none",
+             function);
+    return 0;
+}
+
 int spawn_rules_check(const spawn_message *m, spawn_failure *why)
 {
     int rv;
@@ -365,7 +384,7 @@ int spawn_rules_check(const spawn_message *m, spawn_failure *why)
                  (long long)priority, SPAWN_PRIORITY_MAX, SPAWN_PRIORITY_MAX);
     }
     if ((rv = check_times(m, why)) || (rv = check_retry(m, why))
-        || (rv = check_after(m, why)))
+        || (rv = check_after(m, why)) || (rv = check_on_failure(m, why)))
         return rv;
     if (spawn_has(m, SPAWN_A_UNIQUE)
         && *spawn_attr_str(&m->attr[SPAWN_A_UNIQUE]) == '\0')

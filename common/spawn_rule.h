@@ -55,6 +55,9 @@
 
 #define SPAWN_PRIORITY_MAX 100
 
+/** ON_FAILURE: no function, also where the queue has one. */
+#define SPAWN_ON_FAILURE_NONE "none"
+
 #define SPAWN_X_RULE(n, NAME, name) SPAWN_RETRY_ON_##NAME = n,
 enum {
     SPAWN_RETRY_ON_LIST(SPAWN_X_RULE)
@@ -88,6 +91,9 @@ int spawn_parse_backoff(const char *text, uint64_t *values,
  * SPAWN_RETRY_ON_MAX. */
 int spawn_parse_retry_on(const char *text, uint64_t *values,
                          uint32_t *ret_count);
+
+/** Is this the full name of a Perl function, or none? */
+bool spawn_on_failure_ok(const char *function);
 
 /** Ids with commas between them; ids has room for SPAWN_AFTER_MAX. */
 int spawn_parse_ids(const char *text, spawn_id *ids, uint32_t *ret_count);

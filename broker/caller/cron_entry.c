@@ -366,9 +366,10 @@ int spawn_cron_order(const spawn_cron_entry *e, const spawn_id *id,
                      spawn_writer *w)
 {
     static const uint8_t fields[] = {
-        SPAWN_A_FUNCTION, SPAWN_A_ARGS,    SPAWN_A_ARGV,     SPAWN_A_QUEUE,
-        SPAWN_A_TIMEOUT,  SPAWN_A_USER,    SPAWN_A_RETRY,    SPAWN_A_RETRY_ON,
-        SPAWN_A_BACKOFF,  SPAWN_A_EXPIRES, SPAWN_A_PRIORITY, SPAWN_A_DURABLE};
+        SPAWN_A_FUNCTION,  SPAWN_A_ARGS,    SPAWN_A_ARGV,     SPAWN_A_QUEUE,
+        SPAWN_A_TIMEOUT,   SPAWN_A_USER,    SPAWN_A_RETRY,    SPAWN_A_RETRY_ON,
+        SPAWN_A_BACKOFF,   SPAWN_A_EXPIRES, SPAWN_A_PRIORITY, SPAWN_A_DURABLE,
+        SPAWN_A_ON_FAILURE};
     spawn_message rule;
     size_t i;
 

@@ -41,7 +41,7 @@ int64_t spawn_incoming_since(const spawn_incoming *in)
 {
     int64_t now = spawn_wall_ms(), made = (int64_t)spawn_id_time(&in->id);
 
-    return in->peer || made > now ? now : made;
+    return in->peer || in->now || made > now ? now : made;
 }
 
 bool spawn_incoming_delayed(const spawn_incoming *in)

@@ -19,10 +19,12 @@ typedef struct {
     spawn_packet *packet;
     unsigned slot;
     bool spooled;
-    bool left; /* a broker before us has taken it */
-    bool own;  /* the broker made it, and looks what becomes of it */
-    uid_t uid; /* its writer, where there is no peer */
-    pid_t pid; /* 0: not known */
+    bool left;  /* a broker before us has taken it */
+    bool own;   /* the broker made it, and looks what becomes of it */
+    bool now;   /* it is submitted now, whatever time its id has */
+    bool first; /* it is stored before the other jobs of this turn */
+    uid_t uid;  /* its writer, where there is no peer */
+    pid_t pid;  /* 0: not known */
     const spawn_message *m;
     const uint8_t *attrs;
     size_t length;

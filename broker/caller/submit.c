@@ -69,7 +69,8 @@ static spawn_job *record_refusal(const spawn_incoming *in,
     job->ledger = SPAWN_IN_LEDGER_NOT; /* which never had it */
     spawn_end_start_failed(job, why->step, why->error, why->text);
     job->judged = true; /* nor would it be taken when it is tried again */
-    job->told = true;   /* the refusal is in the log */
+    job->untaken = true;
+    job->told = true; /* the refusal is in the log */
     return job;
 }
 
@@ -239,6 +240,30 @@ spawn_spool_result spawn_submit_spooled(spawn_batch *batch, const spawn_id *id,
 }
 
 /* ---- our own ---- */
+
+int spawn_submit_for(spawn_batch *batch, const spawn_own_caller *caller,
+                     const void *data, size_t length, spawn_failure *why)
+{
+    spawn_incoming in = {.batch = batch,
+                         .own = true,
+                         .left = true,
+                         .now = true,
+                         .first = true,
+                         .uid = caller->uid,
+                         .pid = caller->pid};
+    spawn_message m;
+    int rv;
+
+    if (spawn_message_parse(data, length, SPAWN_FROM_CALLER, 0, &m, why))
+        return SPAWN_OWN_REFUSED;
+    spawn_incoming_fill(&in, &m, data, length);
+    rv = spawn_take(&in, why);
+    if (rv >= 0 || why->code == SPAWN_E_CONFLICT)
+        return rv == 0 ? SPAWN_OWN_TAKEN : SPAWN_OWN_KNOWN;
+    return !spawn_refusal_passes(why) && record_refusal(&in, why)
+               ? SPAWN_OWN_RECORDED
+               : SPAWN_OWN_REFUSED;
+}
 
 int spawn_submit_own(spawn_batch *batch, const void *data, size_t length,
                      bool record, spawn_failure *why)

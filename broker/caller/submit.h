@@ -43,4 +43,17 @@ bool spawn_refusal_passes(const spawn_failure *why);
 int spawn_submit_own(spawn_batch *batch, const void *data, size_t length,
                      bool record, spawn_failure *why);
 
+/** Who has submitted another job. */
+typedef struct {
+    uid_t uid;
+    pid_t pid;
+} spawn_own_caller;
+
+/** The same of a SUBMIT that follows from a job which ends in this turn, with
+ * an id that follows from that one's. It is of that job's caller, needs no room
+ * in its queue, is submitted now, and stored before the other jobs of the turn.
+ */
+int spawn_submit_for(spawn_batch *batch, const spawn_own_caller *caller,
+                     const void *data, size_t length, spawn_failure *why);
+
 #endif

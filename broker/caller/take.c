@@ -154,6 +154,7 @@ static int has_ended(const spawn_incoming *in, spawn_failure *why)
         return -1;
     }
     job->judged = true; /* it is not tried again: its end was told */
+    job->untaken = true;
     return 1;
 }
 
@@ -400,6 +401,8 @@ static void take_in(const spawn_incoming *in, spawn_body *body)
     warn_of_handles(job);
     spawn_admit(job, in->m);
     spawn_job_on(job, SPAWN_JOB_SUBMITTED);
+    if (in->first)
+        spawn_job_store_first(job);
     spawn_job_changed(job);
     spawn_admitted(job, in->m);
     if (!slot)

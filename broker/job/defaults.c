@@ -57,6 +57,8 @@ int spawn_defaults_rule(const spawn_attr *nest, spawn_failure *why)
     d->leftovers = m.attr[SPAWN_A_LEFTOVERS];
     d->out = m.attr[SPAWN_A_STDOUT];
     d->err = m.attr[SPAWN_A_STDERR];
+    d->on_failure = m.attr[SPAWN_A_ON_FAILURE];
+    d->on_failure_argv = m.attr[SPAWN_A_ON_FAILURE_ARGV];
     name = spawn_str_or(&m, SPAWN_A_QUEUE, NULL);
     if (name && !spawn_queue_name_ok(name)) {
         spawn_failure_set(why, SPAWN_E_INVALID, SPAWN_STEP_CHECK, 0,
@@ -104,6 +106,17 @@ void spawn_defaults_fill(const spawn_queue *q, spawn_message *order)
         fill(order, &d->out);
         fill(order, &d->err);
     }
+}
+
+const spawn_attr *spawn_defaults_on_failure(const spawn_queue *q)
+{
+    const spawn_defaults *d = q->defaults;
+
+    if (!d)
+        return NULL;
+    return d->on_failure.id        ? &d->on_failure
+           : d->on_failure_argv.id ? &d->on_failure_argv
+                                   : NULL;
 }
 
 spawn_stdio_how spawn_defaults_output(const spawn_queue *q, unsigned attr)
@@ -318,6 +331,8 @@ void spawn_defaults_put_row(const spawn_queue *q, spawn_writer *w)
     put(w, &d->leftovers);
     put(w, &d->out);
     put(w, &d->limits);
+    put(w, &d->on_failure);
+    put(w, &d->on_failure_argv);
     if (d->env.id)
         put_names(&d->env, w);
 }

@@ -17,6 +17,7 @@
 struct spawn_defaults {
     spawn_attr env, limits; /* id 0: not set, as in spawn_message */
     spawn_attr cwd, nice, ionice, leftovers, out, err;
+    spawn_attr on_failure, on_failure_argv;
     uint8_t data[]; /* the attributes point here */
 };
 
@@ -33,6 +34,10 @@ const spawn_attr *spawn_defaults_env(const spawn_queue *q);
  * put together with the queue's when they are sent.
  */
 void spawn_defaults_fill(const spawn_queue *q, spawn_message *order);
+
+/** What is called when a job of this queue has failed: ON_FAILURE or
+ * ON_FAILURE_ARGV; NULL: nothing. */
+const spawn_attr *spawn_defaults_on_failure(const spawn_queue *q);
 
 /** The output of a function, unless it says otherwise: SPAWN_STDIO_NULL, _LOG
  * or _PATH. */

@@ -164,6 +164,7 @@ struct spawn_job {
     bool forgets_first : 1;    /* it goes: the ledger has to forget it first */
     bool may_have_run : 1;     /* though nothing is known of that: take.c */
     bool unbound : 1;          /* ended with a connection: caller/stop.h */
+    bool untaken : 1;          /* a record of what was refused, or is over */
 };
 
 /** Has it ended, and not only an attempt at it? */

@@ -130,6 +130,16 @@ void spawn_retry_judge(spawn_job *job)
     spawn_job_changed(job);
 }
 
+bool spawn_retry_failed(spawn_job *job)
+{
+    spawn_attempt_end end;
+
+    if (!spawn_job_over(job) || !job->judged || is_stopped(job))
+        return false;
+    end = end_of(job);
+    return !spawn_attempt_good(&end);
+}
+
 unsigned spawn_retry_given(const spawn_job *job)
 {
     spawn_body *read = job->body ? NULL : spawn_store_body(job);

@@ -21,6 +21,10 @@ void spawn_retry_judge(spawn_job *job);
 /** It has ended for good, as a broker before us decided: is it dead? */
 void spawn_retry_judged(spawn_job *job);
 
+/** Has it failed for good? Of one that was judged. Not when somebody ended it,
+ * nor when it has expired. */
+bool spawn_retry_failed(spawn_job *job);
+
 /** How many retries its order asks for. Reads it in the store. */
 unsigned spawn_retry_given(const spawn_job *job);
 

@@ -72,13 +72,14 @@ static void put_those(const spawn_message *order, const uint8_t *attrs,
 void spawn_answer_order(const void *body, size_t length, size_t argv_most,
                         bool rules, spawn_writer *w)
 {
-    static const uint8_t told[] = {SPAWN_A_FUNCTION, SPAWN_A_LABEL,
-                                   SPAWN_A_CONTEXT,  SPAWN_A_PRIORITY,
-                                   SPAWN_A_UNIQUE,   SPAWN_A_AFTER};
+    static const uint8_t told[] = {
+        SPAWN_A_FUNCTION, SPAWN_A_LABEL, SPAWN_A_CONTEXT,   SPAWN_A_PRIORITY,
+        SPAWN_A_UNIQUE,   SPAWN_A_AFTER, SPAWN_A_FAILURE_OF};
     static const uint8_t own[] = {
-        SPAWN_A_CWD,    SPAWN_A_USER,    SPAWN_A_GROUP, SPAWN_A_STDOUT,
-        SPAWN_A_STDERR, SPAWN_A_TIMEOUT, SPAWN_A_GRACE, SPAWN_A_NICE,
-        SPAWN_A_IONICE, SPAWN_A_LIMITS,  SPAWN_A_RETRY, SPAWN_A_LEFTOVERS};
+        SPAWN_A_CWD,       SPAWN_A_USER,    SPAWN_A_GROUP, SPAWN_A_STDOUT,
+        SPAWN_A_STDERR,    SPAWN_A_TIMEOUT, SPAWN_A_GRACE, SPAWN_A_NICE,
+        SPAWN_A_IONICE,    SPAWN_A_LIMITS,  SPAWN_A_RETRY, SPAWN_A_LEFTOVERS,
+        SPAWN_A_ON_FAILURE};
     const spawn_attr *argv;
     spawn_message order;
 

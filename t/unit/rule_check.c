@@ -100,6 +100,25 @@ static void numbers_have_their_most(void **state)
     }
 }
 
+static void on_failure_is_a_function_or_none(void **state)
+{
+    static const char *const good[] = {"My::f", "none", "A::B::c"};
+    static const char *const bad[] = {"", "f", "My::f g", "/bin/true", "None"};
+    size_t i;
+
+    (void)state;
+    for (i = 0; i < COUNT(good); i++) {
+        begin();
+        spawn_put_str(&w, SPAWN_A_ON_FAILURE, good[i]);
+        taken(0);
+    }
+    for (i = 0; i < COUNT(bad); i++) {
+        begin();
+        spawn_put_str(&w, SPAWN_A_ON_FAILURE, bad[i]);
+        refused(0, "on_failure");
+    }
+}
+
 static void priority_is_from_minus_100_to_100(void **state)
 {
     static const int64_t good[] = {-100, 0, 100}, bad[] = {-101, 101};
@@ -380,6 +399,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(numbers_have_their_most),
         cmocka_unit_test(priority_is_from_minus_100_to_100),
+        cmocka_unit_test(on_failure_is_a_function_or_none),
         cmocka_unit_test(a_job_that_could_never_start_is_refused),
         cmocka_unit_test(a_backoff_has_a_kind_and_its_pauses),
         cmocka_unit_test(retries_are_for_known_ends),

@@ -1,0 +1,184 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The job that follows when another one has failed for good. Runs in the
+ * broker. Must not have one twice, nor lose one when a broker is killed.
+ *
+ * It is submitted in the turn in which the end is stored, and is written by the
+ * same commit, before the end. So a broker that follows a killed one finds
+ * both, or neither: then it finds the end where that was kept (the spawner, a
+ * slot), and comes to the same. The id follows from that of the failed job, so
+ * that a second submit is known. What the store did not take is submitted again
+ * from here.
+ */
+#include "broker/caller/on_failure.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/spawn_log.h"
+#include "common/spawn_os.h"
+#include "broker/base/alloc.h"
+#include "broker/base/loop.h"
+#include "broker/base/timer.h"
+#include "broker/job/body.h"
+#include "broker/job/changes.h"
+#include "broker/job/queue.h"
+#include "broker/store/store.h"
+#include "broker/run/retry.h"
+#include "broker/caller/on_failure_order.h"
+#include "broker/caller/submit.h"
+
+#define TRY_AGAIN 1000 /* ms */
+
+/* One that was submitted, until the store has it. */
+typedef struct owed {
+    struct owed *next;
+    spawn_id id, failed;
+    char queue[SPAWN_NAME_MAX + 1];
+    uid_t uid; /* who had submitted the failed one */
+    pid_t pid;
+    int64_t try_at; /* mono ms; before, it is not submitted again */
+    size_t length;
+    uint8_t data[]; /* the SUBMIT */
+} owed;
+
+static owed *all_owed;
+static spawn_timer timer;
+
+static void nothing(spawn_timer *t)
+{
+    (void)t; /* it only causes a turn */
+}
+
+static void tell_refused(const owed *o, const spawn_failure *why, bool again)
+{
+    char text[SPAWN_ID_TEXT];
+
+    spawn_log_few(
+        spawn_log_about("queue", o->queue), SPAWN_LOG_FEW, SPAWN_LOG_ERR,
+        MSNO(0890) "job %s has failed, and the job that is to follow "
+                   "from that is refused: %s: %s%s",
+        spawn_id_format(&o->failed, text), spawn_error_name(why->code),
+        why->text, again ? "; it is tried again" : "");
+}
+
+/* False: it has been submitted before, and is known. */
+static bool submit(spawn_batch *batch, owed *o)
+{
+    const spawn_own_caller caller = {o->uid, o->pid};
+    spawn_failure why;
+    int rv = spawn_submit_for(batch, &caller, o->data, o->length, &why);
+
+    o->try_at = spawn_mono_ms() + TRY_AGAIN;
+    if (rv == SPAWN_OWN_RECORDED || rv == SPAWN_OWN_REFUSED)
+        tell_refused(o, &why, rv == SPAWN_OWN_REFUSED);
+    if (rv != SPAWN_OWN_KNOWN)
+        spawn_loop_again(); /* it may start */
+    return rv != SPAWN_OWN_KNOWN;
+}
+
+/* ---- what has failed ---- */
+
+static bool is_owed(const spawn_id *id)
+{
+    const owed *o = all_owed;
+
+    while (o && !spawn_id_equal(&o->id, id))
+        o = o->next;
+    return o != NULL;
+}
+
+static owed *make(const spawn_job *failed, const spawn_id *id,
+                  const spawn_writer *w)
+{
+    owed *o = spawn_alloc(sizeof(*o) + w->length);
+
+    o->id = *id;
+    o->failed = failed->id;
+    (void)strcpy(o->queue, failed->queue->name);
+    o->uid = failed->caller_uid;
+    o->pid = failed->caller_pid;
+    o->length = w->length;
+    memcpy(o->data, w->data, w->length);
+    return o;
+}
+
+static void order(spawn_batch *batch, const spawn_job *failed,
+                  const spawn_message *m)
+{
+    spawn_writer w;
+    spawn_id id;
+    owed *o;
+
+    spawn_on_failure_id(&failed->id, &id);
+    if (!is_owed(&id) && spawn_on_failure_order(failed, m, &w)) {
+        o = make(failed, &id, &w);
+        if (submit(batch, o)) {
+            o->next = all_owed;
+            all_owed = o;
+        }
+        else {
+            free(o);
+        }
+    }
+    spawn_writer_free(&w);
+}
+
+static void has_failed(spawn_batch *batch, const spawn_job *job)
+{
+    spawn_body *read = job->body ? NULL : spawn_store_body(job);
+    spawn_message m;
+
+    if (spawn_body_read(job, job->body ? job->body : read, &m, NULL) == 0)
+        order(batch, job, &m);
+    free(read);
+}
+
+/* ---- what the store has not taken ---- */
+
+/* Is there nothing left to do? */
+static bool is_settled(spawn_batch *batch, owed *o)
+{
+    const spawn_job *job = spawn_job_find(&o->id);
+    spawn_known unused;
+    int rv;
+
+    if (job)
+        return job->in_store;
+    rv = spawn_store_find(batch->store, &o->id, &unused);
+    if (rv == 0 && o->try_at <= spawn_mono_ms())
+        return !submit(batch, o);
+    return rv == 1;
+}
+
+static void look_again(spawn_batch *batch)
+{
+    owed **at = &all_owed;
+
+    while (*at) {
+        owed *o = *at;
+
+        if (!is_settled(batch, o)) {
+            at = &o->next;
+            continue;
+        }
+        *at = o->next;
+        free(o);
+    }
+    if (!all_owed)
+        return;
+    timer.fire = nothing;
+    spawn_timer_set(&timer, spawn_mono_ms() + TRY_AGAIN);
+}
+
+void spawn_on_failure_turn(spawn_batch *batch)
+{
+    spawn_job *job;
+
+    if (all_owed)
+        look_again(batch);
+    for (job = spawn_batch_due(batch); job; job = job->due_next) {
+        if (!job->untaken && spawn_retry_failed(job))
+            has_failed(batch, job);
+    }
+}

@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/**
+ * @file on_failure.h
+ * @brief What is called when a job has failed for good (on_failure,
+ * SpawnOnFailure): one job, which the broker submits.
+ *
+ * docs/rules-of-jobs.md says which ends these are, and what the job is told.
+ */
+#ifndef SPAWN_BROKER_CALLER_ON_FAILURE_H
+#define SPAWN_BROKER_CALLER_ON_FAILURE_H
+
+#include "broker/job/job.h"
+
+/** Submit what follows from the ends that are stored in this turn. Between
+ * their judgement (run/retry.h) and the commit. */
+void spawn_on_failure_turn(spawn_batch *batch);
+
+#endif
