@@ -61,6 +61,9 @@ typedef struct {
     const char *output;         /* "log", "null" or a path; NULL: not set */
     apr_array_header_t *env;    /* NULL: none */
     apr_array_header_t *limits; /* NULL: none */
+    /* Of const char *: a function, or a program and its arguments; empty: not
+     * even what is given further out; NULL: not set. */
+    apr_array_header_t *on_failure;
 } spawn_job_rules;
 
 /** The rules of one queue, or the values for queues that have none of their

@@ -28,7 +28,7 @@
 #define ALL_MAX     (2 << 20) /* bytes of all; they go into one message */
 #define OPTIONS                                                                \
     "name, queue, tz, catch_up, overlap, timeout, user, retry, retry_on, "     \
-    "backoff, expires, priority and durable"
+    "backoff, expires, priority, durable and on_failure"
 
 typedef struct {
     const spawn_field *field;
@@ -140,7 +140,7 @@ static const struct {
                {"user", set_user},       {"retry", NULL}, /* as in a submit */
                {"retry_on", NULL},       {"backoff", NULL},
                {"expires", NULL},        {"priority", NULL},
-               {"durable", NULL}};
+               {"durable", NULL},        {"on_failure", NULL}};
 
 /* A field of its jobs, in the form that it has everywhere. */
 static const char *set_rule(cmd_parms *cmd, cron_entry *e, const char *name,

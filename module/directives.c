@@ -297,6 +297,10 @@ const command_rec spawn_directives[] = {
                   "jobs that name none"),
     AP_INIT_TAKE1("SpawnLeftovers", spawn_leftovers_directive, NULL, RSRC_CONF,
                   "'keep' or 'kill': what jobs leave in their process group"),
+    AP_INIT_RAW_ARGS("SpawnOnFailure", spawn_on_failure_directive, NULL,
+                     RSRC_CONF,
+                     "a Perl function, or a program and its arguments: what is "
+                     "called when a job has failed for good; or 'none'"),
     AP_INIT_RAW_ARGS("SpawnLimit", spawn_limit_directive, NULL, RSRC_CONF,
                      "name=value: limits of jobs, and the most that they may "
                      "ask for"),

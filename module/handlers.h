@@ -86,6 +86,8 @@ const char *spawn_env_directive(cmd_parms *cmd, void *dir_config,
                                 const char *args);
 const char *spawn_pass_env_directive(cmd_parms *cmd, void *dir_config,
                                      const char *args);
+const char *spawn_on_failure_directive(cmd_parms *cmd, void *dir_config,
+                                       const char *args);
 const char *spawn_limit_directive(cmd_parms *cmd, void *dir_config,
                                   const char *args);
 

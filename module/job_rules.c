@@ -2,9 +2,9 @@
 /*
  * The values that a queue gives to jobs that bring none (SpawnGrace, SpawnNice,
  * SpawnIONice, SpawnDirectory, SpawnEnv, SpawnPassEnv, SpawnOutput,
- * SpawnLeftovers), and the most that they may ask for (SpawnLimit):
- * docs/queues.md. A directive outside of any <SpawnQueue> is for each queue
- * that does not have it.
+ * SpawnLeftovers, SpawnOnFailure), and the most that they may ask for
+ * (SpawnLimit): docs/queues.md. A directive outside of any <SpawnQueue> is for
+ * each queue that does not have it.
  *
  * Runs in the httpd parent while the configuration is read. Must not touch the
  * machine (no file, no process): `httpd -t` runs it too.
@@ -17,12 +17,14 @@
 
 #include "module/handlers.h"
 #include "common/spawn_field.h"
+#include "common/spawn_rule.h"
 
 #define NICE_MAX      19
 #define DIRECTORY_MAX 4095
 #define OUTPUT_MAX    4090 /* on the wire some bytes come with it */
 /* Variables of one place; a queue has those of two. */
-#define ENV_MAX 16384
+#define ENV_MAX        16384
+#define ON_FAILURE_MAX 4000 /* on the wire some bytes come with it */
 /* Of all queues together, so that CONFIGURE has room for the rest. */
 #define ALL_MAX (2 << 20)
 
@@ -36,6 +38,16 @@ typedef struct {
     uint64_t value;
     const char *where;
 } limit;
+
+static apr_size_t words_size(const apr_array_header_t *words)
+{
+    apr_size_t size = 0;
+    int i;
+
+    for (i = 0; words && i < words->nelts; i++)
+        size += strlen(APR_ARRAY_IDX(words, i, const char *)) + 1;
+    return size;
+}
 
 /* ---- where a directive stands ---- */
 
@@ -170,6 +182,39 @@ const char *spawn_output_directive(cmd_parms *cmd, void *dir_config,
             rules->output = arg;
     }
     return err;
+}
+
+/* A function has no arguments: it gets a hash. */
+const char *spawn_on_failure_directive(cmd_parms *cmd, void *dir_config,
+                                       const char *args)
+{
+    spawn_job_rules *rules = NULL;
+    apr_array_header_t *words = NULL;
+    const char *err = rules_of(cmd, dir_config, &rules);
+    const char *first;
+
+    if (!err)
+        err = spawn_words(cmd, args, 1, INT_MAX, &words);
+    if (err)
+        return err;
+    if (words_size(words) > ON_FAILURE_MAX)
+        return apr_psprintf(cmd->pool,
+                            "%s: program and arguments have %lu bytes, %d are "
+                            "allowed",
+                            cmd->cmd->name, (unsigned long)words_size(words),
+                            ON_FAILURE_MAX);
+    first = APR_ARRAY_IDX(words, 0, const char *);
+    if (words->nelts == 1 && strcasecmp(first, SPAWN_ON_FAILURE_NONE) == 0)
+        apr_array_clear(words);
+    else if (*first != '/' && (words->nelts > 1 || !spawn_on_failure_ok(first)))
+        return apr_psprintf(cmd->pool,
+                            "%s: '%.200s' is not allowed; wanted: the full "
+                            "name of a Perl function, such as "
+                            "My::Report::failed, an absolute path of a program "
+                            "with its arguments, or none",
+                            cmd->cmd->name, args);
+    rules->on_failure = words;
+    return NULL;
 }
 
 /* ---- variables ---- */
@@ -393,6 +438,8 @@ void spawn_job_rules_merge(apr_pool_t *p, const spawn_job_rules *given,
         rules->directory = given->directory;
     if (!rules->output)
         rules->output = given->output;
+    if (!rules->on_failure)
+        rules->on_failure = given->on_failure;
     env = given->env ? apr_array_copy(p, given->env)
                      : apr_array_make(p, 4, sizeof(variable));
     for (i = 0; rules->env && i < rules->env->nelts; i++)
@@ -410,7 +457,8 @@ static apr_size_t bytes_of(const spawn_job_rules *rules)
 {
     return size_of(rules->env)
            + (rules->directory ? strlen(rules->directory) : 0)
-           + (rules->output ? 2 * strlen(rules->output) : 0);
+           + (rules->output ? 2 * strlen(rules->output) : 0)
+           + words_size(rules->on_failure);
 }
 
 apr_status_t spawn_job_rules_check(server_rec *s,
@@ -526,6 +574,28 @@ static void put_output(spawn_writer *w, const char *output)
     spawn_put_stdio(w, SPAWN_A_STDERR, &s);
 }
 
+static void put_on_failure(spawn_writer *w, const apr_array_header_t *words)
+{
+    const char *first =
+        words && words->nelts ? APR_ARRAY_IDX(words, 0, const char *) : NULL;
+    size_t mark;
+    int i;
+
+    if (!first)
+        return;
+    if (*first != '/') {
+        spawn_put_str(w, SPAWN_A_ON_FAILURE, first);
+        return;
+    }
+    mark = spawn_open_strv(w, SPAWN_A_ON_FAILURE_ARGV);
+    for (i = 0; i < words->nelts; i++) {
+        const char *word = APR_ARRAY_IDX(words, i, const char *);
+
+        spawn_add_text(w, mark, word, strlen(word));
+    }
+    spawn_close(w, mark);
+}
+
 static void put_number(spawn_writer *w, uint16_t attr, apr_int64_t value)
 {
     if (value != SPAWN_UNSET)
@@ -539,6 +609,7 @@ static bool sets_something(const spawn_queue_rules *queue)
     return queue->history_jobs != SPAWN_UNSET || r->grace_ms != SPAWN_UNSET
            || r->nice != SPAWN_UNSET || r->ionice != SPAWN_UNSET
            || r->leftovers != SPAWN_UNSET || r->directory || r->output
+           || (r->on_failure && r->on_failure->nelts)
            || (r->env && r->env->nelts) || (r->limits && r->limits->nelts);
 }
 
@@ -559,6 +630,7 @@ static void put_queue(apr_pool_t *p, spawn_writer *w,
     put_output(w, r->output);
     put_env(p, w, r->env);
     put_limits(p, w, r->limits);
+    put_on_failure(w, r->on_failure);
     put_number(w, SPAWN_A_HISTORY_JOBS, queue->history_jobs);
     if (queue->history_age_ms)
         put_number(w, SPAWN_A_HISTORY_AGE, queue->history_age_ms);

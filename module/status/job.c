@@ -310,6 +310,20 @@ static void put_after(spawn_page *page, const spawn_message *m)
     spawn_page_html(page, "</dd>\n");
 }
 
+static void put_failure_of(spawn_page *page, const spawn_message *m)
+{
+    char text[SPAWN_ID_TEXT];
+    spawn_id id;
+
+    if (!spawn_has(m, SPAWN_A_FAILURE_OF))
+        return;
+    spawn_attr_id(&m->attr[SPAWN_A_FAILURE_OF], &id);
+    (void)spawn_id_format(&id, text);
+    pair(page, "Failure of");
+    spawn_page_format(page, "<a class=\"id\" href=\"?job=%s\">%s</a></dd>\n",
+                      text, text);
+}
+
 static void put_facts(spawn_page *page, const spawn_message *m,
                       const char *id_text)
 {
@@ -328,6 +342,7 @@ static void put_facts(spawn_page *page, const spawn_message *m,
     }
     pair_attr(page, "Unique key", m, SPAWN_A_UNIQUE);
     put_after(page, m);
+    put_failure_of(page, m);
     pair_number(page, "Handles, lost by a stop", m, SPAWN_A_HANDLES);
     pair(page, "Queue");
     spawn_page_html(page, "<a href=\"?view=jobs&amp;queue=");

@@ -141,6 +141,17 @@ static void add_after(spawn_page *page, const spawn_message *m)
     spawn_json_close(page, ']');
 }
 
+static void add_failure_of(spawn_page *page, const spawn_message *m)
+{
+    char text[SPAWN_ID_TEXT];
+    spawn_id id;
+
+    if (!spawn_has(m, SPAWN_A_FAILURE_OF))
+        return;
+    spawn_attr_id(&m->attr[SPAWN_A_FAILURE_OF], &id);
+    spawn_json_text(page, KEY(SPAWN_A_FAILURE_OF), spawn_id_format(&id, text));
+}
+
 /* ---- outputs ---- */
 
 /* An answer is built in the child's memory, where each byte may take six. */
@@ -303,6 +314,7 @@ void spawn_told_job(spawn_page *page, const char *key, const spawn_message *m)
                           spawn_attr_i64(&m->attr[SPAWN_A_PRIORITY]));
     add_own_rules(page, m);
     add_after(page, m);
+    add_failure_of(page, m);
     add_text(page, m, SPAWN_A_UNIQUE);
     add_number(page, m, SPAWN_A_SEQ);
     add_number(page, m, SPAWN_A_ATTEMPT);

@@ -195,7 +195,12 @@ for my $where ([], ['<SpawnQueue q>', '</SpawnQueue>']) {
         'SpawnEnv A "b c"', 'SpawnEnv A ""', 'SpawnEnv !A', 'SpawnPassEnv PATH HOME', 'SpawnOutput log', 'SpawnOutput NULL',
         'SpawnOutput /no/such/file', 'SpawnOutput >>/no/such/file', 'SpawnLeftovers keep', 'SpawnLeftovers Kill',
         'SpawnLimit cpu=1 memory=1G files=10 processes=5 core=0 filesize=unlimited',
+        'SpawnOnFailure My::Ops::failed', 'SpawnOnFailure None', 'SpawnOnFailure /no/such/program', 'SpawnOnFailure /bin/echo "a b" c',
         'SpawnEnv A ' . 'x' x 16_380;
+    refused(@line, qr/SpawnOnFailure: '\Q$_\E' is not allowed; wanted: the full name of a Perl function/, $in->("SpawnOnFailure $_"))
+        for 'failed', 'My::Ops::failed now', 'none at all', 'bin/echo', 'My-Ops::failed';
+    refused(@line, qr/SpawnOnFailure: program and arguments have \d+ bytes, 4000 are allowed/, $in->('SpawnOnFailure /bin/echo ' . 'x' x 3_991));
+    refused(@line, qr/SpawnOnFailure.*(?:takes 1 or more|is empty)/, $in->($_)) for 'SpawnOnFailure', 'SpawnOnFailure ""';
     refused(@line, qr/SpawnGrace: '\Q$_\E' is not a time.*or 0/, $in->("SpawnGrace $_")) for qw(-1 none 367d 5x);
     refused(@line, qr/SpawnNice: '\Q$_\E' is not a whole number from 0 to 19/, $in->("SpawnNice $_")) for qw(-1 20 x);
     refused(@line, qr/SpawnIONice: '\Q$_\E' is not allowed; wanted: idle, best-effort/, $in->("SpawnIONice $_"))
@@ -264,7 +269,7 @@ for my $only (
     'SpawnSocketMode 0660', 'SpawnSocketGroup #0',
     'SpawnTimeout 1',   'SpawnHistory 1',   'SpawnOnStop kill',
     'SpawnGrace 1', 'SpawnNice 1', 'SpawnIONice idle', 'SpawnDirectory /', 'SpawnEnv A b', 'SpawnPassEnv PATH',
-    'SpawnOutput log', 'SpawnLeftovers kill', 'SpawnLimit core=0', 'SpawnAllow all'
+    'SpawnOutput log', 'SpawnLeftovers kill', 'SpawnLimit core=0', 'SpawnAllow all', 'SpawnOnFailure none'
     )
 {
     refused(2, $global, '<VirtualHost *:1>', $only, '</VirtualHost>');
@@ -443,7 +448,7 @@ refused(1, qr/SpawnCron: expires: '2030-01-01T00:00:00Z' is a moment, .*10m/, 'S
 refused(1, qr/SpawnCron: priority: 101 is not allowed; wanted: -100 to 100/, 'SpawnCron @daily priority=101 /bin/true');
 refused(1, qr/SpawnCron: durable: 'maybe' is not allowed; wanted: 0 or 1/,   'SpawnCron @daily durable=maybe /bin/true');
 refused(1, qr/SpawnCron: durable stands twice/,                              'SpawnCron @daily durable=1 durable=0 /bin/true');
-refused(1, qr/SpawnCron: 'unique' is not an option; name, queue, tz.* and durable/, 'SpawnCron @daily unique=x /bin/true');
+refused(1, qr/SpawnCron: 'unique' is not an option; name, queue, tz.* and on_failure/, 'SpawnCron @daily unique=x /bin/true');
 refused(1, qr/SpawnCron: 'limits' is not an option; name, queue, tz/,        'SpawnCron @daily limits=cpu=9 /bin/true');
 refused(1, qr/SpawnCron: what is to be run is missing: a Perl function/,     'SpawnCron @daily name=a');
 refused(1, qr/SpawnCron: 'true' is neither a Perl function with its package .* nor the absolute path/, 'SpawnCron @daily true');
