@@ -74,6 +74,7 @@ static const struct option options[] = {
     OPTION("unique-for", UNIQUE_FOR),
     OPTION("after", AFTER),
     OPTION("after-failed", AFTER_FAILED),
+    OPTION("on-failure", ON_FAILURE),
     {"durable", optional_argument, NULL, FIELD + SPAWN_A_DURABLE},
     {"detach", no_argument, NULL, 'd'},
     CTL_LONG_OPTIONS};

@@ -38,6 +38,14 @@ static void print_rule(void *arg, const char *name, const char *text)
     p->line(name, text);
 }
 
+static const char *failed_id(const spawn_message *m, char *text)
+{
+    spawn_id id;
+
+    spawn_attr_id(&m->attr[SPAWN_A_FAILURE_OF], &id);
+    return spawn_id_format(&id, text);
+}
+
 void ctl_rules_print(const spawn_message *m,
                      void (*line)(const char *name, const char *text))
 {
@@ -52,6 +60,8 @@ void ctl_rules_print(const spawn_message *m,
         line("unique", spawn_attr_str(&m->attr[SPAWN_A_UNIQUE]));
     for (i = 0; spawn_has(m, SPAWN_A_AFTER) && i < ids_of(m); i++)
         line(i ? "" : "after", id_at(m, i, text));
+    if (spawn_has(m, SPAWN_A_FAILURE_OF))
+        line("failure of", failed_id(m, text));
     spawn_job_rules_each(m, print_rule, &(printer){line});
 }
 
@@ -63,6 +73,9 @@ void ctl_rules_json(json_t *o, const spawn_message *m)
 
     if (spawn_has(m, SPAWN_A_PRIORITY))
         (void)json_object_set_new(o, "priority", json_integer(priority_of(m)));
+    if (spawn_has(m, SPAWN_A_FAILURE_OF))
+        (void)json_object_set_new(o, "failure_of",
+                                  json_string(failed_id(m, text)));
     if (!spawn_has(m, SPAWN_A_AFTER))
         return;
     ids = json_array();

@@ -57,6 +57,7 @@ __spawnctl_values() {
         --leftovers) printf '%s\n' keep kill ;;
         --on-conflict) printf '%s\n' reject keep replace after ;;
         --after-failed) printf '%s\n' cancel run keep ;;
+        --on-failure) printf '%s\n' none ;;
         --unique-for) printf '%s\n' waiting ended ;;
         --retry-on) printf '%s\n' failed lost timeout start_failed signal out_of_memory ;;
         --ionice) printf '%s\n' idle best-effort ;;

@@ -182,6 +182,8 @@ static AV *args_of(pTHX_ SV *args)
 /* A bit for each field. */
 static uint64_t bit(unsigned attr)
 {
+    if (attr == SPAWN_A_ON_FAILURE)
+        return 1ull << 43; /* which no other one has */
     return 1ull << (attr < 64 ? attr : attr - SPAWN_A_ON_CONFLICT + 40);
 }
 

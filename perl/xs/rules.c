@@ -25,6 +25,9 @@ static SV *ids_of(pTHX_ const spawn_attr *a)
 
 void spawn_perl_put_rules(pTHX_ HV *hv, const spawn_message *m)
 {
+    char text[SPAWN_ID_TEXT];
+    spawn_id id;
+
     if (spawn_has(m, SPAWN_A_PRIORITY))
         (void)hv_stores(
             hv, "priority",
@@ -34,6 +37,15 @@ void spawn_perl_put_rules(pTHX_ HV *hv, const spawn_message *m)
                         newSVpv(spawn_attr_str(&m->attr[SPAWN_A_UNIQUE]), 0));
     if (spawn_has(m, SPAWN_A_AFTER))
         (void)hv_stores(hv, "after", ids_of(aTHX_ & m->attr[SPAWN_A_AFTER]));
+    if (spawn_has(m, SPAWN_A_ON_FAILURE))
+        (void)hv_stores(
+            hv, "on_failure",
+            newSVpv(spawn_attr_str(&m->attr[SPAWN_A_ON_FAILURE]), 0));
+    if (spawn_has(m, SPAWN_A_FAILURE_OF)) {
+        spawn_attr_id(&m->attr[SPAWN_A_FAILURE_OF], &id);
+        (void)hv_stores(hv, "failure_of",
+                        newSVpv(spawn_id_format(&id, text), 0));
+    }
 }
 
 static void id_of(pTHX_ const char *option, SV *value, spawn_id *ret)

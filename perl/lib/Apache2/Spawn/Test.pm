@@ -458,7 +458,7 @@ undef), and C<list>, C<retry> and C<start_now>.
 =item *
 
 What only a broker knows is not checked: whether a queue exists or is full, permissions, C<unique>
-keys. There is no C<retry>; C<after_failed> does not count; C<after_fork> hooks are not run.
+keys. There is no C<retry>; C<after_failed> and C<on_failure> do not count; C<after_fork> hooks are not run.
 
 =item *
 
