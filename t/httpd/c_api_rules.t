@@ -51,7 +51,11 @@ each_mpm(
         is $httpd->capi_wait($accepted->("after=$fails", '--', '/bin/true')->{id})->{job_pid}, 0, 'after: it does not start when the other one fails';
         is $httpd->capi_wait($accepted->("after=$fails", 'after_failed=run', '--', '/bin/true')->{id})->{exit_code}, 0, 'after_failed: it does';
 
-        my %bad = ('retry=x' => qr/retry: 'x' is not allowed/, 'backoff=1' => qr/belong to retry/, 'priority=101' => qr/priority: 101 is not allowed/);
+        my $watched = $accepted->('on_failure=My::Ops::failed', '--', '/bin/false')->{id};
+        ok wait_until(sub { grep { ($_->{failure_of} || '') eq $watched } $spawn->list }, 30), 'on_failure: a job follows when it has failed';
+
+        my %bad = ('retry=x' => qr/retry: 'x' is not allowed/, 'backoff=1' => qr/belong to retry/, 'priority=101' => qr/priority: 101 is not allowed/,
+            'on_failure=failed' => qr/on_failure: 'failed' is not a name/);
         for my $option (sort keys %bad) {
             my $refused = $accepted->($option, '--', '/bin/true');
             is $refused->{code}, 'invalid', "$option is refused";
