@@ -70,6 +70,8 @@ static void take_jobs(const spawn_message *m, spawn_meter_row *row)
     numbers(m, SPAWN_A_REFUSALS, row->refused, SPAWN_TIMES_REASONS);
     times(m, SPAWN_A_WAITED, &row->waited);
     times(m, SPAWN_A_RAN, &row->ran);
+    times(m, SPAWN_A_WAITED_HOUR, &row->waited_hour);
+    times(m, SPAWN_A_RAN_HOUR, &row->ran_hour);
     minutes(m, row);
 }
 

@@ -38,7 +38,8 @@ typedef struct {
     uint64_t counts[SPAWN_COUNTS];
     uint64_t ended[SPAWN_TIMES_OUTCOMES];  /* by outcome */
     uint64_t refused[SPAWN_TIMES_REASONS]; /* by error code */
-    spawn_times waited, ran;
+    spawn_times waited, ran;               /* since counting began */
+    spawn_times waited_hour, ran_hour;     /* their sums are not known */
     struct {
         uint64_t ended, failed;
     } minutes[SPAWN_TIMES_MINUTES]; /* the present one is the last */

@@ -252,11 +252,13 @@
     X(225, BOUND, U64, 8, "bound")                                             \
     X(226, ON_FAILURE, STR, 513, "on_failure")                                 \
     X(227, ON_FAILURE_ARGV, STRV, 4096, "on_failure_argv")                     \
-    X(228, FAILURE_OF, ID, SPAWN_ID_SIZE, "failure_of")
+    X(228, FAILURE_OF, ID, SPAWN_ID_SIZE, "failure_of")                        \
+    X(229, WAITED_HOUR, U64V, 512, "waited_hour")                              \
+    X(230, RAN_HOUR, U64V, 512, "ran_hour")
 
 #define SPAWN_X_ATTR(n, NAME, KIND, max, name) SPAWN_A_##NAME = n,
 typedef enum {
-    SPAWN_ATTR_LIST(SPAWN_X_ATTR) SPAWN_A_COUNT = 229
+    SPAWN_ATTR_LIST(SPAWN_X_ATTR) SPAWN_A_COUNT = 231
 } spawn_attr_id_t;
 
 /* The senders. */

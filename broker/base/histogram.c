@@ -1,9 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Histograms of durations, and the last 60 minutes. Runs in the broker. Must
- * write nothing but into the struct that it gets.
+ * Histograms of durations, of all and of the last hour, and the last 60
+ * minutes. Runs in the broker. Must write nothing but into the struct that it
+ * gets.
  */
 #include "broker/base/histogram.h"
+
+#include <string.h>
 
 #define MS UINT64_C(1000)
 #define S  UINT64_C(1000000)
@@ -18,15 +21,21 @@ const spawn_bounds spawn_commit_bounds = {12,
                                            10 * MS, 25 * MS, 50 * MS, 100 * MS,
                                            250 * MS, 1 * S, 5 * S}};
 
+static unsigned bucket_of(const spawn_bounds *bounds, uint64_t us)
+{
+    unsigned i = 0;
+
+    while (i < bounds->count && us > bounds->us[i])
+        i++;
+    return i < bounds->count ? i : SPAWN_BUCKETS;
+}
+
 void spawn_histogram_add(spawn_histogram *h, const spawn_bounds *bounds,
                          int64_t us)
 {
     uint64_t lasted = us > 0 ? (uint64_t)us : 0;
-    unsigned i = 0;
 
-    while (i < bounds->count && lasted > bounds->us[i])
-        i++;
-    h->counts[i < bounds->count ? i : SPAWN_BUCKETS]++;
+    h->counts[bucket_of(bounds, lasted)]++;
     h->sum_us += lasted;
 }
 
@@ -43,6 +52,38 @@ unsigned spawn_histogram_tell(const spawn_histogram *h,
         ret[n++] = h->counts[i];
     }
     return n;
+}
+
+static uint32_t part_of(int64_t minute)
+{
+    return (uint32_t)(minute / SPAWN_HOUR_MINUTES) + 1;
+}
+
+void spawn_hour_add(spawn_hour *r, const spawn_bounds *bounds, int64_t us,
+                    int64_t minute)
+{
+    uint32_t part = part_of(minute), i = part % SPAWN_HOUR_PARTS;
+
+    if (r->of[i].part != part) {
+        memset(&r->of[i], 0, sizeof(r->of[i]));
+        r->of[i].part = part;
+    }
+    r->of[i].counts[bucket_of(bounds, us > 0 ? (uint64_t)us : 0)]++;
+}
+
+void spawn_hour_sum(const spawn_hour *r, int64_t minute, spawn_histogram *ret)
+{
+    uint32_t now = part_of(minute);
+    unsigned i, j;
+
+    memset(ret, 0, sizeof(*ret));
+    for (i = 0; i < SPAWN_HOUR_PARTS; i++) {
+        /* one from a time to come is of a boot before */
+        if (r->of[i].part > now || now - r->of[i].part >= SPAWN_HOUR_PARTS)
+            continue;
+        for (j = 0; j <= SPAWN_BUCKETS; j++)
+            ret->counts[j] += r->of[i].counts[j];
+    }
 }
 
 void spawn_minutes_add(spawn_minutes *m, int64_t minute, int failed)

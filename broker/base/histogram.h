@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /**
  * @file histogram.h
- * @brief Histograms of durations, and what happened in each of the last 60
- * minutes. Both are plain numbers of a fixed size, which may lie in memory that
- * another broker had before.
+ * @brief Histograms of durations, those of the last hour alone, and what
+ * happened in each of the last 60 minutes. All are plain numbers of a fixed
+ * size, which may lie in memory that another broker had before.
  *
  * Runs in the broker. To add something allocates nothing and asks no clock.
  */
@@ -12,8 +12,13 @@
 
 #include <stdint.h>
 
-#define SPAWN_BUCKETS 20
-#define SPAWN_MINUTES 60
+#define SPAWN_BUCKETS   20
+#define SPAWN_MINUTES   60
+#define SPAWN_MINUTE_MS 60000
+
+/** A histogram of the last hour forgets ten minutes at a time. */
+#define SPAWN_HOUR_PARTS   6
+#define SPAWN_HOUR_MINUTES 10 /* of a part */
 
 /** Which bounds a histogram has, in microseconds, the smallest first. */
 typedef struct {
@@ -46,6 +51,21 @@ void spawn_histogram_add(spawn_histogram *h, const spawn_bounds *bounds,
 unsigned spawn_histogram_tell(const spawn_histogram *h,
                               const spawn_bounds *bounds,
                               uint64_t ret[SPAWN_HISTOGRAM_TOLD]);
+
+/** A ring of counts; one of zeros is one in which nothing happened. */
+typedef struct {
+    struct {
+        uint32_t part; /* which one it is of, counted from 1 */
+        uint32_t counts[SPAWN_BUCKETS + 1];
+    } of[SPAWN_HOUR_PARTS];
+} spawn_hour;
+
+/** A duration that was known in this minute of a clock that never goes back. */
+void spawn_hour_add(spawn_hour *r, const spawn_bounds *bounds, int64_t us,
+                    int64_t minute);
+
+/** What was added in the last 50 to 60 minutes; without the sum, which is 0. */
+void spawn_hour_sum(const spawn_hour *r, int64_t minute, spawn_histogram *ret);
 
 /** One minute of a ring. A ring of zeros is one in which nothing happened. */
 typedef struct {

@@ -12,7 +12,7 @@
 #include "broker/base/alloc.h"
 
 /* Of this layout; another one has another number. */
-#define MARK UINT64_C(0x7370776e6d747201)
+#define MARK UINT64_C(0x7370776e6d747202)
 
 typedef struct {
     uint64_t mark, size;
@@ -166,14 +166,19 @@ void spawn_meter_refused(spawn_meter *m, unsigned reason)
         meters->told.elsewhere[reason]++;
 }
 
-void spawn_meter_started(spawn_meter *m, int64_t waited_ms)
+static void started(spawn_meter *m, int64_t waited_us, int64_t minute)
+{
+    spawn_histogram_add(&m->waited, &spawn_job_bounds, waited_us);
+    spawn_hour_add(&m->waited_hour, &spawn_job_bounds, waited_us, minute);
+}
+
+void spawn_meter_started(spawn_meter *m, int64_t waited_ms, int64_t minute)
 {
     if (!meters)
         return;
-    spawn_histogram_add(&meters->told.whole.waited, &spawn_job_bounds,
-                        waited_ms * 1000);
+    started(&meters->told.whole, waited_ms * 1000, minute);
     if (m)
-        spawn_histogram_add(&m->waited, &spawn_job_bounds, waited_ms * 1000);
+        started(m, waited_ms * 1000, minute);
 }
 
 static void ended(spawn_meter *m, unsigned outcome, bool failed, int64_t ran_us,
@@ -181,8 +186,10 @@ static void ended(spawn_meter *m, unsigned outcome, bool failed, int64_t ran_us,
 {
     m->ended[outcome < SPAWN_METER_OUTCOMES ? outcome : SPAWN_OUTCOME_NONE]++;
     m->failed += failed;
-    if (ran_us >= 0)
+    if (ran_us >= 0) {
         spawn_histogram_add(&m->ran, &spawn_job_bounds, ran_us);
+        spawn_hour_add(&m->ran_hour, &spawn_job_bounds, ran_us, minute);
+    }
     spawn_minutes_add(&m->minutes, minute, failed);
 }
 

@@ -40,6 +40,8 @@ typedef struct {
     uint64_t refused[SPAWN_METER_REASONS]; /* submits, by error code */
     spawn_histogram waited;
     spawn_histogram ran;
+    spawn_hour waited_hour;
+    spawn_hour ran_hour;
     spawn_minutes minutes;
 } spawn_meter;
 
@@ -82,8 +84,9 @@ void spawn_meters_leave(spawn_meter *m);
 void spawn_meter_submitted(spawn_meter *m);
 /** A submit. m NULL: its queue is none of ours. */
 void spawn_meter_refused(spawn_meter *m, unsigned reason);
-void spawn_meter_started(spawn_meter *m, int64_t waited_ms);
-/** ran_us -1: not known. minute: of spawn_mono_ms. */
+/** minute: of spawn_mono_ms. */
+void spawn_meter_started(spawn_meter *m, int64_t waited_ms, int64_t minute);
+/** ran_us -1: not known. */
 void spawn_meter_ended(spawn_meter *m, unsigned outcome, bool failed,
                        int64_t ran_us, int64_t minute);
 void spawn_meter_retried(spawn_meter *m);

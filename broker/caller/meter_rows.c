@@ -18,8 +18,6 @@
 #include "broker/caller/ask.h"
 #include "broker/caller/queue_request.h"
 
-#define MINUTE 60000 /* ms */
-
 typedef struct {
     spawn_writer w;
     uint32_t seq;
@@ -56,6 +54,15 @@ static void put_times(spawn_writer *w, uint16_t attr, const spawn_histogram *h,
     spawn_put_u64v(w, attr, told, spawn_histogram_tell(h, bounds, told));
 }
 
+static void put_hour(spawn_writer *w, uint16_t attr, const spawn_hour *r,
+                     int64_t minute)
+{
+    spawn_histogram h;
+
+    spawn_hour_sum(r, minute, &h);
+    put_times(w, attr, &h, &spawn_job_bounds);
+}
+
 static void put_meter(spawn_writer *w, const spawn_meter *m)
 {
     const uint64_t counts[SPAWN_COUNTS] = {[SPAWN_COUNT_SUBMITTED] =
@@ -65,13 +72,16 @@ static void put_meter(spawn_writer *w, const spawn_meter *m)
                                            [SPAWN_COUNT_REVIVED] = m->revived,
                                            [SPAWN_COUNT_DEAD] = m->dead};
     uint64_t minutes[2 * SPAWN_MINUTES];
+    int64_t now = spawn_mono_ms() / SPAWN_MINUTE_MS;
 
-    spawn_minutes_tell(&m->minutes, spawn_mono_ms() / MINUTE, minutes);
+    spawn_minutes_tell(&m->minutes, now, minutes);
     spawn_put_u64v(w, SPAWN_A_COUNTS, counts, SPAWN_COUNTS);
     spawn_put_u64v(w, SPAWN_A_OUTCOMES, m->ended, SPAWN_METER_OUTCOMES);
     spawn_put_u64v(w, SPAWN_A_REFUSALS, m->refused, SPAWN_METER_REASONS);
     put_times(w, SPAWN_A_WAITED, &m->waited, &spawn_job_bounds);
     put_times(w, SPAWN_A_RAN, &m->ran, &spawn_job_bounds);
+    put_hour(w, SPAWN_A_WAITED_HOUR, &m->waited_hour, now);
+    put_hour(w, SPAWN_A_RAN_HOUR, &m->ran_hour, now);
     spawn_put_u64v(w, SPAWN_A_MINUTES, minutes, 2 * SPAWN_MINUTES);
 }
 

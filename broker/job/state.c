@@ -8,6 +8,8 @@
 #include <stdlib.h>
 
 #include "common/spawn_log.h"
+#include "common/spawn_os.h"
+#include "broker/base/meters.h"
 #include "broker/job/queue.h"
 #include "broker/job/unique.h"
 
@@ -74,7 +76,8 @@ void spawn_job_on(spawn_job *job, spawn_job_event event)
     job->launch = false; /* the order was for the state before */
     spawn_queue_count(job, +1);
     if (event == SPAWN_JOB_BEGAN)
-        spawn_meter_started(job->queue->meter, spawn_queue_waited_ms(job));
+        spawn_meter_started(job->queue->meter, spawn_queue_waited_ms(job),
+                            spawn_mono_ms() / SPAWN_MINUTE_MS);
     if (next == RUNNING && job->claim)
         spawn_claim_began(job);
     if (next == QUEUED) {

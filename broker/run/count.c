@@ -10,8 +10,6 @@
 #include "broker/base/meters.h"
 #include "broker/job/queue.h"
 
-#define MINUTE 60000 /* ms */
-
 /* Cancelled is what somebody wanted. */
 static bool has_failed(const spawn_end *end)
 {
@@ -25,7 +23,7 @@ void spawn_count_end(const spawn_job *job)
     const spawn_end *end = job->end;
 
     spawn_meter_ended(job->queue->meter, end->outcome, has_failed(end),
-                      end->elapsed_us, spawn_mono_ms() / MINUTE);
+                      end->elapsed_us, spawn_mono_ms() / SPAWN_MINUTE_MS);
     if (job->dead)
         spawn_meter_dead(job->queue->meter);
 }

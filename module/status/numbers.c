@@ -232,6 +232,8 @@ static void told_row(spawn_page *page, const char *key,
     told_minutes(page, "failed_by_minute", row, true);
     told_times(page, "wait_seconds", &row->waited);
     told_times(page, "run_seconds", &row->ran);
+    told_times(page, "wait_seconds_last_hour", &row->waited_hour);
+    told_times(page, "run_seconds_last_hour", &row->ran_hour);
     if (!key && row->oldest_at)
         told_seconds(page, "oldest_waiting_seconds",
                      page->now > (int64_t)row->oldest_at

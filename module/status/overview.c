@@ -151,10 +151,10 @@ static void put_counted(spawn_page *page, const spawn_meter_row *row)
     spawn_numbers_put_hour(page, row);
     spawn_page_html(page, "</td><td data-head=\"Waited\" class=\"num\">");
     if (row)
-        spawn_numbers_put_times(page, &row->waited);
+        spawn_numbers_put_times(page, &row->waited_hour);
     spawn_page_html(page, "</td><td data-head=\"Ran\" class=\"num\">");
     if (row)
-        spawn_numbers_put_times(page, &row->ran);
+        spawn_numbers_put_times(page, &row->ran_hour);
 }
 
 static void put_queue(void *arg, const spawn_message *m)
@@ -217,8 +217,8 @@ static int put_queues(spawn_page *page, overview *o)
                     "</tbody></table>\n<p class=\"key\">Last hour: <span "
                     "class=\"runs\"></span> jobs that ended in each minute, "
                     "<span class=\"fails\"></span> of which failed. Waited, "
-                    "ran: half (p50) and 95 of 100 (p95) took at most about so "
-                    "long, of all since counting began, ");
+                    "ran: half (p50) and 95 of 100 (p95) of the last hour took "
+                    "at most about so long. Counting began ");
     spawn_page_time(page, o->numbers->pair[SPAWN_PAIR_SINCE]);
     spawn_page_html(page, ".</p>\n");
     return 0;

@@ -49,7 +49,7 @@ is $busy->{failed_last_hour}, 1, '... and which failed';
 is scalar @{ $busy->{"${_}_by_minute"} }, 60, "$_: an hour of minutes" for qw(ended failed);
 is sum(@{ $busy->{ended_by_minute} }), 4, '... has all that ended';
 is sum(@{ $busy->{failed_by_minute} }), 1, '... and that failed';
-for my $times (qw(wait_seconds run_seconds)) {
+for my $times (qw(wait_seconds run_seconds wait_seconds_last_hour run_seconds_last_hour)) {
     my $of = $busy->{$times};
     is $of->{count}, 4, "$times: of all";
     cmp_ok $of->{p50}, '>', 0, '... half took some time';

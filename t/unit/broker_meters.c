@@ -91,6 +91,48 @@ static void it_is_told_with_its_bounds(void **s)
     assert_int_equal(told[n - 1], 0);
 }
 
+/* ---- the last hour ---- */
+
+static uint64_t in_the_hour(const spawn_hour *r, int64_t minute,
+                            unsigned bucket)
+{
+    spawn_histogram h;
+
+    spawn_hour_sum(r, minute, &h);
+    assert_int_equal(h.sum_us, 0);
+    return h.counts[bucket];
+}
+
+static void a_recent_one_forgets_ten_minutes_at_a_time(void **s)
+{
+    spawn_hour r = {0};
+
+    (void)s;
+    assert_int_equal(in_the_hour(&r, 0, 0), 0);
+    spawn_hour_add(&r, &spawn_job_bounds, -5, 9);
+    spawn_hour_add(&r, &spawn_job_bounds, 2500, 10);
+    spawn_hour_add(&r, &spawn_job_bounds, INT64_MAX, 19);
+    assert_int_equal(in_the_hour(&r, 19, 0), 1);
+    assert_int_equal(in_the_hour(&r, 59, 0), 1);
+    assert_int_equal(in_the_hour(&r, 60, 0), 0);
+    assert_int_equal(in_the_hour(&r, 60, 1), 1);
+    assert_int_equal(in_the_hour(&r, 69, SPAWN_BUCKETS), 1);
+    assert_int_equal(in_the_hour(&r, 70, SPAWN_BUCKETS), 0);
+}
+
+static void a_part_that_comes_again_begins_anew(void **s)
+{
+    spawn_hour r = {0};
+
+    (void)s;
+    spawn_hour_add(&r, &spawn_job_bounds, 1, 5);
+    spawn_hour_add(&r, &spawn_job_bounds, 1, 65); /* in the same place */
+    assert_int_equal(in_the_hour(&r, 65, 0), 1);
+    /* the clock of another boot: what is of later minutes is not of this hour
+     */
+    assert_int_equal(in_the_hour(&r, 5, 0), 0);
+}
+
 /* ---- minutes ---- */
 
 static uint64_t sum_of(const spawn_minutes *m, int64_t now, unsigned what)
@@ -215,7 +257,7 @@ static void each_queue_and_all_together_are_counted(void **s)
     spawn_meter_submitted(a);
     spawn_meter_submitted(b);
     spawn_meter_submitted(b);
-    spawn_meter_started(a, 7);
+    spawn_meter_started(a, 7, 3);
     spawn_meter_ended(a, SPAWN_OUTCOME_TIMED_OUT, true, 1500, 3);
     spawn_meter_ended(b, SPAWN_OUTCOME_EXITED, false, -1, 3);
     spawn_meter_ended(b, 999, true, -1, 3);
@@ -230,6 +272,10 @@ static void each_queue_and_all_together_are_counted(void **s)
     assert_int_equal(a->waited.counts[3], 1);
     assert_int_equal(a->waited.sum_us, 7000);
     assert_int_equal(a->ran.counts[1], 1);
+    assert_int_equal(in_the_hour(&a->waited_hour, 3, 3), 1);
+    assert_int_equal(in_the_hour(&all->whole.waited_hour, 3, 3), 1);
+    assert_int_equal(in_the_hour(&a->ran_hour, 3, 1), 1);
+    assert_int_equal(in_the_hour(&b->ran_hour, 3, 0), 0);
     assert_int_equal(b->ran.sum_us, 0); /* not known */
     assert_int_equal(b->ended[SPAWN_OUTCOME_NONE], 1);
     assert_int_equal(all->whole.failed, 2);
@@ -317,6 +363,8 @@ int main(void)
         cmocka_unit_test(a_time_is_in_the_bucket_of_its_bound),
         cmocka_unit_test(each_bound_is_larger_than_the_one_before),
         cmocka_unit_test(it_is_told_with_its_bounds),
+        cmocka_unit_test(a_recent_one_forgets_ten_minutes_at_a_time),
+        cmocka_unit_test(a_part_that_comes_again_begins_anew),
         cmocka_unit_test(the_present_minute_is_the_last),
         cmocka_unit_test(what_is_older_than_an_hour_is_forgotten),
         cmocka_unit_test(the_first_hour_has_no_older_minutes),
