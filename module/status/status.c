@@ -9,6 +9,7 @@
 
 #include <string.h>
 
+#include "ap_mpm.h"
 #include "http_protocol.h"
 #include "http_request.h"
 
@@ -145,6 +146,18 @@ static int write_view(spawn_page *page)
 
 /* ---- the handler ---- */
 
+/* prefork and worker keep a process, or a thread, for each connection that
+ * waits for its next request: KeepAliveTimeout (5 s) is no less than the time
+ * after which an open page asks again, so each would hold one for good. */
+static void hold_nothing(const request_rec *r)
+{
+    int is_async = AP_MPMQ_NOT_SUPPORTED;
+
+    if (ap_mpm_query(AP_MPMQ_IS_ASYNC, &is_async) != APR_SUCCESS
+        || is_async == AP_MPMQ_NOT_SUPPORTED)
+        r->connection->keepalive = AP_CONN_CLOSE;
+}
+
 static void read_refresh(spawn_page *page)
 {
     int64_t seconds;
@@ -175,6 +188,7 @@ int spawn_status_handler(request_rec *r)
 
     if (!r->handler || strcmp(r->handler, SPAWN_STATUS_NAME) != 0)
         return DECLINED;
+    hold_nothing(r);
     ap_allow_standard_methods(r, REPLACE_ALLOW, M_GET, M_POST, -1);
     if (r->method_number != M_GET && r->method_number != M_POST)
         return HTTP_METHOD_NOT_ALLOWED;

@@ -226,6 +226,8 @@ sub _cost {
         [ 'static page beside 16 CPU-bound jobs with nice 19, p99 / idle',
             _ratio($results, 'cost', 'static/niced/p99', 'static/idle/p99'), 'at most', 2, undef,
             _ratio($results, 'cost', 'static/limit/p99', 'static/idle/p99') ],
+        [ 'requests/s of a handler, with 50 open status pages / without',
+            _ratio($results, 'cost', 'pages/open/rate', 'pages/none/rate'), 'at least', 0.97 ],
     );
 }
 

@@ -211,6 +211,9 @@ sub _cost {
             }),
         _table('A static page, 500 requests/s', 'beside', \@niced, [ [ 'us, p50 (min-max) / p99', '' ] ],
             sub { _times($results, 'cost', "static/$_[0]") }),
+        _table('A handler, 10,000 jobs in the history', 'status pages', [ [ 'none', 'none' ], [ '50, of which each asks every 5 s', 'open' ] ],
+            [ [ 'requests/s', 'rate' ], [ 'CPU us a request', 'cpu' ], [ 'us, p50 (min-max) / p99', 'times' ] ],
+            sub { $_[1] eq 'times' ? _times($results, 'cost', "pages/$_[0]") : _range($results, 'cost', "pages/$_[0]/$_[1]") }),
     );
 }
 

@@ -3,22 +3,25 @@
 # Section 7: what mod_spawn costs who does not use it: the CPU time of a request, in
 # two virtual hosts of one httpd and in httpds with and without the module (without
 # is measured twice: what those differ by is noise); the time that httpd needs to
-# start; and how long a static page takes while niced jobs want all CPUs. Runs in
-# bench/run.
+# start; how long a static page takes while niced jobs want all CPUs; and what open
+# status pages cost the other requests. Runs in bench/run.
 
 package Bench::Section::Cost;
 
 use strict;
 use warnings;
 
+use IO::Socket::INET ();
 use POSIX ();
+use Time::HiRes ();
 
 use Apache2::Spawn ();
 use Bench::Beside qw(load);
+use Bench::History ();
 use Bench::Httpd ();
 use SpawnTest::Wait qw(now);
 
-use constant { CHILDREN => 8, BUSY => 16 };
+use constant { CHILDREN => 8, BUSY => 16, PAGES => 50, PAGE_SECONDS => 5, PAGE_JOBS => 10_000 };
 
 my @variants = ([ with => 1 ], [ without => 0 ], [ without_too => 0 ]);
 
@@ -30,6 +33,8 @@ sub run {
     _start($bench);
     $bench->tell('cost: beside niced jobs');
     _niced($bench);
+    $bench->tell('cost: open status pages');
+    _pages($bench);
     return;
 }
 
@@ -146,6 +151,62 @@ sub _niced {
     $bench->rounds($bench->either(5, 1), sub { $ask->('idle') }, $beside, $by_hand);
     $httpd->clean;
     return;
+}
+
+# ---- open status pages ----
+
+# Requests of a handler, with and without people who look at the status page, each
+# of whose browsers asks for it every 5 s.
+sub _pages {
+    my ($bench) = @_;
+    my $httpd = Bench::Httpd->new(children => 2 * CHILDREN, usage => $bench->usage, conf => <<"END")->start;
+KeepAliveTimeout 5
+SpawnHistory 2000000
+<Location /spawn-status>
+    SetHandler spawn-status
+</Location>
+END
+    Bench::History::fill($httpd, PAGE_JOBS);
+    $httpd->wait_for_children;
+    my $ask = sub {
+        my ($name) = @_;
+        my ($got, $us) = $bench->counted([ $httpd->{usage} ], sub {
+            return load($httpd, $httpd->action('nothing'), connections => CHILDREN, seconds => $bench->either(1, 0.5));
+        });
+        $bench->figure("pages/$name/rate", '/s', $got->{rate});
+        $bench->times("pages/$name", @{ $got->{latency} });
+        # the first tenth is not told
+        $bench->cpu("pages/$name", $us, $got->{rate} * $got->{seconds} / 0.9);
+    };
+    my $open = sub {
+        my $browsers = _browsers($httpd);
+        $ask->('open');
+        kill KILL => $browsers;
+        waitpid $browsers, 0;
+    };
+    $bench->rounds($bench->either(21, 3), sub { $ask->('none') }, $open);
+    $httpd->clean;
+    return;
+}
+
+# One process for all of them, which ask in turn; its pid.
+sub _browsers {
+    my ($httpd) = @_;
+    my $port = $httpd->port;
+    my $pid = fork;
+    defined $pid or die "fork: $!\n";
+    return $pid if $pid;
+    my @asked = map { "GET /spawn-status$_ HTTP/1.1\r\nHost: localhost\r\n\r\n" } '', '?view=jobs';
+    my $next = now();
+    for my $n (0 .. 1_000_000) {
+        my $socket = IO::Socket::INET->new(PeerAddr => '127.0.0.1', PeerPort => $port) or POSIX::_exit(1);
+        $socket->syswrite($asked[ $n % @asked ]);
+        1 while $socket->sysread(my $some, 65_536);
+        $next += PAGE_SECONDS / PAGES;
+        my $left = $next - now();
+        Time::HiRes::sleep($left) if $left > 0;
+    }
+    POSIX::_exit(0);
 }
 
 # In a session of its own, which is nice too; its pid.
