@@ -363,7 +363,7 @@ OF_ROOMS := $(B)/t/unit/broker_state.t $(B)/t/unit/broker_queue.t $(B)/t/unit/br
             $(B)/t/unit/broker_chosen_ids.t $(B)/t/unit/broker_walks.t $(B)/t/unit/broker_room_sums.t \
              $(B)/t/unit/broker_meters.t $(B)/t/unit/broker_checkpoint_fails.t $(B)/t/unit/broker_list.t \
              $(B)/t/unit/broker_leases_walk.t $(B)/t/unit/broker_leases_unreadable.t \
-             $(B)/t/unit/broker_watch_looks.t $(B)/t/unit/broker_deaf_looks.t
+             $(B)/t/unit/broker_watch_looks.t $(B)/t/unit/broker_deaf_looks.t $(B)/t/unit/broker_log_tail.t
 $(OF_ROOMS): $(ROOM_JOB)
 $(OF_ROOMS): ROOM_LIBS = $(APRLIB)
 $(B)/t/unit/broker_unrecorded.t: $(B)/broker/broker/store/unrecorded.o
@@ -392,13 +392,14 @@ $(B)/t/unit/broker_leases_unreadable.t: ROOM_LIBS = $(APRLIB) -Wl,--wrap=spawn_s
     -Wl,--wrap=spawn_worker_lend,--wrap=spawn_worker_take_back
 $(B)/t/unit/broker_leases_walk.t: ROOM_LIBS = $(APRLIB) -Wl,--wrap=spawn_worker_next,--wrap=spawn_slate_look,--wrap=spawn_slate_begin \
     -Wl,--wrap=spawn_slate_hold,--wrap=spawn_slate_finish,--wrap=spawn_worker_lend,--wrap=spawn_worker_take_back
+$(B)/t/unit/broker_log_tail.t: $(B)/broker/broker/process/log_tail.o
 $(B)/t/unit/broker_told.t: $(B)/broker/broker/recover_told.o
 $(B)/t/unit/broker_watch_looks.t: $(B)/broker/broker/caller/watcher.o
 $(B)/t/unit/broker_watch_looks.t: ROOM_LIBS = $(APRLIB) -Wl,--wrap=spawn_mono_ms
 $(B)/t/unit/broker_deaf_looks.t: $(B)/broker/broker/process/deaf.o
 $(B)/t/unit/broker_deaf_looks.t: ROOM_LIBS = $(APRLIB) -Wl,--wrap=spawn_mono_ms,--wrap=spawn_os_parent,--wrap=spawn_os_unreaped
 $(B)/t/unit/broker_unread.t: $(B)/broker/broker/caller/unread.o
-$(B)/t/unit/broker_ask_turns.t: $(B)/broker/broker/caller/ask.o $(B)/broker/broker/caller/unread.o
+$(B)/t/unit/broker_ask_turns.t: $(B)/broker/broker/caller/ask.o $(B)/broker/broker/process/log_tail.o $(B)/broker/broker/caller/unread.o
 $(B)/t/unit/broker_stores.t $(B)/t/unit/broker_aside.t $(B)/t/unit/broker_salvage.t $(B)/t/unit/broker_lock.t $(B)/t/unit/broker_due.t \
 $(B)/t/unit/broker_notes.t $(B)/t/unit/broker_cron_kept.t $(B)/t/unit/broker_ledger_trim.t \
 $(B)/t/unit/broker_ledger_drop.t $(B)/t/unit/broker_big_store.t \

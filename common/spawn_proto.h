@@ -254,11 +254,12 @@
     X(227, ON_FAILURE_ARGV, STRV, 4096, "on_failure_argv")                     \
     X(228, FAILURE_OF, ID, SPAWN_ID_SIZE, "failure_of")                        \
     X(229, WAITED_HOUR, U64V, 512, "waited_hour")                              \
-    X(230, RAN_HOUR, U64V, 512, "ran_hour")
+    X(230, RAN_HOUR, U64V, 512, "ran_hour")                                    \
+    X(231, LOG_TAIL, BYTES, 4096, "log_tail")
 
 #define SPAWN_X_ATTR(n, NAME, KIND, max, name) SPAWN_A_##NAME = n,
 typedef enum {
-    SPAWN_ATTR_LIST(SPAWN_X_ATTR) SPAWN_A_COUNT = 231
+    SPAWN_ATTR_LIST(SPAWN_X_ATTR) SPAWN_A_COUNT = 232
 } spawn_attr_id_t;
 
 /* The senders. */

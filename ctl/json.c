@@ -293,6 +293,10 @@ static void add_outputs(json_t *o, const spawn_message *m)
     add_number(o, m, SPAWN_A_OUT_LOST);
     add_output(o, m, SPAWN_A_ERR, 1);
     add_number(o, m, SPAWN_A_ERR_LOST);
+    if (spawn_has(m, SPAWN_A_LOG_TAIL))
+        add_bytes(o, spawn_attr_name(SPAWN_A_LOG_TAIL),
+                  m->attr[SPAWN_A_LOG_TAIL].data,
+                  m->attr[SPAWN_A_LOG_TAIL].length);
 }
 
 static void add_attempt(void *list, const spawn_message *attempt)

@@ -27,8 +27,9 @@ const char ctl_logs_help[] =
     "      --timeout TIME    longest time for an answer of the broker\n"
     "  -s, --socket PATH, -h, --help, -V, --version\n"
     "\n"
-    "What a job writes to the error log ('log') is there only: grep for its "
-    "id.\n"
+    "What a job writes to the error log ('log') is there: grep for its id. Its "
+    "last lines\n"
+    "are printed on stderr, if nothing is captured.\n"
     "Exit code: 0; 1 no such job; 125 spawnctl or the broker failed; with\n"
     "--follow as of 'spawnctl wait'.\n";
 
@@ -210,10 +211,15 @@ static void tell_not_captured(const place *p, const spawn_message *m)
         || spawn_u64_or(m, SPAWN_A_OUT_LOST, 0) == SPAWN_LOST_ALL
         || spawn_u64_or(m, SPAWN_A_ERR_LOST, 0) == SPAWN_LOST_ALL)
         return;
-    (void)fputs("spawnctl: nothing that this job prints is captured\n"
-                "  what it writes to the error log stands there with its id; "
-                "--stdout capture of 'spawnctl run' captures\n",
-                stderr);
+    (void)fprintf(
+        stderr,
+        "spawnctl: nothing that this job prints is captured\n"
+        "  what it writes to the error log stands there with its id%s; "
+        "--stdout capture of 'spawnctl run' captures\n",
+        spawn_has(m, SPAWN_A_LOG_TAIL) ? ", its last lines below" : "");
+    if (spawn_has(m, SPAWN_A_LOG_TAIL))
+        ctl_print_output(stderr, m->attr[SPAWN_A_LOG_TAIL].data,
+                         m->attr[SPAWN_A_LOG_TAIL].length);
 }
 
 static int logs(const spawn_ctl *ctl, const spawn_id *id, bool follow)

@@ -214,6 +214,16 @@ static void print_output(const spawn_message *m, const char *name,
     print_bytes(a->data + head, a->length - head);
 }
 
+static void print_log_tail(const spawn_message *m)
+{
+    const spawn_attr *a = &m->attr[SPAWN_A_LOG_TAIL];
+
+    if (!spawn_has(m, SPAWN_A_LOG_TAIL))
+        return;
+    (void)fputs("--- its last lines in the error log ---\n", stdout);
+    print_bytes(a->data, a->length);
+}
+
 static void print_elapsed(const spawn_message *m)
 {
     char number[32];
@@ -289,6 +299,7 @@ static void print_job(const spawn_message *m)
     print_result(m);
     print_output(m, "stdout", SPAWN_A_OUT, SPAWN_A_OUT_LOST, 0);
     print_output(m, "stderr", SPAWN_A_ERR, SPAWN_A_ERR_LOST, 1);
+    print_log_tail(m);
     spawn_attempts_each(m, print_attempt, NULL);
 }
 

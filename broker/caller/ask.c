@@ -21,6 +21,7 @@
 #include "broker/job/changes.h"
 #include "broker/job/job.h"
 #include "broker/job/queue.h"
+#include "broker/process/log_tail.h"
 #include "broker/process/perl.h"
 #include "broker/store/commit.h"
 #include "broker/store/job_message.h"
@@ -122,6 +123,20 @@ static void refuse_answer(spawn_peer *peer, uint32_t seq, const spawn_id *id,
     spawn_peer_refuse(peer, seq, id, &why);
 }
 
+/* For somebody who looks at it: who runs it has all of its output. */
+static void put_log_tail(const spawn_id *id, unsigned output, spawn_writer *w)
+{
+    size_t length = 0;
+    const char *text = NULL;
+
+    if (output == SPAWN_OUTPUT_WANTED)
+        text = spawn_log_tail_get(id, &length);
+    if (!length)
+        return;
+    spawn_put_bytes(w, SPAWN_A_LOG_TAIL, text, length);
+    (void)spawn_writer_finish(w, 0);
+}
+
 void spawn_peer_job(spawn_peer *peer, uint32_t seq, const spawn_id *id,
                     unsigned output, const uint64_t *from)
 {
@@ -139,6 +154,8 @@ void spawn_peer_job(spawn_peer *peer, uint32_t seq, const spawn_id *id,
              ? spawn_answer_job(job, with_output, from, seq, &writer)
              : spawn_store_answer(peer->batch->store, id, with_output, from,
                                   seq, &writer);
+    if (rv == 1 && writer.error == 0)
+        put_log_tail(id, output, &writer);
     if (rv == 1 && writer.error == 0) {
         answered += writer.length;
         spawn_peer_send_end(peer, &writer,

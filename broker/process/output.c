@@ -32,8 +32,10 @@
 #include "broker/base/logs.h"
 #include "broker/base/loop.h"
 #include "broker/base/timer.h"
+#include "broker/process/log_tail.h"
 
-#define LINE_ROOM    2000 /* longer lines are cut into pieces */
+#define JOB          "job " /* before its id */
+#define LINE_ROOM    2000   /* longer lines are cut into pieces */
 #define CHUNK        16384
 #define BYTES_A_TURN 262144 /* of one stream */
 #define LOG_TAIL     5000   /* ms */
@@ -53,6 +55,8 @@ struct spawn_stream {
     int file;                      /* -1: logged */
     char who[SPAWN_NAME_MAX + 16]; /* of a logged one */
     spawn_whose whose;             /* of a logged one, too */
+    spawn_id job;                  /* whose lines come now, if a job's */
+    bool is_job;
     uint64_t size;
     uint64_t limit;
     uint64_t lost;
@@ -63,6 +67,14 @@ struct spawn_stream {
 static uint8_t chunk[CHUNK];
 
 /* ---- logged ---- */
+
+/* A job is named as by spawn_output_who, and nothing else is. */
+static void set_who(spawn_stream *s, const char *who)
+{
+    (void)snprintf(s->who, sizeof(s->who), "%s", who);
+    s->is_job = strncmp(who, JOB, sizeof(JOB) - 1) == 0
+                && spawn_id_parse(who + sizeof(JOB) - 1, &s->job) == 0;
+}
 
 static void log_line(spawn_stream *s, const char *text, size_t length)
 {
@@ -75,6 +87,8 @@ static void log_line(spawn_stream *s, const char *text, size_t length)
     spawn_log_output(s->which ? SPAWN_LOG_ERR : SPAWN_LOG_WARN, who,
                      s->which ? "stderr" : "stdout", text, length);
     spawn_log_to(NULL);
+    if (s->is_job)
+        spawn_log_tail_add(&s->job, text, length);
 }
 
 static void log_rest(spawn_stream *s)
@@ -322,7 +336,7 @@ static int watch_stream(spawn_stream **streams, const char *who, int which,
     s->which = which;
     s->limit = limit;
     if (file < 0)
-        (void)snprintf(s->who, sizeof(s->who), "%s", who);
+        set_who(s, who);
     streams[which] = s;
     return rv;
 }
@@ -367,7 +381,7 @@ char *spawn_output_who(const spawn_id *id, char *who)
 {
     char text[SPAWN_ID_TEXT];
 
-    (void)snprintf(who, SPAWN_WHO, "job %s", spawn_id_format(id, text));
+    (void)snprintf(who, SPAWN_WHO, JOB "%s", spawn_id_format(id, text));
     return who;
 }
 
@@ -451,7 +465,7 @@ void spawn_output_rename(spawn_stream *const *streams, const char *who)
             && there > 0)
             (void)take(s, (size_t)there);
         log_rest(s);
-        (void)snprintf(s->who, sizeof(s->who), "%s", who);
+        set_who(s, who);
         spawn_logs_whose(NULL, &s->whose);
     }
 }
@@ -477,7 +491,7 @@ void spawn_output_go_on(spawn_stream *const *streams, const char *who)
 
         if (!s || !s->paused)
             continue;
-        (void)snprintf(s->who, sizeof(s->who), "%s", who);
+        set_who(s, who);
         s->paused = false;
         spawn_watch_events(&s->watch, SPAWN_IN);
     }

@@ -130,8 +130,25 @@ static void put_stream(spawn_page *page, const spawn_message *m,
     spawn_page_html(page, "</section>\n");
 }
 
+/* Of stdout and stderr that are not captured. */
+static void put_log_tail(spawn_page *page, const spawn_message *m,
+                         unsigned level)
+{
+    const spawn_attr *a = &m->attr[SPAWN_A_LOG_TAIL];
+
+    if (!spawn_has(m, SPAWN_A_LOG_TAIL))
+        return;
+    spawn_page_format(page,
+                      "<section class=\"output\"><h%u>Error log <small>the "
+                      "job's last lines there</small></h%u>\n",
+                      level, level);
+    put_part(page, a->data, a->length);
+    spawn_page_html(page, "</section>\n");
+}
+
 void spawn_output_put(spawn_page *page, const spawn_message *m, unsigned level)
 {
     put_stream(page, m, "stdout", SPAWN_A_OUT, SPAWN_A_OUT_LOST, 0, level);
     put_stream(page, m, "stderr", SPAWN_A_ERR, SPAWN_A_ERR_LOST, 1, level);
+    put_log_tail(page, m, level);
 }

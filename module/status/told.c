@@ -212,6 +212,9 @@ static void add_outputs(spawn_page *page, const spawn_message *m)
     add_number(page, m, SPAWN_A_OUT_LOST);
     add_output(page, m, SPAWN_A_ERR, 1);
     add_number(page, m, SPAWN_A_ERR_LOST);
+    if (spawn_has(m, SPAWN_A_LOG_TAIL))
+        add_bytes(page, KEY(SPAWN_A_LOG_TAIL), m->attr[SPAWN_A_LOG_TAIL].data,
+                  m->attr[SPAWN_A_LOG_TAIL].length);
 }
 
 /* ---- a job ---- */
