@@ -62,6 +62,7 @@ static void register_functions(void)
     APR_REGISTER_OPTIONAL_FN(spawn_job_token);
     APR_REGISTER_OPTIONAL_FN(spawn_job_revive);
     APR_REGISTER_OPTIONAL_FN(spawn_job_list);
+    APR_REGISTER_OPTIONAL_FN(spawn_job_start_now);
 }
 
 static void register_hooks(apr_pool_t *p)

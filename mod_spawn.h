@@ -301,6 +301,16 @@ APR_DECLARE_OPTIONAL_FN(apr_status_t, spawn_job_revive,
                          spawn_job_failure *why));
 
 /**
+ * Start a job that waits for its time, or for its next attempt, as if that had
+ * come: it waits behind others of its queue still.
+ * @return APR_SUCCESS; APR_EPROC_UNKNOWN (NOT_DELAYED): it waits for no time,
+ * or has ended.
+ */
+APR_DECLARE_OPTIONAL_FN(apr_status_t, spawn_job_start_now,
+                        (server_rec * s, const char *id,
+                         spawn_job_failure *why));
+
+/**
  * List jobs that the broker knows, the newest first, without captured output.
  *
  * @param s as of spawn_job_make; p: a pool of its own is made in it.
@@ -349,12 +359,14 @@ typedef struct {
     APR_OPTIONAL_FN_TYPE(spawn_job_token) * token;
     APR_OPTIONAL_FN_TYPE(spawn_job_revive) * revive;
     APR_OPTIONAL_FN_TYPE(spawn_job_list) * list;
+    APR_OPTIONAL_FN_TYPE(spawn_job_start_now) * start_now;
 } spawn_api;
 
 /**
  * Get them all. Call it in your optional_fn_retrieve hook: a restart loads
- * mod_spawn to another place. revive and list came later than the others: with
- * a mod_spawn that is older than they are they are NULL, and the others good.
+ * mod_spawn to another place. revive, list and start_now came later than the
+ * others: with a mod_spawn that is older than they are they are NULL, and the
+ * others good.
  * @return 1; 0 when mod_spawn is not loaded, or has not all of the others.
  */
 static APR_INLINE int spawn_api_find(spawn_api *api)
@@ -375,6 +387,7 @@ static APR_INLINE int spawn_api_find(spawn_api *api)
     api->token = APR_RETRIEVE_OPTIONAL_FN(spawn_job_token);
     api->revive = APR_RETRIEVE_OPTIONAL_FN(spawn_job_revive);
     api->list = APR_RETRIEVE_OPTIONAL_FN(spawn_job_list);
+    api->start_now = APR_RETRIEVE_OPTIONAL_FN(spawn_job_start_now);
     return api->make && api->program && api->function && api->option
            && api->pair && api->data && api->fd && api->id && api->submit
            && api->cleanup && api->wait && api->status && api->kill

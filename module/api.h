@@ -38,6 +38,8 @@ apr_status_t spawn_job_kill(server_rec *s, const char *id, int signal,
                             spawn_job_failure *why);
 apr_status_t spawn_job_revive(server_rec *s, const char *id,
                               spawn_job_failure *why);
+apr_status_t spawn_job_start_now(server_rec *s, const char *id,
+                                 spawn_job_failure *why);
 apr_status_t spawn_job_list(server_rec *s, apr_pool_t *p,
                             const spawn_job_filter *which, spawn_job_info *info,
                             spawn_job_row *row, void *of,

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Questions of other modules about a job: wait, status, kill, revive. Runs in
+ * Questions of other modules about a job: wait, status, kill, revive,
+ * start_now. Runs in
  * httpd children, in any thread. Must end at its deadline.
  */
 #include "module/api.h"
@@ -127,7 +128,7 @@ apr_status_t spawn_job_wait(server_rec *s, apr_pool_t *p, const char *id,
     return end(&q, p, info, why);
 }
 
-/* ---- status, kill and revive ---- */
+/* ---- status, kill, revive and start_now ---- */
 
 apr_status_t spawn_job_status(server_rec *s, apr_pool_t *p, const char *id,
                               int with_output, spawn_job_info *info,
@@ -159,8 +160,9 @@ apr_status_t spawn_job_kill(server_rec *s, const char *id, int signal,
     return end(&q, NULL, NULL, why);
 }
 
-apr_status_t spawn_job_revive(server_rec *s, const char *id,
-                              spawn_job_failure *why)
+/* A request that has nothing but the id. */
+static apr_status_t request(server_rec *s, const char *id, uint16_t type,
+                            spawn_job_failure *why)
 {
     uint8_t room[ASK_ROOM];
     spawn_writer w;
@@ -170,10 +172,22 @@ apr_status_t spawn_job_revive(server_rec *s, const char *id,
         return APR_EINVAL;
     if (begin(&q, s, id, false)) {
         spawn_writer_init_fixed(&w, room, sizeof(room));
-        spawn_writer_begin(&w, SPAWN_M_REVIVE, 0);
+        spawn_writer_begin(&w, type, 0);
         spawn_put_id(&w, SPAWN_A_ID, &q.id);
         (void)spawn_writer_finish(&w, 0);
         (void)spawn_client_ask(q.client, &w, 0, &q.answer, &q.fault);
     }
     return end(&q, NULL, NULL, why);
+}
+
+apr_status_t spawn_job_revive(server_rec *s, const char *id,
+                              spawn_job_failure *why)
+{
+    return request(s, id, SPAWN_M_REVIVE, why);
+}
+
+apr_status_t spawn_job_start_now(server_rec *s, const char *id,
+                                 spawn_job_failure *why)
+{
+    return request(s, id, SPAWN_M_START_NOW, why);
 }

@@ -33,7 +33,7 @@ my ($find) = $header =~ /int spawn_api_find\(.*?\n\{(.*?)\n\}/s or die "mod_spaw
 my $hooks = slurp('mod_spawn.c');
 
 # A module that was built with a newer header has the others from an older mod_spawn.
-my %later = map { $_ => 1 } qw(revive list);
+my %later = map { $_ => 1 } qw(revive list start_now);
 for my $name (sort keys %member) {
     like $find, qr/api->$name = APR_RETRIEVE_OPTIONAL_FN\(spawn_job_$name\);/, "spawn_api_find gets $name";
     if ($later{$name}) {

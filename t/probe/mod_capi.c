@@ -8,7 +8,7 @@
  *                                        option queue only when it is there
  *   /capi/function/UNTIL/WAIT?name+text  a Perl function
  *   /capi/wait/UNTIL/WAIT?id, /capi/status?id, /capi/kill/SIGNAL?id,
- *   /capi/revive?id
+ *   /capi/revive?id, /capi/start_now?id
  *   /capi/list/STATE/ROWS/QUEUE  STATE may be dead; a line `job=ID STATE DEAD`
  *                                for each
  *   /capi/cleanup, /capi/cleanup/-/-/QUEUE?word+word
@@ -189,13 +189,17 @@ static void ask(const asked *a)
     if (*a->action == 'w')
         rv = api.wait(s, a->r->pool, id, (spawn_until)atoi(a->first),
                       wait_of(a), &info, &why);
-    else if (*a->action == 's')
+    else if (strcmp(a->action, "status") == 0)
         rv = api.status(s, a->r->pool, id, 1, &info, &why);
     else if (*a->action == 'k')
         rv = api.kill(s, id, atoi(a->first), &why);
-    else
+    else if (*a->action == 'r')
         rv = api.revive(s, id, &why);
-    tell(a, rv, strchr("kr", *a->action) ? NULL : &info, &why);
+    else
+        rv = api.start_now(s, id, &why);
+    tell(a, rv,
+         *a->action == 'w' || strcmp(a->action, "status") == 0 ? &info : NULL,
+         &why);
 }
 
 static int row(void *of, const spawn_job_info *info)
@@ -374,8 +378,8 @@ static int handler(request_rec *r)
     if (strcmp(a.action, "submit") == 0 || strcmp(a.action, "function") == 0)
         submit(&a, *a.action == 'f' && a.action[1] == 'u');
     else if (strcmp(a.action, "wait") == 0 || strcmp(a.action, "status") == 0
-             || strcmp(a.action, "kill") == 0
-             || strcmp(a.action, "revive") == 0)
+             || strcmp(a.action, "kill") == 0 || strcmp(a.action, "revive") == 0
+             || strcmp(a.action, "start_now") == 0)
         ask(&a);
     else if (strcmp(a.action, "list") == 0)
         list(&a);

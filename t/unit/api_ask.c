@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Questions of another module about a job: wait, status, kill, revive. */
+/* Questions of another module about a job: wait, status, kill, revive,
+ * start_now. */
 #include <signal.h>
 
 #include "t/unit/api_world.h"
@@ -164,6 +165,20 @@ static void a_dead_job_is_revived(void **state)
     assert_int_equal(spawn_job_revive(NULL, id, NULL), APR_EAGAIN);
 }
 
+static void a_delayed_job_is_started(void **state)
+{
+    (void)state;
+    begin(SPAWN_STATE_QUEUED);
+    atomic_store(&broker.serve, done);
+    assert_int_equal(spawn_job_start_now(NULL, id, &why), APR_SUCCESS);
+    assert_int_equal(asked.header.type, SPAWN_M_START_NOW);
+    assert_int_equal(why.code, SPAWN_FAIL_OK);
+    atomic_store(&broker.serve, answers);
+    atomic_store(&code, SPAWN_E_NOT_DELAYED);
+    assert_int_equal(spawn_job_start_now(NULL, id, &why), APR_EPROC_UNKNOWN);
+    assert_int_equal(why.code, SPAWN_FAIL_NOT_DELAYED);
+}
+
 static void wrong_questions_are_not_asked(void **state)
 {
     static const char *const bad[] = {NULL, "", "x",
@@ -180,6 +195,7 @@ static void wrong_questions_are_not_asked(void **state)
         assert_non_null(strstr(why.message, "is not the id of a job"));
         assert_int_equal(spawn_job_kill(NULL, bad[i], 15, NULL), APR_EINVAL);
         assert_int_equal(spawn_job_revive(NULL, bad[i], &why), APR_EINVAL);
+        assert_int_equal(spawn_job_start_now(NULL, bad[i], NULL), APR_EINVAL);
         assert_non_null(strstr(why.message, "is not the id of a job"));
         assert_int_equal(spawn_job_wait(NULL, pool, bad[i],
                                         SPAWN_UNTIL_FINISHED, -1, NULL, NULL),
@@ -209,6 +225,7 @@ int main(void)
         WORLD_TEST(a_status_has_output_when_it_is_wanted),
         WORLD_TEST(a_signal_is_sent),
         WORLD_TEST(a_dead_job_is_revived),
+        WORLD_TEST(a_delayed_job_is_started),
         WORLD_TEST(wrong_questions_are_not_asked),
     };
 
