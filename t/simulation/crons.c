@@ -10,6 +10,7 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <sys/wait.h>
 
 #include "t/simulation/answers.h"
 #include "t/simulation/cron_asked.h"
@@ -54,7 +55,10 @@ typedef struct {
     bool overlap;         /* the same in all of a run */
     unsigned queue;
     uint64_t timeout_ms;
-    unsigned life; /* it was removed so often */
+    unsigned retry;    /* attempts after the first */
+    bool retry_starts; /* also when it could not be started, or timed out */
+    uint64_t pause_ms; /* before each of these */
+    unsigned life;     /* it was removed so often */
     cron_known known;
     int64_t last;       /* s; the last planned run, or UNKNOWN */
     int64_t last_at;    /* s; and when it was submitted */
@@ -118,6 +122,12 @@ void cron_makes(unsigned e, job *j)
     j->cron_life = entries[e].life;
     j->timeout_ms = entries[e].timeout_ms;
     j->grace_ms = GRACE;
+    j->retry = entries[e].retry;
+    j->retry_starts = entries[e].retry_starts;
+    j->pause_ms = entries[e].pause_ms;
+    j->most = j->retry + 1;
+    if (j->retry && !j->good_at)
+        j->good_at = 1 + random_below(j->retry + 2);
 }
 
 void cron_is_resumed(const cron_request *c)
@@ -188,6 +198,11 @@ void crons_reset(bool some, bool only)
         e->overlap = chance(30);
         e->queue = random_below(QUEUES);
         e->timeout_ms = chance(30) ? 1000 + random_below(100000) : 0;
+        if (chance(35)) {
+            e->retry = 1 + random_below(3);
+            e->retry_starts = chance(50);
+            e->pause_ms = random_below(3000);
+        }
         e->known.sure = true;
         e->last = e->not_before = e->wanted = UNKNOWN;
         e->seen = now_s();
@@ -216,6 +231,8 @@ void crons_put_rules(spawn_writer *w)
         spawn_put_str(w, SPAWN_A_QUEUE, queue_names[e->queue]);
         if (e->timeout_ms)
             spawn_put_u64(w, SPAWN_A_TIMEOUT, e->timeout_ms);
+        if (e->retry)
+            job_put_retry(e->retry, e->pause_ms, e->retry_starts, w);
         if (is_durable(i))
             spawn_put_u64(w, SPAWN_A_DURABLE, 1);
         (void)snprintf(program, sizeof(program), "/bin/cron-%s", cron_name(i));
@@ -514,24 +531,38 @@ void crons_submitted(const spawn_message *m, bool planned)
 
 /* ---- a run is launched ---- */
 
-/* One that goes on when its entry is removed is a plain job. */
+/* It has failed, and is to be tried again, so it has not ended. */
+static bool waits_for_its_next(const job *j)
+{
+    return j->retry && j->launches > 0 && j->place == FORGOTTEN && !j->step
+           && WIFEXITED(j->status) && WEXITSTATUS(j->status) != 0
+           && !j->term_ever && j->attempt <= j->retry && !j->kill_asked
+           && store_calm && (!j->durable || ledger_calm);
+}
+
+/* One that goes on when its entry is removed is a plain job. One that somebody
+ * revives starts, whatever goes on. */
 void crons_launched(const job *j)
 {
     const entry *e = &entries[j->cron];
     unsigned i;
 
-    if ((j->way != BY_CRON && j->way != BY_HAND) || e->overlap)
+    if (!job_is_run(j) || e->overlap || j->ever_revived)
         return;
     for (i = 0; i < jobs_used; i++) {
         const job *other = &jobs[i];
 
-        if (other != j && (other->way == BY_CRON || other->way == BY_HAND)
+        if (other != j && job_is_run(other) && !other->ever_revived
             && other->cron == j->cron && other->cron_life == j->cron_life
             && !other->unsure
-            && (other->place == STARTING || other->place == RUNNING))
-            promise_broken("recurring job %s runs twice at once: as job %u, "
+            && (other->place == STARTING || other->place == RUNNING
+                || waits_for_its_next(other)))
+            promise_broken("recurring job %s runs twice at once: job %u %s, "
                            "and job %u is launched",
-                           cron_name(j->cron), i, job_number(j));
+                           cron_name(j->cron), i,
+                           other->place == FORGOTTEN ? "is to be tried again"
+                                                     : "goes on",
+                           job_number(j));
     }
 }
 
@@ -589,10 +620,23 @@ static bool makes_up_others(const entry *e)
                || now_s() <= e->last_at + LATE);
 }
 
+/* It has attempts left, and no end that anybody was told of. */
+static bool one_is_tried_again(const entry *e)
+{
+    unsigned i;
+
+    for (i = 0; i < jobs_used && e->retry && !e->overlap; i++) {
+        if (job_is_run(&jobs[i]) && jobs[i].cron == e - entries
+            && jobs[i].launches > 0 && !jobs[i].done)
+            return true;
+    }
+    return false;
+}
+
 static void has_to_run(const entry *e)
 {
     if (e->wanted == UNKNOWN || e->proved || now_s() <= e->wanted + LATE
-        || makes_up_others(e))
+        || makes_up_others(e) || one_is_tried_again(e))
         return;
     promise_broken("recurring job %s was due in minute %lld, and does not run",
                    cron_name((unsigned)(e - entries)),

@@ -217,17 +217,18 @@ const char *job_program(const job *j)
     return text;
 }
 
-static void write_retry(const job *j, spawn_writer *w)
+void job_put_retry(unsigned retry, uint64_t pause_ms, bool starts,
+                   spawn_writer *w)
 {
-    static const uint64_t starts[] = {
-        SPAWN_RETRY_ON_FAILED, SPAWN_RETRY_ON_LOST, SPAWN_RETRY_ON_TIMEOUT,
-        SPAWN_RETRY_ON_START_FAILED};
-    const uint64_t pause[] = {SPAWN_BACKOFF_FIXED, j->pause_ms};
+    static const uint64_t also[] = {SPAWN_RETRY_ON_FAILED, SPAWN_RETRY_ON_LOST,
+                                    SPAWN_RETRY_ON_TIMEOUT,
+                                    SPAWN_RETRY_ON_START_FAILED};
+    const uint64_t pause[] = {SPAWN_BACKOFF_FIXED, pause_ms};
 
-    spawn_put_i64(w, SPAWN_A_RETRY, j->retry);
+    spawn_put_i64(w, SPAWN_A_RETRY, retry);
     spawn_put_u64v(w, SPAWN_A_BACKOFF, pause, 2);
-    if (j->retry_starts)
-        spawn_put_u64v(w, SPAWN_A_RETRY_ON, starts, 4);
+    if (starts)
+        spawn_put_u64v(w, SPAWN_A_RETRY_ON, also, 4);
 }
 
 void job_write(const job *j, spawn_writer *w, bool other_contents)
@@ -252,7 +253,7 @@ void job_write(const job *j, spawn_writer *w, bool other_contents)
     }
     spawn_put_str(w, SPAWN_A_QUEUE, queue_names[j->queue]);
     if (j->retry)
-        write_retry(j, w);
+        job_put_retry(j->retry, j->pause_ms, j->retry_starts, w);
     if (j->timeout_ms)
         spawn_put_u64(w, SPAWN_A_TIMEOUT, j->timeout_ms);
     spawn_put_u64(w, SPAWN_A_GRACE, j->grace_ms);

@@ -235,6 +235,9 @@ bool job_may_have_expired(const job *j);
 void jobs_clock_is_set(void);
 /* Its program's name, which tells it from all others. */
 const char *job_program(const job *j);
+/* retries: how many, how long before each, and also of failed starts. */
+void job_put_retry(unsigned retry, uint64_t pause_ms, bool starts,
+                   spawn_writer *w);
 void job_write(const job *j, spawn_writer *w, bool other_contents);
 
 /* ---- a broken promise ---- */
