@@ -81,21 +81,22 @@ bool spawn_reply_waits_for_ledger(const spawn_job *job)
     return job->ledger && !job->in_store && !job->promised;
 }
 
-/* Only the end of a job was not stored, and the job is there: another end
- * replaces it, and had it stored. */
-static bool waits_for_its_end(const spawn_owed *r)
+/* Store and ledger have the job, or will have: what was not stored is what
+ * became of it since, and it stays. */
+static bool is_kept(const spawn_owed *r)
 {
     const spawn_job *job = r->job;
 
-    return !r->done && job->in_store && !job->revived
-           && job->ledger == SPAWN_IN_LEDGER_ASKED && spawn_job_over(job);
+    return !r->done && job->ledger && job->in_store && !job->revived;
 }
 
-static bool has_to_wait(const spawn_owed *r)
+/* An end that was not stored is told when it is: another end may replace it. */
+static bool waits(const spawn_owed *r)
 {
-    return was_not_stored(r->job)
-               ? spawn_reply_waits_for_ledger(r->job) || waits_for_its_end(r)
-               : is_asked(r->job);
+    if (!was_not_stored(r->job))
+        return is_asked(r->job);
+    return spawn_reply_waits_for_ledger(r->job)
+           || (is_kept(r) && (spawn_job_over(r->job) || is_asked(r->job)));
 }
 
 void spawn_replies_send(spawn_batch *batch)
@@ -108,12 +109,12 @@ void spawn_replies_send(spawn_batch *batch)
 
         if (!spawn_peer_open(r->peer))
             continue;
-        if (r->job->rest || has_to_wait(r)) {
+        if (r->job->rest || waits(r)) {
             batch->owed[kept++] = *r;
             continue;
         }
         r->peer->owed_count--;
-        if (was_not_stored(r->job)) {
+        if (was_not_stored(r->job) && !is_kept(r)) {
             spawn_commit_refusal(r->job, &why);
             refuse(r, &why);
         }

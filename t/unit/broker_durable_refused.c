@@ -7,6 +7,9 @@
  */
 #include "t/unit/broker_durable.h"
 
+#include <linux/sockios.h>
+#include <sys/ioctl.h>
+
 #include "common/spawn_rule.h"
 
 #define TAKES_NO_END                                                           \
@@ -141,6 +144,53 @@ static void one_that_is_replaced_is_not(void **state)
     disk_goes_on();
     store_changes(TAKES_ALL);
     has_heard();
+    expect_outcome(SPAWN_OUTCOME_CANCELLED);
+}
+
+#define TAKES_ONE_SLOWLY                                                       \
+    "CREATE TABLE many (n INTEGER);"                                           \
+    "INSERT INTO many VALUES (1), (2), (3), (4), (5), (6), (7), (8);"          \
+    "INSERT INTO many SELECT a.n FROM many a, many b, many c, many d;"         \
+    "CREATE TRIGGER slow AFTER INSERT ON job WHEN NEW.unique_key IS NOT NULL"  \
+    " AND NEW.due_at IS NOT NULL BEGIN"                                        \
+    " SELECT count(*) FROM many a, many b WHERE a.n + b.n = 3; END"
+
+static void wait_until_it_is_read(int fd)
+{
+    int64_t until = spawn_mono_ms() + DEADLINE_MS;
+    int left = 1;
+
+    while (ioctl(fd, SIOCOUTQ, &left) == 0 && left > 0
+           && spawn_mono_ms() < until)
+        (void)usleep(1000);
+    assert_int_equal(left, 0);
+}
+
+/* While the other one is being stored: so its end, which is not, is of a job
+ * that both have. */
+static void nor_is_one_that_the_ledger_takes_meanwhile(void **state)
+{
+    spawn_id first;
+
+    (void)state;
+    NEEDS_A_DISK;
+    reach_go_and_call_in();
+    a_durable_job_waits();
+    store_changes(TAKES_NO_END ";" TAKES_ONE_SLOWLY);
+    a_durable_job_waits();
+    disk[HANG_AFTER] = 0;
+    replace_by(true);
+    first = job;
+    wait_for_a_hang();
+    replace_by(false);
+    wait_until_it_is_read(caller);
+    disk_goes_on();
+    expect_answer(SPAWN_M_ACCEPTED);
+    wait_until_logged("MS0530", 1);
+    quiet_at(caller, 50);
+    store_changes(TAKES_ALL ";DROP TRIGGER slow;DROP TABLE many");
+    has_heard();
+    job = first;
     expect_outcome(SPAWN_OUTCOME_CANCELLED);
 }
 
@@ -426,6 +476,7 @@ int main(void)
         TEST(nor_does_it_end_with_the_power),
         TEST(it_is_refused_when_the_ledger_has_forgotten_it),
         TEST(one_that_is_replaced_is_not),
+        TEST(nor_is_one_that_the_ledger_takes_meanwhile),
         TEST(who_comes_after_it_is_cancelled_then),
         TEST(so_is_one_that_came_with_it),
         TEST(so_is_who_waits_for_its_end),
