@@ -166,6 +166,8 @@ static bool outcome_is_true(const job *j, unsigned outcome,
         return true;
     switch (outcome) {
     case SPAWN_OUTCOME_EXITED:
+        if (recorded_as_before_revive(j))
+            return true;
         return process_ended(j) && !j->step && WIFEXITED(j->status)
                && (int)spawn_u64_or(m, SPAWN_A_EXIT_CODE, 999)
                       == WEXITSTATUS(j->status);
@@ -484,8 +486,8 @@ bool answer_history_may_lack(int64_t since)
 
 bool answer_may_be_forgotten(const job *j)
 {
-    return (j->done || j->cancelled || j->place == FORGOTTEN
-            || j->place == UNPARENTED)
+    return (j->done || j->cancelled || (j->kill_asked && j->launches == 0)
+            || j->place == FORGOTTEN || j->place == UNPARENTED)
            && answer_history_may_lack(ended_since(j));
 }
 

@@ -145,12 +145,15 @@ static void trim(const spawn_ledger_record *r)
     }
 }
 
-/* An end is dropped when the history has forgotten the job. */
+/* An end is dropped when the history has forgotten the job; a job that waits
+ * when it is refused, and the ledger may not take it when it comes again. */
 static void drop(row *it)
 {
-    const job *j = job_find(&it->r.id);
+    job *j = job_find(&it->r.id);
 
     it->there = false;
+    if (j && it->r.state == SPAWN_LEDGER_IS_WAITING)
+        j->put_failed = true;
     it->trimmed = it->r.state == SPAWN_LEDGER_IS_ENDED && j
                   && j->ended_ms <= board->mono_ms - KEPT_AT_LEAST;
 }

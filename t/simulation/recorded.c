@@ -40,6 +40,15 @@ bool recorded_as_before(const job *j, const request *r, unsigned state)
            && (ledger_unread_in >= r->asked_in || store_is_behind());
 }
 
+/* The power cut has cost jobs.db the revive, and the ledger says that an
+ * attempt since then is lost, and no other one follows: it is dead, as it was
+ * before. */
+bool recorded_as_before_revive(const job *j)
+{
+    return j->durable && j->ever_revived && board->boot > 0
+           && j->place == UNPARENTED;
+}
+
 /* A call that was answered, of the history, when the store failed; or in its
  * broker's last moments (docs/directives.md). */
 bool recorded_may_lack(const job *j)
@@ -61,6 +70,12 @@ bool recorded_is_lost(const job *j, unsigned outcome)
 {
     return outcome == SPAWN_OUTCOME_LOST && j->sends > 1
            && (j->done ? recorded_may_lack(j) : told_nobody(j));
+}
+
+/* It was told that it could not be started, and nobody knows that any more. */
+bool recorded_may_start_again(const job *j)
+{
+    return j->launches == 0 && recorded_may_lack(j);
 }
 
 void recorded_lose_broker(int64_t finished_ms)

@@ -13,6 +13,11 @@ bool recorded_may_lack(const job *j);
 bool recorded_is_lost(const job *j, unsigned outcome);
 /* May how it ended be lost, and only that it did be known? */
 bool recorded_may_lose_end(const job *j, unsigned outcome);
+/* May it be told as it had ended before it was revived? */
+bool recorded_as_before_revive(const job *j);
+/* It has ended, as its caller knows: may it be launched, when it is sent again?
+ */
+bool recorded_may_start_again(const job *j);
 /* May it be told as it was before its end? */
 bool recorded_as_before(const job *j, const request *r, unsigned state);
 

@@ -13,6 +13,7 @@
 #include "t/simulation/crons.h"
 #include "t/simulation/durable.h"
 #include "t/simulation/ordered.h"
+#include "t/simulation/recorded.h"
 #include "t/simulation/workers.h"
 
 #define PID_OF(j) (4200000u + job_number(j)) /* over what the kernel gives */
@@ -368,7 +369,7 @@ static void check_launch(const job *j, const char *as, unsigned attempt)
         promise_broken("job %u was refused, and is launched", job_number(j));
     else if (j->cancelled)
         promise_broken("job %u was cancelled, and is launched", job_number(j));
-    else if (j->done && !j->maybe_revived)
+    else if (j->done && !j->maybe_revived && !recorded_may_start_again(j))
         promise_broken("job %u was told to have ended, and is launched",
                        job_number(j));
     else if (j->durable && !ledger_has_order(j, attempt))
@@ -410,6 +411,8 @@ void spawner_launches(job *j, const char *as, unsigned attempt)
         check_launch(j, as, attempt);
     if (broken)
         return;
+    if (recorded_may_start_again(j))
+        j->done = j->told_done = false;
     ordered_launched(j);
     crons_launched(j);
     begins_again(j);
