@@ -3,7 +3,8 @@
 #
 # The example site in a browser, 400, 900 and 1600 pixels wide, in light and dark:
 # nothing has to be scrolled sideways, and light is another colour than dark. With
-# jobs of each page on it: thumbnails, long ones, failed ones, Perl functions.
+# jobs of each page on it: thumbnails, long ones, failed ones, Perl functions,
+# mails, downloads.
 #
 # TEST_LIMIT: 600 s more
 
@@ -51,10 +52,13 @@ sub settled {
 
 $http->post_form("$url/thumbnails", { sample => 'evening' });
 $http->post_form("$url/failing", {});
+$http->post_form("$url/mail", { way => $_, to => 'Ada' }) for qw(request after);
+$http->get("$url/download/pictures.tar.gz");
 $http->post_form("$url/perl", { what => 'fail' });
 $http->post_form("$url/perl", { what => 'report' });
 like settled($_->[0]), $_->[1], "$_->[0]: its jobs are there"
-    for [ '/thumbnails', qr/exited 0/ ], [ '/failing', qr/unknown_queue/ ], [ '/perl', qr/17740 words/ ];
+    for [ '/thumbnails', qr/exited 0/ ], [ '/failing', qr/unknown_queue/ ], [ '/perl', qr/17740 words/ ],
+    [ '/mail', qr/after [\d.]+ s.*after [\d.]+ s/s ], [ '/download', qr/exited 0/ ];
 $http->post_form("$url/long", { what => 'start' });
 
 my $sideways = <<'END';
@@ -67,7 +71,7 @@ END
 my $background = 'return getComputedStyle(document.body).backgroundColor + getComputedStyle(document.documentElement).backgroundColor;';
 
 my $browser = SpawnTest::Browser->new;
-for my $path (qw(/ /thumbnails /long /failing /perl)) {
+for my $path (qw(/ /thumbnails /long /failing /perl /mail /download)) {
     $browser->go("$url$path");
     my %colour;
     for my $scheme (qw(light dark)) {

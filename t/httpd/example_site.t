@@ -15,6 +15,7 @@ use HTTP::Tiny ();
 use JSON::PP ();
 use POSIX ();
 use Test::More;
+use Time::HiRes ();
 
 use SpawnTest qw(build_dir root_dir wait_until);
 use SpawnTest::Process qw(all_pids cmdline);
@@ -106,6 +107,9 @@ my ($id) = $page =~ /name="id" value="([0-9a-f-]{36})"/;
 $http->post_form("$url/long", { what => 'stop', id => $id });
 like settled('/long'), qr/cancelled.*signal TERM/s, 'and is stopped';
 
+like $http->post_form("$url/long", { what => 'stop', id => '01234567-89ab-7cde-8f01-23456789abcd' })->{content},
+    qr/no such job on this page/, 'one of another page is not stopped';
+
 $http->post_form("$url/failing", {});
 $page = settled('/failing');
 like $page, $_->[1], "failing: $_->[0]" for (
@@ -139,6 +143,39 @@ ok wait_until(sub { $http->get("$url/perl")->{content} =~ m{a visit to /perl was
 $page = settled('/perl');
 like $page, qr{>returned</span>}, 'the report has returned' or diag $page;
 like $page, qr{\b17740 words, by process \d+\b}, 'what it returned is shown';
+
+$http->post_form("$url/perl", { what => 'report' });
+ok wait_until(sub { ($id) = $http->get("$url/perl")->{content} =~ /chapter 1<.*?name="id" value="([0-9a-f-]{36})"/s }, 20),
+    'a report that has begun can be stopped';
+$http->post_form("$url/perl", { what => 'stop', id => $id });
+like settled('/perl'), qr/cancelled.*signal TERM/s, 'and is';
+
+for my $way (qw(request after)) {
+    my $name = ucfirst $way;
+    is $http->post_form("$url/mail", { way => $way, to => $name })->{status}, 200, "a mail, $way";
+    my ($waited, $sent) = settled('/mail') =~ m{<div>\Q$name\E</div></td>.*?<div>([\d.]+) ms</div>.*?<div>after ([\d.]+) s</div>}s;
+    # sendmail takes a second, whoever waits for it
+    cmp_ok $sent, '>=', 1, '... is sent' or next;
+    $way eq 'request' ? cmp_ok($waited, '>=', 1000, '... and waited for') : cmp_ok($waited, '<', 1000 * $sent, '... and not waited for');
+}
+like $http->get("$url/mail")->{content}, qr{In the request.*<div>Request</div>.*After the answer.*<div>After</div>}s, 'each way on its side';
+for my $nonsense ({ way => 'no', to => 'A' }, { way => 'after', to => "A\nBcc: b" }) {
+    is $http->post_form("$url/mail", $nonsense)->{status}, 400, 'nonsense is refused';
+}
+
+my $archive = $http->get("$url/download/pictures.tar.gz");
+like $archive->{headers}{'content-disposition'}, qr/\Aattachment; filename="pictures.tar.gz"\z/, 'a download';
+open my $tar, '|-', "tar -tz >'$home/list'" or die "tar: $!\n";
+print {$tar} $archive->{content};
+ok close $tar, 'is whole';
+open my $list, '<', "$home/list" or die "$home/list: $!\n";
+is scalar(grep { m{\Asamples/\w+[.]jpg$} } <$list>), 4, 'and has all samples';
+my ($early, $all, $lines) = (undef, undef, '');
+$http->get("$url/download/count.txt", { data_callback => sub { $lines .= $_[0]; $all = Time::HiRes::time(); $early //= $all } });
+is $lines, join('', map {"$_ of 10\n"} 1 .. 10), 'another, line by line';
+cmp_ok $all - $early, '>', 5, 'which come as the program writes them';
+like $http->get("$url/download")->{content}, qr{exited 0.*count[.]txt.*exited 0.*pictures[.]tar[.]gz}s, 'the page has both';
+is $http->get("$url/download/other")->{status}, 404, 'what is not offered is not there';
 
 my ($other, $refusal) = start();
 like do { local $/ = undef; <$refusal> }, qr/port $port is taken.*PORT=/, 'a taken port is told, and what to type';

@@ -38,10 +38,16 @@ END
 <a class="card" href="/long"><h2>A long program</h2>
 <p>Start it, look at its state, its times and its output, stop it. It runs on while you are elsewhere.</p></a>
 <a class="card" href="/perl"><h2>Perl functions</h2>
-<p>A function of this site in a process of its own: its progress, its result, its exception; and work after
-the answer.</p></a>
+<p>A function of this site in a process of its own: its progress, its result, its exception; stop it; and
+work after the answer.</p></a>
+<a class="card" href="/mail"><h2>A mail after the answer</h2>
+<p>The same mail both ways, and how long the visitor waits: in the request, and after the answer.</p></a>
+<a class="card" href="/download"><h2>Downloads</h2>
+<p>What a program writes is sent as it comes: an archive that is packed meanwhile, lines one by one.</p></a>
 <a class="card" href="/failing"><h2>Failing jobs</h2>
 <p>Jobs that go wrong, each in its own way, and what is told about each.</p></a>
+<a class="card" href="/spawn-status"><h2>Status</h2>
+<p>What mod_spawn shows of itself: queues, jobs, processes. Whoever opens it on this machine may act, too.</p></a>
 </div>
 <h2>In a handler</h2>
 $ten_lines

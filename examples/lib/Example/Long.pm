@@ -10,7 +10,7 @@ use warnings;
 
 use Apache2::Spawn ();
 
-use Example::Page qw(code esc form jobs_table redirect refuse show_page site);
+use Example::Page qw(code esc form jobs_table redirect refuse show_page site stop_button stop_job);
 
 my $seconds = 30;
 
@@ -18,6 +18,8 @@ my $the_line = <<'END';
 my $job = $r->spawn(
     [ "$site/bin/count", 30 ],
     reply => 'started', stdout => ">$output");
+# another request, later
+Apache2::Spawn->job($id)->kill('TERM');
 END
 
 sub handler {
@@ -27,7 +29,7 @@ sub handler {
     my $form = form($r);
     my $error = eval {
         if (($form->{what} || '') eq 'stop') {
-            Apache2::Spawn->job($form->{id})->kill('TERM');
+            stop_job(site($r) . '/work/long', $form->{id});
         } else {
             _start($r);
         }
@@ -53,7 +55,7 @@ sub _show {
         site($r) . '/work/long',
         sub {
             my ($job, $status, $output) = @_;
-            return (esc(_last_line($output)), $status && $status->state ne 'done' ? _stop($job->id) : '');
+            return (esc(_last_line($output)), $status && $status->state ne 'done' ? stop_button('/long', $job->id) : '');
         },
         'wrote last', ''
     );
@@ -65,12 +67,6 @@ sub _show {
             . ' <code>restart</code>. This call does it:</p>' . code($the_line),
         body => '<form method="post" action="/long"><button name="what" value="start">Start one</button></form>',
         jobs => $table);
-}
-
-sub _stop {
-    my ($id) = @_;
-    return '<form method="post" action="/long"><input type="hidden" name="id" value="' . esc($id)
-        . '"><button name="what" value="stop">Stop</button></form>';
 }
 
 sub _last_line {

@@ -23,13 +23,15 @@ use POSIX ();
 use URI ();
 use URI::Escape ();
 
-our @EXPORT_OK = qw(esc show_page redirect refuse form job_state job_cells jobs_table table cell site code);
+our @EXPORT_OK = qw(esc show_page redirect refuse form job_state job_cells jobs_table stop_button stop_job table cell site code);
 
 my @menu = (
     [ '/', 'Overview' ],
     [ '/thumbnails', 'Thumbnails' ],
     [ '/long', 'A long program' ],
     [ '/perl', 'Perl functions' ],
+    [ '/mail', 'Mail' ],
+    [ '/download', 'Downloads' ],
     [ '/failing', 'Failing jobs' ],
     [ '/spawn-status', 'Status' ],
 );
@@ -219,6 +221,21 @@ sub table {
 sub short_id {
     my ($id) = @_;
     return '<span class="id" title="' . esc($id) . '">' . esc(substr $id, -12) . '</span>';
+}
+
+# A button that stops a job, on the page at that address.
+sub stop_button {
+    my ($uri, $id) = @_;
+    return '<form method="post" action="' . esc($uri) . '"><input type="hidden" name="id" value="' . esc($id)
+        . '"><button name="what" value="stop">Stop</button></form>';
+}
+
+# Stops a job of that directory's, and no other: whoever asks may have made the id up.
+sub stop_job {
+    my ($directory, $id) = @_;
+    die "there is no such job on this page\n" if ($id || '') !~ /\A[0-9a-f-]{36}\z/ || !-e "$directory/$id";
+    Apache2::Spawn->job($id)->kill('TERM');
+    return;
 }
 
 # The newest ten jobs of which a directory has a file by the name of their id.

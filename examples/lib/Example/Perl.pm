@@ -14,7 +14,7 @@ use Apache2::Spawn ();
 use POSIX ();
 use Time::HiRes ();
 
-use Example::Page qw(code esc form jobs_table redirect refuse show_page site);
+use Example::Page qw(code esc form jobs_table redirect refuse show_page site stop_button stop_job);
 
 my $the_line = <<'END';
 # returns at once
@@ -23,6 +23,7 @@ my $job = $r->spawn_call(
 $job->progress;             # 12 of 40
 $job->token;                # for the page
 my $sum = $job->result(0);  # what it returned
+$job->kill('TERM');         # or not at all
 # after the answer
 $r->spawn_cleanup(
     'Example::Perl::note_visit',
@@ -66,7 +67,12 @@ sub handler {
             if !$r->headers_in->get('X-Again');
         return _show($r);
     }
-    my $what = form($r)->{what} || '';
+    my $form = form($r);
+    my $what = $form->{what} || '';
+    if ($what eq 'stop') {
+        return refuse($r, $@) if !eval { stop_job(site($r) . '/work/perl', $form->{id}); 1 };
+        return redirect($r, '/perl');
+    }
     my $job = eval {
         $what eq 'fail'
             ? $r->spawn_call('Example::Perl::fail', [], label => 'a report that fails')
@@ -84,8 +90,12 @@ sub _show {
     my ($r) = @_;
     my ($table, $busy) = jobs_table(
         site($r) . '/work/perl',
-        sub { my ($job, $status) = @_; return (_progress($job, $status), esc(_outcome($job, $status))) },
-        'progress', 'result'
+        sub {
+            my ($job, $status) = @_;
+            my $stop = $status && $status->state ne 'done' ? stop_button('/perl', $job->id) : '';
+            return (_progress($job, $status), esc(_outcome($job, $status)), $stop);
+        },
+        'progress', 'result', ''
     );
     my $visits = esc(join '', _last_lines(_visits($r), 5));
     return show_page($r,

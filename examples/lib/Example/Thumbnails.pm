@@ -101,12 +101,14 @@ sub _show {
     for my $picture (@pictures) {
         my ($cells, $unfinished) = _thumbnails($picture);
         $busy += $unfinished;
+        my ($of, $done) = (scalar @sizes, @sizes - $unfinished);
+        my $bar = $unfinished ? qq{<p class="small"><progress value="$done" max="$of"></progress> $done of $of are done</p>\n} : '';
         my $name = esc($picture->{name});
         my $took = sprintf '%.2f', 1000 * $picture->{took};
         $rows .= <<"END";
 <section class="picture"><h2>$name</h2>
 <p class="small">The handler was held for $took ms by starting these three jobs.</p>
-<div class="thumbs">$cells</div></section>
+$bar<div class="thumbs">$cells</div></section>
 END
     }
     my $checked = ' checked';
