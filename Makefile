@@ -363,7 +363,7 @@ OF_ROOMS := $(B)/t/unit/broker_state.t $(B)/t/unit/broker_queue.t $(B)/t/unit/br
             $(B)/t/unit/broker_chosen_ids.t $(B)/t/unit/broker_walks.t $(B)/t/unit/broker_room_sums.t \
              $(B)/t/unit/broker_meters.t $(B)/t/unit/broker_checkpoint_fails.t $(B)/t/unit/broker_list.t \
              $(B)/t/unit/broker_leases_walk.t $(B)/t/unit/broker_leases_unreadable.t \
-             $(B)/t/unit/broker_watch_looks.t $(B)/t/unit/broker_deaf_looks.t $(B)/t/unit/broker_log_tail.t
+             $(B)/t/unit/broker_watch_looks.t $(B)/t/unit/broker_deaf_looks.t $(B)/t/unit/broker_log_tail.t $(B)/t/unit/broker_cron_looks.t
 $(OF_ROOMS): $(ROOM_JOB)
 $(OF_ROOMS): ROOM_LIBS = $(APRLIB)
 $(B)/t/unit/broker_unrecorded.t: $(B)/broker/broker/store/unrecorded.o
@@ -385,6 +385,8 @@ $(B)/t/unit/broker_scribe_serves.t $(B)/t/unit/broker_scribe_disk.t: ROOM_LIBS =
 $(B)/t/unit/broker_scribe.t: $(call objects,broker,broker/process/scribe.c broker/base/alloc.c broker/base/array.c broker/base/timer.c)
 $(B)/t/unit/broker_scribe.t: ROOM_LIBS = $(APRLIB) -Wl,--wrap=spawn_mono_ms
 $(B)/t/unit/broker_cron_entry.t: $(B)/broker/broker/caller/cron_entry.o
+$(B)/t/unit/broker_cron_looks.t: $(call objects,broker,broker/caller/cron.c broker/caller/cron_entry.c)
+$(B)/t/unit/broker_cron_looks.t: ROOM_LIBS = $(APRLIB) -Wl,--wrap=spawn_mono_ms
 $(B)/t/unit/broker_leases_walk.t $(B)/t/unit/broker_leases_unreadable.t: $(B)/broker/broker/run/lease.o \
     $(call objects,broker,$(filter-out %/worker.c,$(wildcard broker/process/*.c)) $(wildcard broker/store/*.c))
 $(B)/t/unit/broker_leases_walk.t $(B)/t/unit/broker_leases_unreadable.t: ROOM_FLAGS = $(APR)
@@ -408,7 +410,7 @@ $(B)/t/unit/broker_checkpoint_fails.t: \
     $(call objects,broker,$(wildcard broker/process/*.c broker/store/*.c))
 $(B)/t/unit/broker_due.t: $(B)/broker/broker/caller/reply.o
 $(B)/t/unit/broker_due.t $(B)/t/unit/broker_when.t $(B)/t/unit/broker_watch_fails.t $(B)/t/unit/broker_watch_looks.t $(B)/t/unit/broker_ask_turns.t \
-$(B)/t/unit/broker_durable_answers.t $(B)/t/unit/broker_durable_follows.t $(B)/t/unit/broker_deaf_looks.t \
+$(B)/t/unit/broker_durable_answers.t $(B)/t/unit/broker_durable_follows.t $(B)/t/unit/broker_deaf_looks.t $(B)/t/unit/broker_cron_looks.t \
 $(B)/t/unit/broker_scribe.t: ROOM_FLAGS = $(APR)
 
 # Those of the C API play httpd and the rest of the module.
