@@ -162,6 +162,7 @@ static int check_numbers(const spawn_message *m, spawn_failure *why)
         || (rv = check_range(m, SPAWN_A_GRACE, SPAWN_DURATION_MAX_MS,
                              "at most a year", why))
         || (rv = check_range(m, SPAWN_A_NO_NEW_PRIVS, 1, "0 or 1", why))
+        || (rv = check_range(m, SPAWN_A_TTY, 1, "0 or 1", why))
         || (rv = check_range(m, SPAWN_A_LEFTOVERS, SPAWN_LEFTOVERS_KILL,
                              "keep or kill", why))
         || (rv = check_range(m, SPAWN_A_REPLY, SPAWN_REPLY_FINISHED,
@@ -178,6 +179,26 @@ static int check_numbers(const spawn_message *m, spawn_failure *why)
     if ((ionice >> 8 != 2 && ionice >> 8 != 3) || (ionice & 0xff) > 7)
         FAIL(-EINVAL, SPAWN_E_INVALID,
              "ionice: wanted: idle, best-effort or best-effort:0-7");
+    return 0;
+}
+
+/* Only a descriptor of the caller's can be the terminal of a job, and only of a
+ * process that executes a program: a function runs in what its template has
+ * loaded, which knows no terminal. */
+static int check_tty(const spawn_message *m, spawn_failure *why)
+{
+    spawn_stdio s = {SPAWN_STDIO_NULL, 0, 0, ""};
+
+    if (!spawn_u64_or(m, SPAWN_A_TTY, 0))
+        return 0;
+    if (spawn_has(m, SPAWN_A_FUNCTION))
+        FAIL(-EINVAL, SPAWN_E_INVALID,
+             "tty: it belongs to programs, this job is a Perl function");
+    if (spawn_has(m, SPAWN_A_STDIN))
+        spawn_attr_stdio(&m->attr[SPAWN_A_STDIN], &s);
+    if (s.how != SPAWN_STDIO_FD)
+        FAIL(-EINVAL, SPAWN_E_INVALID,
+             "tty: it needs a terminal as stdin, handed over as a handle");
     return 0;
 }
 
@@ -252,7 +273,8 @@ int spawn_job_check(const spawn_message *m, spawn_failure *why)
         || (rv = check_stream(m, SPAWN_A_STDOUT, why))
         || (rv = check_stream(m, SPAWN_A_STDERR, why))
         || (rv = check_fds(m, why)) || (rv = check_limits(m, why))
-        || (rv = check_numbers(m, why)) || (rv = spawn_rules_check(m, why)))
+        || (rv = check_numbers(m, why)) || (rv = check_tty(m, why))
+        || (rv = spawn_rules_check(m, why)))
         return rv;
     return spawn_retry_check(m, why) ? -EINVAL : 0;
 }

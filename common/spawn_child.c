@@ -11,6 +11,7 @@
 #include <signal.h>
 #include <string.h>
 #include <unistd.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
@@ -217,6 +218,17 @@ static int set_stream(const spawn_child *o, const int *lifted, unsigned attr,
     rv = spawn_raw_dup_to(fd, target);
     (void)spawn_raw_close(fd);
     return rv;
+}
+
+/* Its stdin, which is one of the caller's: it becomes the terminal of the
+ * session that the job leads, so that the keys for signals and for the end of
+ * input do what they do, and the end of the terminal is told (HUP). A terminal
+ * that another session has stays there. */
+static int set_terminal(const spawn_message *order)
+{
+    if (!spawn_u64_or(order, SPAWN_A_TTY, 0))
+        return 0;
+    return (int)spawn_raw(SYS_ioctl, STDIN_FILENO, TIOCSCTTY, 0, 0, 0);
 }
 
 /* Handles to their numbers; all others close at exec. */
@@ -431,6 +443,7 @@ void spawn_child_set_up(const spawn_child *c, int lifted[SPAWN_CHILD_FDS])
                    0, 0));
     STEP(SPAWN_STEP_STDIN,
          set_stream(c, lifted, SPAWN_A_STDIN, STDIN_FILENO, &null));
+    STEP(SPAWN_STEP_STDIN, set_terminal(order));
     STEP(SPAWN_STEP_STDOUT,
          set_stream(c, lifted, SPAWN_A_STDOUT, STDOUT_FILENO, &null));
     STEP(SPAWN_STEP_STDERR,

@@ -96,6 +96,7 @@ typedef enum {
       "cancel, run or keep, when one of these fails")                          \
     X(ON_FAILURE, "on_failure", TEXT, "the queue's",                           \
       "Perl function that is called when it has failed for good, or none")     \
+    X(TTY, "tty", BOOL, "0", "its stdin is its controlling terminal")          \
     X(DURABLE, "durable", BOOL, "0", "outlive a power cut")                    \
     X(TEMPLATE, "template", TEXT, "the queue's",                               \
       "template that a Perl function's process is forked from")

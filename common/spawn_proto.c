@@ -41,7 +41,7 @@ static const attr_rule attr_rules[SPAWN_A_COUNT] = {
         A(ARGS), A(LOAD), A(TEMPLATE), A(WANT), A(RETRY), A(PRIORITY),         \
         A(DELAY), A(AT), A(EXPIRES), A(BACKOFF), A(UNIQUE), A(DURABLE),        \
         A(RETRY_ON), A(AFTER), A(ON_CONFLICT), A(UNIQUE_FOR), A(AFTER_FAILED), \
-        A(ON_FAILURE)
+        A(ON_FAILURE), A(TTY)
 
 #define FIELDS(NAME, ...) static const uint8_t fields_##NAME[] = {__VA_ARGS__};
 #define NEEDS(NAME, ...)  static const uint8_t needs_##NAME[] = {__VA_ARGS__};
@@ -128,7 +128,7 @@ FIELDS(LAUNCH, A(ID), A(ARGV), A(CWD), A(ENV), A(UMASK), A(UID), A(GID),
        A(LIMITS), A(NO_NEW_PRIVS), A(LEFTOVERS), A(KEEP), A(BOXED), A(FUNCTION),
        A(ARGS), A(LOAD), A(WANT), A(TEMPLATE_ID), A(IS_TEMPLATE), A(TEMPLATE),
        A(QUEUE), A(LABEL), A(CONTEXT), A(IS_WORKER), A(WORKER_JOBS),
-       A(WORKER_MEMORY), A(ATTEMPT), 0)
+       A(WORKER_MEMORY), A(ATTEMPT), A(TTY), 0)
 NEEDS(LAUNCH, A(ID), A(ENV), 0)
 FIELDS(SIGNAL, A(ID), A(SIGNO), A(KILL_LEFT), A(PID), A(BOOT_STARTED), 0)
 NEEDS(SIGNAL, A(ID), A(SIGNO), 0)

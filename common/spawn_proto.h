@@ -47,7 +47,7 @@
 
 /* Attributes. X(number, NAME, KIND, most bytes of the payload, "name") 1-39 are
  * fields of a job; spawn_field.h has their names for users, limits and
- * defaults. 160-162 are
+ * defaults. 160-162 and 232 are
  * fields, too. */
 #define SPAWN_ATTR_LIST(X)                                                     \
     X(1, ID, ID, 16, "id")                                                     \
@@ -255,11 +255,12 @@
     X(228, FAILURE_OF, ID, SPAWN_ID_SIZE, "failure_of")                        \
     X(229, WAITED_HOUR, U64V, 512, "waited_hour")                              \
     X(230, RAN_HOUR, U64V, 512, "ran_hour")                                    \
-    X(231, LOG_TAIL, BYTES, 4096, "log_tail")
+    X(231, LOG_TAIL, BYTES, 4096, "log_tail")                                  \
+    X(232, TTY, U64, 8, "tty")
 
 #define SPAWN_X_ATTR(n, NAME, KIND, max, name) SPAWN_A_##NAME = n,
 typedef enum {
-    SPAWN_ATTR_LIST(SPAWN_X_ATTR) SPAWN_A_COUNT = 232
+    SPAWN_ATTR_LIST(SPAWN_X_ATTR) SPAWN_A_COUNT = 233
 } spawn_attr_id_t;
 
 /* The senders. */

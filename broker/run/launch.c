@@ -218,11 +218,11 @@ static int put_fds(const spawn_job *job, const spawn_message *m, order_fds *o,
 
 static void put_plain(const spawn_message *m, spawn_writer *w)
 {
-    static const uint8_t attrs[] = {SPAWN_A_ARGV,      SPAWN_A_CWD,
-                                    SPAWN_A_UMASK,     SPAWN_A_NICE,
-                                    SPAWN_A_IONICE,    SPAWN_A_NO_NEW_PRIVS,
-                                    SPAWN_A_LEFTOVERS, SPAWN_A_FUNCTION,
-                                    SPAWN_A_LOAD,      SPAWN_A_WANT};
+    static const uint8_t attrs[] = {
+        SPAWN_A_ARGV,      SPAWN_A_CWD,      SPAWN_A_UMASK,
+        SPAWN_A_NICE,      SPAWN_A_IONICE,   SPAWN_A_NO_NEW_PRIVS,
+        SPAWN_A_LEFTOVERS, SPAWN_A_FUNCTION, SPAWN_A_LOAD,
+        SPAWN_A_WANT,      SPAWN_A_TTY};
     unsigned i;
 
     for (i = 0; i < sizeof(attrs); i++) {

@@ -4,6 +4,8 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <termios.h>
+#include <sys/ioctl.h>
 
 #include "t/unit/child_steps.h"
 
@@ -212,6 +214,103 @@ static void a_fifo_of_nobody_is_empty_or_an_error(void **state)
     fails(NULL, 0, NULL, SPAWN_STEP_STDOUT, ENXIO);
 }
 
+/* ---- a terminal ---- */
+
+static int terminal[2] = {-1, -1}; /* its two ends */
+
+static void make_terminal(void)
+{
+    terminal[0] = posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC);
+    assert_true(terminal[0] >= 0 && unlockpt(terminal[0]) == 0);
+    terminal[1] =
+        ioctl(terminal[0], TIOCGPTPEER, O_RDWR | O_NOCTTY | O_CLOEXEC);
+    assert_true(terminal[1] >= 0);
+}
+
+static void close_terminal(void)
+{
+    (void)close(terminal[0]);
+    (void)close(terminal[1]);
+}
+
+static void put_terminal(bool controls)
+{
+    put_stream(SPAWN_A_STDIN, SPAWN_STDIO_FD, 0, 0, "");
+    spawn_put_u64(&w, SPAWN_A_TTY, controls);
+}
+
+static void is_its_terminal(void)
+{
+    IS(isatty(0));
+    IS(tcgetsid(0) == getpid());
+    IS(tcgetpgrp(0) == getpid());
+    IS(open("/dev/tty", O_RDWR | O_CLOEXEC) >= 0);
+}
+
+static void is_no_terminal_of_its(void)
+{
+    IS(isatty(0));
+    IS(tcgetsid(0) == -1);
+    IS(open("/dev/tty", O_RDWR | O_CLOEXEC) < 0 && errno == ENXIO);
+}
+
+static void a_terminal_becomes_that_of_the_session(void **state)
+{
+    (void)state;
+    make_terminal();
+    put_terminal(true);
+    sets_up(&terminal[1], 1, NULL, is_its_terminal);
+    close_terminal();
+}
+
+static void a_terminal_is_a_handle_else(void **state)
+{
+    (void)state;
+    make_terminal();
+    put_terminal(false);
+    sets_up(&terminal[1], 1, NULL, is_no_terminal_of_its);
+    close_terminal();
+}
+
+static void what_is_no_terminal_is_told(void **state)
+{
+    int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+
+    (void)state;
+    put_terminal(true);
+    fails(&null, 1, NULL, SPAWN_STEP_STDIN, ENOTTY);
+    (void)close(null);
+}
+
+/* A session of another process has it. */
+static void the_terminal_of_others_is_not_taken(void **state)
+{
+    int ready[2];
+    char byte;
+    pid_t pid;
+
+    (void)state;
+    make_terminal();
+    assert_int_equal(pipe2(ready, O_CLOEXEC), 0);
+    pid = fork();
+    if (pid == 0) {
+        (void)signal(SIGHUP, SIG_IGN);
+        if (setsid() > 0 && ioctl(terminal[1], TIOCSCTTY, 0) == 0)
+            (void)!write(ready[1], "", 1);
+        (void)close(ready[1]);
+        for (;;)
+            (void)pause();
+    }
+    (void)close(ready[1]);
+    assert_int_equal(read(ready[0], &byte, 1), 1);
+    put_terminal(true);
+    fails(&terminal[1], 1, NULL, SPAWN_STEP_STDIN, EPERM);
+    assert_int_equal(kill(pid, SIGKILL), 0);
+    (void)waitpid(pid, NULL, 0);
+    (void)close(ready[0]);
+    close_terminal();
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -222,6 +321,10 @@ int main(void)
         T(a_stream_that_cannot_be_made_plain_is_told),
         T(a_file_with_a_lease_is_waited_for),
         T(a_fifo_of_nobody_is_empty_or_an_error),
+        T(a_terminal_becomes_that_of_the_session),
+        T(a_terminal_is_a_handle_else),
+        T(what_is_no_terminal_is_told),
+        T(the_terminal_of_others_is_not_taken),
     };
     static const char *const names[] = {
         "in", "cut", "grows", "new", "leased", "out", "both", "closed", "fifo"};

@@ -543,6 +543,37 @@ static void an_id_is_a_uuid7(void **state)
     refused(0, "id");
 }
 
+static void put_tty(uint64_t yes, unsigned how)
+{
+    spawn_stdio stdin_ = {(uint8_t)how, 0, 0,
+                          how == SPAWN_STDIO_PATH ? "/x" : ""};
+
+    spawn_put_u64(&w, SPAWN_A_TTY, yes);
+    spawn_put_stdio(&w, SPAWN_A_STDIN, &stdin_);
+}
+
+static void a_terminal_is_a_handle_of_a_program(void **state)
+{
+    (void)state;
+    begin("true", NULL);
+    put_tty(1, SPAWN_STDIO_FD);
+    taken(1);
+    begin("true", NULL);
+    put_tty(2, SPAWN_STDIO_FD);
+    refused(1, "tty: ");
+    begin("true", NULL);
+    put_tty(1, SPAWN_STDIO_PATH);
+    refused(0, "tty: it needs a terminal as stdin");
+    begin("true", NULL);
+    put_tty(0, SPAWN_STDIO_PATH);
+    taken(0);
+    with_u64(SPAWN_A_TTY, 1);
+    refused(0, "tty: it needs a terminal as stdin");
+    begin(NULL, "My::f");
+    put_tty(1, SPAWN_STDIO_FD);
+    refused(1, "tty: it belongs to programs");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -564,6 +595,7 @@ int main(void)
         cmocka_unit_test(a_durable_job_has_no_handles_and_is_not_posted),
         cmocka_unit_test(a_function_has_a_full_name),
         cmocka_unit_test(what_is_wanted_is_void_scalar_or_list),
+        cmocka_unit_test(a_terminal_is_a_handle_of_a_program),
         cmocka_unit_test(an_id_is_a_uuid7),
     };
     int failed;

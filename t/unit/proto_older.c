@@ -61,6 +61,8 @@ static const struct {
     OF_A_JOB(FAILURE_OF), /* the broker's own */
     {SPAWN_M_JOB, SPAWN_A_ON_FAILURE, PASSED_OVER},
     {SPAWN_M_JOB, SPAWN_A_FAILURE_OF, PASSED_OVER},
+    OF_A_JOB(TTY),
+    {SPAWN_M_LAUNCH, SPAWN_A_TTY, OWN_PAIR},
     {SPAWN_M_HELLO, SPAWN_A_BOUND, REFUSED}, /* by who has `until` only */
     {SPAWN_M_LIST, SPAWN_A_CONTEXT, REFUSED},
     {SPAWN_M_GET, SPAWN_A_OUTPUT_FROM, REFUSED},
