@@ -12,6 +12,7 @@
 #include <getopt.h>
 #include <jansson.h>
 #include <stdio.h>
+#include <termios.h>
 
 #include "client/spawn_client.h"
 #include "client/spawn_words.h"
@@ -134,6 +135,33 @@ int ctl_queues_change(spawn_ctl *ctl, int argc, char **argv, uint64_t what,
 /** Options of these verbs: --undo first. */
 extern const struct option ctl_queue_options[];
 
+/* ---- terminal.c: a terminal for a job (--tty) ---- */
+
+typedef struct {
+    int ours, its;         /* the two ends of the job's terminal, or -1 */
+    int guarded;           /* its end is ours, for the guard; or -1 */
+    pid_t guard;           /* puts our terminal back when we cannot */
+    struct termios before; /* how our terminal was */
+} ctl_terminal;
+
+#define CTL_NO_TERMINAL                                                        \
+    {                                                                          \
+        .ours = -1, .its = -1, .guarded = -1                                   \
+    }
+
+/** Make a pty that is as our stdin is. -1 to go on, else an exit code; in any
+ * case to be closed. */
+int ctl_terminal_open(const spawn_ctl *ctl, ctl_terminal *t);
+/** Our terminal becomes raw, until close. -1 to go on, else an exit code. */
+int ctl_terminal_begin(const spawn_ctl *ctl, ctl_terminal *t);
+void ctl_terminal_raw(ctl_terminal *t);
+void ctl_terminal_restore(const ctl_terminal *t);
+/** The job's terminal becomes as large as ours. */
+void ctl_terminal_resize(const ctl_terminal *t);
+/** The job's end is the job's alone. */
+void ctl_terminal_hand_over(ctl_terminal *t);
+void ctl_terminal_close(ctl_terminal *t);
+
 /* ---- options.c: what run can say about a job ---- */
 
 typedef struct {
@@ -142,18 +170,37 @@ typedef struct {
     spawn_reply reply;
     int fds[SPAWN_JOB_FDS_MAX]; /* our own descriptors, not to be closed */
     unsigned fds_count;
+    bool forward;          /* --forward-signals */
+    ctl_terminal terminal; /* --tty */
 } ctl_job;
 
 /**
  * Read run's options and program into a message.
  * @return -1 with *ret to be freed by spawn_writer_free, else the exit code to
- * end with.
+ * end with. In any case ret->terminal is to be closed.
  */
 int ctl_job_options(spawn_ctl *ctl, int argc, char **argv, ctl_job *ret);
 
 /** Report a refusal that begins with the name of a field as one of the option.
  * Changes the text. @return CTL_TROUBLE, or -1: it is about no option. */
 int ctl_refused_option(const spawn_ctl *ctl, spawn_failure *why);
+
+/* ---- beside.c: signals and the terminal, while run waits ---- */
+
+struct ctl_beside;
+
+/** From here on signals go to the job, and bytes between the terminals, as the
+ * job says. -1 to go on, else an exit code. */
+int ctl_beside_begin(spawn_ctl *ctl, ctl_job *job, struct ctl_beside **ret);
+/** The job has ended, or there is none: what its terminal still has is printed,
+ * and ours is as it was. */
+void ctl_beside_end(struct ctl_beside *b);
+
+/* ---- kill.c ---- */
+
+/** KILL. @return 0, or -1 with why filled. */
+int ctl_signal_job(spawn_ctl *ctl, const spawn_id *id, int signo,
+                   spawn_failure *why);
 
 /* ---- lookup.c ---- */
 
@@ -167,6 +214,9 @@ int ctl_lookup(spawn_ctl *ctl, const char *text, spawn_id *ret);
 /** GET. @return 0 with *ret to be freed, or an exit code. */
 int ctl_get(spawn_ctl *ctl, const spawn_id *id, bool with_output,
             spawn_answer *ret);
+/** The same without a word. @return 0, or -1 with why filled. */
+int ctl_get_quietly(spawn_ctl *ctl, const spawn_id *id, bool with_output,
+                    spawn_answer *ret, spawn_failure *why);
 
 /* ---- outcome.c ---- */
 
@@ -197,6 +247,9 @@ void ctl_print_text(FILE *to, const char *text, unsigned width);
 /** Print what a job has printed: as it is, but to a terminal with '?' for
  * control characters other than newline and tab. */
 void ctl_print_output(FILE *to, const void *data, size_t length);
+
+/** The line for people who interrupt us: we end, and the job does not. */
+void ctl_goes_on_text(const spawn_id *id, char *text, size_t room);
 
 /** Columns of the terminal at stdout, 0 when it is none. */
 unsigned ctl_terminal_width(void);

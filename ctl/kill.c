@@ -54,23 +54,30 @@ static int read_signal(const spawn_ctl *ctl, const char *text, int *ret)
                      text, SIGRTMAX);
 }
 
+int ctl_signal_job(spawn_ctl *ctl, const spawn_id *id, int signo,
+                   spawn_failure *why)
+{
+    spawn_writer w;
+    uint8_t room[128];
+
+    spawn_writer_init_fixed(&w, room, sizeof(room));
+    spawn_writer_begin(&w, SPAWN_M_KILL, 0);
+    spawn_put_id(&w, SPAWN_A_ID, id);
+    spawn_put_u64(&w, SPAWN_A_SIGNO, (uint64_t)signo);
+    (void)spawn_writer_finish(&w, 0);
+    return spawn_client_ask(ctl->client, &w, 0, NULL, why);
+}
+
 static int kill_one(spawn_ctl *ctl, const char *text, int signo)
 {
     spawn_failure why;
-    spawn_writer w;
-    uint8_t room[128];
     char id_text[SPAWN_ID_TEXT];
     spawn_id id;
     int code = ctl_lookup(ctl, text, &id);
 
     if (code)
         return code;
-    spawn_writer_init_fixed(&w, room, sizeof(room));
-    spawn_writer_begin(&w, SPAWN_M_KILL, 0);
-    spawn_put_id(&w, SPAWN_A_ID, &id);
-    spawn_put_u64(&w, SPAWN_A_SIGNO, (uint64_t)signo);
-    (void)spawn_writer_finish(&w, 0);
-    if (spawn_client_ask(ctl->client, &w, 0, NULL, &why)) {
+    if (ctl_signal_job(ctl, &id, signo, &why)) {
         (void)ctl_fail(&why);
         return why.code == SPAWN_E_NO_SUCH_JOB
                        || why.code == SPAWN_E_NOT_RUNNING

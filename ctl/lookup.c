@@ -87,10 +87,9 @@ int ctl_lookup(spawn_ctl *ctl, const char *text, spawn_id *ret)
     return 0;
 }
 
-int ctl_get(spawn_ctl *ctl, const spawn_id *id, bool with_output,
-            spawn_answer *ret)
+int ctl_get_quietly(spawn_ctl *ctl, const spawn_id *id, bool with_output,
+                    spawn_answer *ret, spawn_failure *why)
 {
-    spawn_failure why;
     uint8_t room[128];
     spawn_writer w;
 
@@ -99,7 +98,15 @@ int ctl_get(spawn_ctl *ctl, const spawn_id *id, bool with_output,
     spawn_put_id(&w, SPAWN_A_ID, id);
     spawn_put_u64(&w, SPAWN_A_WITH_OUTPUT, with_output);
     (void)spawn_writer_finish(&w, 0);
-    if (spawn_client_ask(ctl->client, &w, 0, ret, &why) == 0)
+    return spawn_client_ask(ctl->client, &w, 0, ret, why);
+}
+
+int ctl_get(spawn_ctl *ctl, const spawn_id *id, bool with_output,
+            spawn_answer *ret)
+{
+    spawn_failure why;
+
+    if (ctl_get_quietly(ctl, id, with_output, ret, &why) == 0)
         return 0;
     (void)ctl_fail(&why);
     return why.code == SPAWN_E_NO_SUCH_JOB ? CTL_NO : CTL_TROUBLE;

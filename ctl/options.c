@@ -15,8 +15,10 @@
 #include "ctl/ctl.h"
 
 /* Options that are a field of a job: value 1000 + the attribute. */
-#define FIELD 1000
-#define UNSET 2000
+#define FIELD   1000
+#define UNSET   2000
+#define FORWARD 2001
+#define TTY     2002
 
 /* Texts of an option that may be given more than once. They lie in argv. */
 typedef struct {
@@ -27,7 +29,7 @@ typedef struct {
 typedef struct {
     const char *field[SPAWN_A_COUNT]; /* by attribute: text, or NULL */
     texts env, unset, context, limits, fds;
-    bool detach;
+    bool detach, forward;
     int argc;
     char **argv; /* the program */
 } job_options;
@@ -76,6 +78,8 @@ static const struct option options[] = {
     OPTION("after-failed", AFTER_FAILED),
     OPTION("on-failure", ON_FAILURE),
     {"durable", optional_argument, NULL, FIELD + SPAWN_A_DURABLE},
+    {"tty", no_argument, NULL, TTY},
+    {"forward-signals", no_argument, NULL, FORWARD},
     {"detach", no_argument, NULL, 'd'},
     CTL_LONG_OPTIONS};
 
@@ -107,6 +111,35 @@ static int read_field(const spawn_ctl *ctl, unsigned attr, const char *text,
     }
 }
 
+/* What is done while we wait: not when we do not. */
+static int check_beside(const spawn_ctl *ctl, const job_options *o)
+{
+    static const struct {
+        uint8_t attr;
+        const char *name;
+    } taken[] = {{SPAWN_A_STDIN, "stdin"},
+                 {SPAWN_A_STDOUT, "stdout"},
+                 {SPAWN_A_STDERR, "stderr"}};
+    const char *name = o->field[SPAWN_A_TTY] ? "tty" : "forward-signals";
+    const char *reply = o->field[SPAWN_A_REPLY];
+    size_t i;
+
+    if (!o->field[SPAWN_A_TTY] && !o->forward)
+        return -1;
+    if (o->detach || (reply && strcmp(reply, "finished") != 0))
+        return ctl_usage(
+            ctl, "--%s: only while spawnctl waits for the job's end", name);
+    for (i = 0; o->field[SPAWN_A_TTY] && i < 3; i++) {
+        if (o->field[taken[i].attr])
+            return ctl_usage(ctl, "--%s: with --tty it is the terminal",
+                             taken[i].name);
+    }
+    if (o->field[SPAWN_A_TTY] && ctl->json)
+        return ctl_usage(ctl, "--json: with --tty stdout has what the job "
+                              "prints");
+    return -1;
+}
+
 static int read_options(spawn_ctl *ctl, int argc, char **argv, job_options *o)
 {
     int option, code;
@@ -114,8 +147,11 @@ static int read_options(spawn_ctl *ctl, int argc, char **argv, job_options *o)
     while (
         (option = ctl_getopt(ctl, argc, argv, CTL_SHORT_OPTIONS "d", options))
         != -1) {
-        if (option == 'd') {
-            o->detach = true;
+        if (option == 'd' || option == FORWARD || option == TTY) {
+            o->detach |= option == 'd';
+            o->forward |= option == FORWARD;
+            if (option == TTY)
+                o->field[SPAWN_A_TTY] = "1";
             continue;
         }
         if (option == UNSET)
@@ -140,6 +176,9 @@ static int read_options(spawn_ctl *ctl, int argc, char **argv, job_options *o)
     if (o->detach && o->field[SPAWN_A_REPLY])
         return ctl_usage(ctl, "--detach means --reply accepted; give one of "
                               "them");
+    code = check_beside(ctl, o);
+    if (code >= 0)
+        return code;
     if (*o->argv[0] != '/' && strchr(o->argv[0], '/') && !o->field[SPAWN_A_CWD])
         return ctl_usage(ctl,
                          "'%s' is relative, and the job does not start in "
@@ -226,6 +265,30 @@ static int put_own_input(const spawn_ctl *ctl, const spawn_field *field,
     return code;
 }
 
+/* All three are the job's end of its terminal. */
+static int put_terminal(const spawn_ctl *ctl, const spawn_field *field,
+                        ctl_job *job)
+{
+    spawn_stdio s = {SPAWN_STDIO_FD, 0, 0, ""};
+    int place = 0;
+
+    if (job->terminal.its < 0) {
+        int code = ctl_terminal_open(ctl, &job->terminal);
+
+        if (code >= 0)
+            return code;
+    }
+    while (place < (int)job->fds_count && job->fds[place] != job->terminal.its)
+        place++;
+    if (place == (int)job->fds_count)
+        place = add_fd(ctl, job, job->terminal.its, "tty");
+    if (place < 0)
+        return CTL_TROUBLE;
+    s.fd = (uint16_t)place;
+    spawn_put_stdio(&job->message, field->attr, &s);
+    return -1;
+}
+
 /* "-" is our own stream, handed over; or its contents, when we do not wait. */
 static int put_stream(const spawn_ctl *ctl, const char *text,
                       const spawn_field *field, ctl_job *job)
@@ -248,24 +311,53 @@ static int put_stream(const spawn_ctl *ctl, const char *text,
     return -1;
 }
 
+static bool names(const texts *list, const char *name)
+{
+    size_t length = strlen(name);
+    unsigned i;
+
+    for (i = 0; i < list->count; i++) {
+        const char *text = list->text[i];
+
+        if (strncmp(text, name, length) == 0
+            && (text[length] == '=' || text[length] == '\0'))
+            return true;
+    }
+    return false;
+}
+
+/* The kind of our terminal, which is that of the job's. */
+static const char *own_term(const job_options *o)
+{
+    if (!o->field[SPAWN_A_TTY] || names(&o->env, "TERM")
+        || names(&o->unset, "TERM"))
+        return NULL;
+    return getenv("TERM");
+}
+
 /* name=value; a variable's name alone takes our own value. On the wire a name
  * alone stands for a variable to be taken away. */
-static int put_env(const spawn_ctl *ctl, const texts *list, const texts *unset,
-                   ctl_job *job)
+static int put_env(const spawn_ctl *ctl, const job_options *o, ctl_job *job)
 {
+    const texts *list = &o->env, *unset = &o->unset;
+    const char *term = own_term(o);
     spawn_writer *w = &job->message;
     size_t mark;
     unsigned i;
+    char *pair;
 
-    if (list->count + unset->count == 0)
+    if (list->count + unset->count == 0 && !term)
         return -1;
     mark = spawn_open_strv(w, SPAWN_A_ENV);
+    if (term && asprintf(&pair, "TERM=%s", term) >= 0) {
+        spawn_add_text(w, mark, pair, strlen(pair));
+        free(pair);
+    }
     for (i = 0; i < unset->count; i++)
         spawn_add_text(w, mark, unset->text[i], strlen(unset->text[i]));
     for (i = 0; i < list->count; i++) {
         const char *text = list->text[i];
         const char *value;
-        char *pair;
 
         if (strchr(text, '=')) {
             spawn_add_text(w, mark, text, strlen(text));
@@ -287,19 +379,6 @@ static int put_env(const spawn_ctl *ctl, const texts *list, const texts *unset,
     return -1;
 }
 
-static bool is_given(const texts *list, const char *name)
-{
-    size_t length = strlen(name);
-    unsigned i;
-
-    for (i = 0; i < list->count; i++) {
-        if (strncmp(list->text[i], name, length) == 0
-            && list->text[i][length] == '=')
-            return true;
-    }
-    return false;
-}
-
 /* In a job: what it submits is of the same request, and by this job. */
 static void put_parent(const texts *given, spawn_writer *w, size_t mark)
 {
@@ -311,8 +390,7 @@ static void put_parent(const texts *given, spawn_writer *w, size_t mark)
     for (i = 0; i < sizeof(pairs) / sizeof(pairs[0]); i++) {
         const char *value = getenv(pairs[i][1]);
 
-        if (!value || !spawn_request_id_ok(value)
-            || is_given(given, pairs[i][0]))
+        if (!value || !spawn_request_id_ok(value) || names(given, pairs[i][0]))
             continue;
         (void)snprintf(text, sizeof(text), "%s=%s", pairs[i][0], value);
         spawn_add_text(w, mark, text, strlen(text));
@@ -440,7 +518,7 @@ static int put_field(const spawn_ctl *ctl, const job_options *o,
     switch (field->form) {
     case SPAWN_FORM_MAP:
         if (field->attr == SPAWN_A_ENV)
-            return put_env(ctl, &o->env, &o->unset, job);
+            return put_env(ctl, o, job);
         put_context(&o->context, job);
         return -1;
     case SPAWN_FORM_LIMITS:
@@ -448,6 +526,8 @@ static int put_field(const spawn_ctl *ctl, const job_options *o,
     case SPAWN_FORM_FDS:
         return put_pairs(ctl, &o->fds, field->attr, read_fd, job);
     case SPAWN_FORM_STDIO:
+        if (o->field[SPAWN_A_TTY])
+            return put_terminal(ctl, field, job);
         /* a caller that waits wants to see what the program prints */
         if (!text && field->attr != SPAWN_A_STDIN
             && job->reply == SPAWN_REPLY_FINISHED)
@@ -527,6 +607,7 @@ int ctl_job_options(spawn_ctl *ctl, int argc, char **argv, ctl_job *ret)
     if (!o)
         return ctl_usage(ctl, "no memory");
     code = read_options(ctl, argc, argv, o);
+    ret->forward = o->forward;
     if (code < 0)
         code = put_head(ctl, o, ret);
     for (i = 0; code < 0 && (field = spawn_field_at(i)); i++)

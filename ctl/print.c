@@ -75,3 +75,11 @@ unsigned ctl_terminal_width(void)
         return 80;
     return size.ws_col;
 }
+
+void ctl_goes_on_text(const spawn_id *id, char *text, size_t room)
+{
+    char id_text[SPAWN_ID_TEXT];
+
+    (void)snprintf(text, room, "\nspawnctl: the job goes on: %s\n",
+                   spawn_id_format(id, id_text));
+}

@@ -2,7 +2,7 @@
 /*
  * spawnctl run: hand a program to the broker, and (unless told otherwise) wait
  * for it as if it had been started here. Runs in spawnctl. Ctrl-C must not end
- * the job.
+ * the job, unless signals are to go there (beside.c).
  */
 #include <signal.h>
 #include <string.h>
@@ -56,6 +56,9 @@ const char ctl_run_help[] =
     "      --backoff WHAT      pause before that (exponential:1:300)\n"
     "      --retry-on WHAT,... failed, lost, timeout, start_failed, signal,\n"
     "                          out_of_memory, N (failed,lost)\n"
+    "      --forward-signals   signals that spawnctl gets go to the job; a\n"
+    "                          second Ctrl-C ends spawnctl\n"
+    "      --tty               a terminal for the job, which ours stands for\n"
     "      --durable           outlive a power cut\n"
     "      --label TEXT        a word for people\n"
     "      --context NAME=VAL  what the job belongs to\n"
@@ -80,11 +83,8 @@ static void on_interrupt(int signo)
 static void watch_interrupt(const ctl_job *job)
 {
     struct sigaction action;
-    char id[SPAWN_ID_TEXT];
 
-    (void)snprintf(interrupted, sizeof(interrupted),
-                   "\nspawnctl: the job goes on: %s\n",
-                   spawn_id_format(&job->id, id));
+    ctl_goes_on_text(&job->id, interrupted, sizeof(interrupted));
     interrupted_length = strlen(interrupted);
     memset(&action, 0, sizeof(action));
     action.sa_handler = on_interrupt;
@@ -146,6 +146,7 @@ static int submit_failed(const spawn_ctl *ctl, const ctl_job *job,
 
 static int submit(spawn_ctl *ctl, ctl_job *job)
 {
+    struct ctl_beside *beside = NULL;
     spawn_answer answer;
     spawn_failure why;
     int code, rv;
@@ -154,11 +155,18 @@ static int submit(spawn_ctl *ctl, ctl_job *job)
     code = ctl_connect(ctl);
     if (code)
         return code;
-    if (job->reply >= SPAWN_REPLY_STARTED)
-        watch_interrupt(job);
     spawn_submit_id(&job->message, &job->id);
+    if (job->forward || job->terminal.ours >= 0) {
+        code = ctl_beside_begin(ctl, job, &beside);
+        if (code >= 0)
+            return code;
+    }
+    else if (job->reply >= SPAWN_REPLY_STARTED)
+        watch_interrupt(job);
     rv = spawn_client_submit(ctl->client, &job->message, job->fds,
                              job->fds_count, 0, &job->id, &answer, &why);
+    if (beside)
+        ctl_beside_end(beside);
     if (rv)
         code = submit_failed(ctl, job, &answer, &why);
     else if (job->reply == SPAWN_REPLY_FINISHED)
@@ -173,12 +181,18 @@ static int submit(spawn_ctl *ctl, ctl_job *job)
 
 int ctl_run(spawn_ctl *ctl, int argc, char **argv)
 {
-    ctl_job job;
+    ctl_job job = {.terminal = CTL_NO_TERMINAL};
     int code = ctl_job_options(ctl, argc, argv, &job);
 
-    if (code >= 0)
+    if (code >= 0) {
+        ctl_terminal_close(&job.terminal);
         return code;
-    code = submit(ctl, &job);
+    }
+    if (job.terminal.ours >= 0)
+        code = ctl_terminal_begin(ctl, &job.terminal);
+    if (code < 0)
+        code = submit(ctl, &job);
+    ctl_terminal_close(&job.terminal);
     spawn_writer_free(&job.message);
     return code;
 }

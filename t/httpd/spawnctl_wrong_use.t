@@ -40,6 +40,13 @@ my @run = (
     [ [ '--context', "\e[31mred" ],     q{--context: '?[31mred' is not name=value} ],
     [ [ '--unset', "\e[31mA=1" ],       q{--unset: '?[31mA=1' is not allowed} ],
     [ [qw(--no-new-privs=maybe)],       q{--no-new-privs: 'maybe' is not allowed; wanted: 0 or 1} ],
+    [ [qw(--tty --detach)],             '--tty: only while spawnctl waits for the job\'s end' ],
+    [ [qw(--tty --reply started)],      '--tty: only while spawnctl waits' ],
+    [ [qw(--forward-signals -d)],       '--forward-signals: only while spawnctl waits' ],
+    [ [qw(--tty --stdin -)],            '--stdin: with --tty it is the terminal' ],
+    [ [qw(--tty --stderr null)],        '--stderr: with --tty it is the terminal' ],
+    [ [qw(--tty --json)],               '--json: with --tty stdout has what the job prints' ],
+    [ [qw(--tty=1)],                    q{'--tty=1': this option has no value} ],
     [ [qw(--detach --reply started)],   '--detach means --reply accepted; give one of them' ],
 );
 for my $case (@run) {

@@ -1,0 +1,160 @@
+#!/usr/bin/perl
+# SPDX-License-Identifier: Apache-2.0
+#
+# spawnctl run --tty: the job has a terminal of its own, which is its controlling one and stands for
+# the one that spawnctl was started at: keys, output, size. That one is raw meanwhile, and as
+# before afterwards, however spawnctl ends.
+
+use strict;
+use warnings;
+
+use FindBin ();
+use lib "$FindBin::Bin/../lib";
+
+use Test::More;
+
+use SpawnTest qw(one_mpm wait_until);
+use SpawnTest::Process qw(alive);
+use SpawnTest::Pty ();
+
+my $httpd = SpawnTest::Httpd->new(mpm => one_mpm())->start;
+my $ctl = SpawnTest::Ctl->new($httpd);
+
+# spawnctl run --tty at a terminal.
+sub run_at {
+    my ($pty, @run) = @_;
+    my %env = ref $run[0] ? %{ shift @run } : ();
+    return $pty->start({ env => { SPAWN_SOCKET => $httpd->socket, TERM => 'vt220', %env } }, $ctl->{path}, 'run', '--tty', @run);
+}
+
+sub sh { return ('--', '/bin/sh', '-c', $_[0]) }
+
+subtest 'a terminal of its own' => sub {
+    my $pty = SpawnTest::Pty->new(rows => 33, columns => 101);
+    my $before = $pty->modes;
+    run_at($pty, sh('for i in 0 1 2; do test -t $i && echo "$i is"; done; tty; echo "size $(stty size) $TERM"; echo mine >/dev/tty; exit 3'));
+    ok $pty->reads(qr/0 is\r\n1 is\r\n2 is\r\n/), 'stdin, stdout and stderr are';
+    ok $pty->reads(qr{/dev/pts/\d+}), 'it has a name';
+    isnt $pty->{matched}, $pty->path, '... and is another than ours';
+    ok $pty->reads(qr/size 33 101 vt220\r\n/), 'as large as ours, and of its kind';
+    ok $pty->reads(qr/mine\r\n/), 'it is the controlling one';
+    is $pty->ends >> 8, 3, 'the exit code is that of the job';
+    is $pty->modes, $before, 'ours is as before';
+};
+
+subtest 'keys' => sub {
+    my $pty = SpawnTest::Pty->new;
+    my $before = $pty->modes;
+    run_at($pty, sh('trap "echo interrupted" INT; echo ready; while read line; do echo "got $line"; done; echo end'));
+    ok $pty->reads(qr/ready\r\n/), 'it runs';
+    ok $pty->is_raw, 'ours is raw';
+    $pty->type("a line\r");
+    ok $pty->reads(qr/a line\r\ngot a line\r\n/), 'a line, which the job\'s terminal echoes';
+    $pty->type("\cC");
+    ok $pty->reads(qr/\^C.*interrupted\r\n/s), 'Ctrl-C interrupts the job';
+    $pty->type("\cD");
+    ok $pty->reads(qr/end\r\n/), 'Ctrl-D is the end of its input';
+    is $pty->ends, 0, 'and it ends';
+    is $pty->modes, $before, 'ours is as before';
+
+    run_at($pty, sh('echo ready; read line'));
+    ok $pty->reads(qr/ready\r\n/), 'another one';
+    $pty->type("\cC");
+    is $pty->ends >> 8, 130, '... ends of Ctrl-C';
+    is $pty->modes, $before, '... and ours is as before';
+};
+
+subtest 'the size of ours is followed' => sub {
+    my $pty = SpawnTest::Pty->new(rows => 24, columns => 80);
+    run_at($pty, '--', $^X, '-e', '$SIG{WINCH} = sub { print "now ", `stty size` }; $| = 1; print "ready\n"; 1 while !defined sysread STDIN, my $b, 1');
+    ok $pty->reads(qr/ready\r\n/), 'it runs';
+    $pty->resize(50, 132);
+    ok $pty->reads(qr/now 50 132\r\n/), 'the job is told (WINCH)';
+    $pty->type("\r");
+    is $pty->ends, 0, 'it ends';
+};
+
+subtest 'every byte of the output' => sub {
+    my $pty = SpawnTest::Pty->new;
+    run_at($pty, '--', $^X, '-e', 'print "$_\n" for 1 .. 60_000; print "the last"');
+    ok $pty->reads(qr/the last/), 'the last of it comes';
+    is $pty->ends, 0, '... though it ended at once';
+
+    run_at($pty, '--', $^X, '-e', 'print "y" x 100, "\n" for 1 .. 2000; print "sum\n"');
+    my $count = 0;
+    while ($pty->reads(qr/(?:y{100}\r\n)+|sum\r\n/)) {
+        my $got = $pty->{matched};
+        last if $got eq "sum\r\n";
+        $count += length($got) / 102;
+    }
+    is $count, 2000, 'nothing is lost';
+    is $pty->ends, 0, 'it ended well';
+};
+
+for my $signal (qw(TERM HUP INT QUIT KILL)) {
+    subtest "$signal ends spawnctl" => sub {
+        my $pty = SpawnTest::Pty->new;
+        my $before = $pty->modes;
+        my $pid = run_at($pty, sh('echo "ready $$."; trap "" INT; while :; do sleep 1000; done'));
+        ok $pty->reads(qr/ready \d+\./), 'it runs';
+        my ($job) = $pty->{matched} =~ /(\d+)/;
+        ok $pty->is_raw, 'ours is raw';
+        kill $signal, $pid or die "$pid: $!\n";
+        is $pty->ends & 127, { TERM => 15, HUP => 1, INT => 2, QUIT => 3, KILL => 9 }->{$signal}, 'it ends by that';
+        ok wait_until(sub { $pty->modes eq $before }, 30), 'ours is as before';
+        ok wait_until(sub { !alive($job) }, 30), 'the job loses its terminal, and ends';
+    };
+}
+
+subtest 'a stop' => sub {
+    my $pty = SpawnTest::Pty->new;
+    my $before = $pty->modes;
+    my $pid = run_at($pty, sh('echo ready; read line; echo "got $line"'));
+    ok $pty->reads(qr/ready\r\n/), 'it runs';
+    # a process group whose leader has no parent in its session is not stopped by TSTP itself
+    kill 'STOP', $pid;
+    kill 'CONT', $pid;
+    ok wait_until(sub { $pty->is_raw }, 30), 'raw again when it goes on';
+    $pty->type("more\r");
+    ok $pty->reads(qr/got more\r\n/), 'and so does the job';
+    is $pty->ends, 0, 'it ends';
+    is $pty->modes, $before, 'ours is as before';
+};
+
+subtest 'with --forward-signals' => sub {
+    my $pty = SpawnTest::Pty->new;
+    my $before = $pty->modes;
+    my $pid = run_at($pty, '--forward-signals', sh('trap "exit 9" TERM; echo ready; while :; do read line; done'));
+    ok $pty->reads(qr/ready\r\n/), 'it runs';
+    kill 'TERM', $pid;
+    is $pty->ends >> 8, 9, 'TERM goes to the job';
+    is $pty->modes, $before, 'ours is as before';
+};
+
+subtest 'it cannot be started' => sub {
+    my $pty = SpawnTest::Pty->new;
+    my $before = $pty->modes;
+    run_at($pty, '--queue', 'nope', '--', '/bin/true');
+    is $pty->ends >> 8, 125, 'refused';
+    ok $pty->reads(qr/'nope' is not configured/), '... with the reason';
+    is $pty->modes, $before, 'ours is as before';
+};
+
+subtest 'not there' => sub {
+    my $ran = $ctl->run(qw(run --tty /bin/true));
+    is $ran->{code}, 125, 'our stdin is a file';
+    like $ran->{err}, qr/--tty: our stdin is not a terminal/, '... which is told';
+};
+
+subtest 'variables' => sub {
+    my $pty = SpawnTest::Pty->new;
+    run_at($pty, '--env', 'TERM=dumb', sh('echo "it is $TERM."'));
+    ok $pty->reads(qr/it is dumb\./), '--env TERM comes first';
+    $pty->ends;
+    run_at($pty, '--unset', 'TERM', '--', '/usr/bin/env');
+    $pty->ends;
+    ok $pty->reads(qr/PATH=/), 'variables';
+    unlike $pty->rest, qr/TERM=/, '--unset TERM: none';
+};
+
+done_testing;
