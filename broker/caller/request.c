@@ -146,10 +146,14 @@ static void kill_unknown(spawn_peer *peer, const spawn_message *m,
         refuse_kill(peer, m, id, SPAWN_E_NOT_RUNNING, "the job has ended");
 }
 
+/* Without a signal, and for who has bound it: TERM, and KILL after its grace.
+ */
 static void request_kill(spawn_peer *peer, const spawn_message *m,
                          spawn_packet *p, const spawn_id *id)
 {
     uint64_t signo = spawn_u64_or(m, SPAWN_A_SIGNO, SIGTERM);
+    bool kindly =
+        !spawn_has(m, SPAWN_A_SIGNO) || (peer->bound && signo == SIGTERM);
     spawn_job *job = spawn_job_find(id);
 
     (void)p;
@@ -166,8 +170,7 @@ static void request_kill(spawn_peer *peer, const spawn_message *m,
                     "whether the job waits, or has ended, cannot be read now");
         return;
     }
-    if (!spawn_stop(job, peer->bound && signo == SIGTERM ? SPAWN_STOP_KINDLY
-                                                         : (int)signo)) {
+    if (!spawn_stop(job, kindly ? SPAWN_STOP_KINDLY : (int)signo)) {
         refuse_kill(peer, m, id, SPAWN_E_NOT_RUNNING, "the job has ended");
         return;
     }

@@ -460,6 +460,14 @@ kill(self, signal = NULL)
     RETVAL
 
 bool
+stop(self)
+    SV *self
+  CODE:
+    RETVAL = spawn_perl_stop(aTHX_ self);
+  OUTPUT:
+    RETVAL
+
+bool
 retry(self)
     SV *self
   CODE:

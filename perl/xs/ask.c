@@ -328,6 +328,12 @@ static bool ask_for(pTHX_ SV *self, uint16_t type, spawn_error no)
     return rv == 0;
 }
 
+/* TERM, and KILL after its grace. */
+bool spawn_perl_stop(pTHX_ SV *self)
+{
+    return ask_for(aTHX_ self, SPAWN_M_KILL, SPAWN_E_NOT_RUNNING);
+}
+
 bool spawn_perl_retry(pTHX_ SV *self)
 {
     return ask_for(aTHX_ self, SPAWN_M_REVIVE, SPAWN_E_NOT_DEAD);

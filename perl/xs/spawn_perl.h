@@ -420,6 +420,7 @@ bool spawn_perl_kill(pTHX_ SV *self, SV *signal);
 /* False: it is not dead. */
 bool spawn_perl_retry(pTHX_ SV *self);
 bool spawn_perl_start_now(pTHX_ SV *self);
+bool spawn_perl_stop(pTHX_ SV *self);
 /** The function's progress, as a new hash; NULL: nothing. */
 SV *spawn_perl_job_progress(pTHX_ SV *self);
 /** An answer with the job when it is done in time, else NULL; freed when the

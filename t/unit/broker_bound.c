@@ -179,7 +179,7 @@ static void a_kill_over_such_a_connection_has_its_grace(void **state)
     reach_go_and_call_in();
     job_runs(0, 50, SPAWN_REPLY_ACCEPTED);
     call_in_bound();
-    kill_it(0);
+    kill_it(SIGTERM);
     expect_answer(SPAWN_M_DONE);
     expect_signal(SIGTERM, SPAWN_LEFT_WAIT);
     expect_signal(SIGKILL, SPAWN_LEFT_KILL);

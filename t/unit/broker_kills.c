@@ -24,11 +24,37 @@ static void one_that_starts_gets_the_signal(void **state)
     reach_go_and_call_in();
     submit_for(0, 0, SPAWN_REPLY_ACCEPTED);
     expect_id(SPAWN_M_LAUNCH, &job);
-    kill_it(0);
+    kill_it(SIGTERM);
     expect_answer(SPAWN_M_DONE);
     expect_signal(SIGTERM, SPAWN_LEFT_ALONE);
     ends(SIGTERM);
     expect_end("4 - 15");
+}
+
+/* Without a signal it is stopped: KILL follows, after its grace of 300 ms. */
+static void one_that_is_stopped_gets_kill_after_its_grace(void **state)
+{
+    (void)state;
+    reach_go_and_call_in();
+    job_runs(0, 300, SPAWN_REPLY_ACCEPTED);
+    kill_it(0);
+    expect_answer(SPAWN_M_DONE);
+    expect_signal(SIGTERM, SPAWN_LEFT_WAIT);
+    expect_signal(SIGKILL, SPAWN_LEFT_KILL);
+    ends(SIGKILL);
+    expect_end("4 - 9");
+}
+
+static void one_that_is_told_to_end_gets_no_kill(void **state)
+{
+    (void)state;
+    reach_go_and_call_in();
+    job_runs(0, 100, SPAWN_REPLY_ACCEPTED);
+    kill_it(SIGTERM);
+    expect_answer(SPAWN_M_DONE);
+    expect_signal(SIGTERM, SPAWN_LEFT_ALONE);
+    quiet_for(400);
+    ends(0);
 }
 
 static void one_that_runs_gets_the_signal_that_is_named(void **state)
@@ -243,6 +269,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         ALONE(one_that_waits_is_cancelled_at_once),
         ALONE(one_that_starts_gets_the_signal),
+        ALONE(one_that_is_stopped_gets_kill_after_its_grace),
+        ALONE(one_that_is_told_to_end_gets_no_kill),
         ALONE(one_that_runs_gets_the_signal_that_is_named),
         ALONE(one_that_ends_otherwise_was_not_cancelled),
         ALONE(one_that_has_ended_is_not_running),

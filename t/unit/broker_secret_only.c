@@ -51,7 +51,7 @@ static void it_may_submit_see_and_kill(void **state)
     begin(&w, SPAWN_M_GET, &job);
     ask(&w);
     expect_answer(SPAWN_M_JOB);
-    kill_it(0);
+    kill_it(SIGTERM);
     expect_signal(SIGTERM, SPAWN_LEFT_ALONE);
     expect_answer(SPAWN_M_DONE);
 }

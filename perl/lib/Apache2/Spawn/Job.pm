@@ -147,9 +147,19 @@ the group, too (C<setsid>, a daemon). C<$signal>: a name (C<TERM>,
 C<SIGTERM>) or a number; C<TERM> without it. A job that still waits in its queue
 is cancelled, whatever the signal.
 
+Nothing follows: a program that handles C<TERM>, or ignores it, runs on. L</stop> has C<KILL> follow.
+
 Returns true when it was sent, false when the job was over already.
 
 Throws also C<invalid> (no such signal).
+
+=item stop
+
+Ends the job: C<TERM>, and C<KILL> when its C<grace> (L<Apache2::Spawn::Options>) is over and something of it
+is still there, also when broker or httpd ends meanwhile. One that still waits in its queue is cancelled.
+
+Returns true when the job is being ended, at once, and false when it was over already: L</wait> tells
+when it has ended.
 
 =item retry
 

@@ -29,6 +29,11 @@ sub kill {    ## no critic (ProhibitBuiltinHomonyms)
     goto &Apache2::Spawn::Job::kill;
 }
 
+sub stop {
+    @_ = ($_[0]{job});
+    goto &Apache2::Spawn::Job::stop;
+}
+
 sub close_in {
     my ($self) = @_;
     my $in = delete $self->{in} or return 1;
@@ -258,6 +263,10 @@ Number, as L<Apache2::Spawn::Job/pid>; throws what that throws.
 =item kill($signal)
 
 As L<Apache2::Spawn::Job/kill>.
+
+=item stop
+
+As L<Apache2::Spawn::Job/stop>: C<TERM>, and C<KILL> after C<grace>. Does not wait, as L</close> does.
 
 =back
 

@@ -26,7 +26,7 @@ sub Apache2::RequestRec::spawn_stream {
     $r->content_type($type) if defined $type;    # what could not be started leaves the answer alone
     my $whole = _quietly(sub { _copy($r, $pipe->out) });
     my $error = $@;
-    _quietly(sub { $pipe->kill }) if !$whole;    # it may have ended just now
+    _quietly(sub { $pipe->stop }) if !$whole;    # it may have ended just now
     die $error if !defined $whole;               # of a signal handler: it waits for no end
     return _quietly(sub { $pipe->close }) || Apache2::Spawn::Error::_rethrow($@);
 }
