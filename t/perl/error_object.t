@@ -35,6 +35,20 @@ ok $error eq $error->as_string, 'compares as text';
 like 'x' . $error, qr/\AxApache2/, 'concatenates';
 ok $error =~ /colour/, 'matches';
 
+# caught
+is(Apache2::Spawn::Error->caught($error), $error, 'caught: ours');
+for my $other ('text', undef, { code => 'x' }, [], \'x', bless({}, 'My::Error')) {
+    is(Apache2::Spawn::Error->caught($other), undef, 'caught: not ' . (ref $other || $other // 'undef'));
+}
+eval { die { plain => 1 } };
+is(Apache2::Spawn::Error->caught, undef, 'caught: $@ is looked at');
+is ref $@, 'HASH', '... and left';
+{
+    local $@ = $error;
+    is(Apache2::Spawn::Error->caught, $error, 'caught: $@');
+}
+is scalar(() = Apache2::Spawn::Error->caught('text')), 1, 'caught: one value in a list';
+
 # with errno and job
 $! = 5;
 eval { $spawn->spawn(['/bin/true']) };

@@ -81,7 +81,7 @@ sub _call {
 
 sub _refusal {
     my ($error) = @_;
-    return { text => "$error" } if !ref $error;
+    return { text => "$error" } if !Apache2::Spawn::Error->caught($error);
     return { code => $error->code, step => $error->step, errno => $error->errno, text => $error->message };
 }
 

@@ -286,7 +286,7 @@ reference to a hash, say) as the same data. The class of an object may not be
 loaded here, so an object comes as an L<Apache2::Spawn::Error> with the code
 C<call_failed>, whose L<exception|Apache2::Spawn::Error/exception> has its class,
 its text and its data. Tell an error of this module from the function's own by
-C<< ref $@ && $@->isa('Apache2::Spawn::Error') >>.
+L<caught|Apache2::Spawn::Error/METHODS>.
 
 Takes the options of L</spawn_call> but C<reply> and C<want>; C<timeout> is 60
 seconds. It waits as L</run> does.

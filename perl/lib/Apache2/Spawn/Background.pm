@@ -161,7 +161,7 @@ sub _end {
     };
     my $end = Apache2::Spawn::Instead::_ask($question, $seconds);
     if (!$end) {
-        return if $@->code !~ /\A(?:no_such_job|too_old)\z/;
+        return if !Apache2::Spawn::Error::_is_one($@) || $@->code !~ /\A(?:no_such_job|too_old)\z/;
         return $self->{end} = { status => -1, at => time };
     }
     return if !ref $end;

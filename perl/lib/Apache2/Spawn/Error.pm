@@ -30,6 +30,11 @@ sub exception { return $_[0]{exception} }
 sub file    { return $_[0]{file} }
 sub line    { return $_[0]{line} }
 
+sub caught {
+    my ($class, $thrown) = @_ > 1 ? @_ : (@_, $@);
+    return ref $thrown && UNIVERSAL::isa($thrown, $class) ? $thrown : undef;
+}
+
 sub errno_text {
     my ($self) = @_;
     return '' if !$self->{errno};
@@ -93,9 +98,8 @@ Apache2::Spawn::Error - why a job was not submitted, or not started
     my $job = eval {
         Apache2::Spawn->spawn(['/usr/bin/convert', $in, $out], queue => 'images');
     };
-    if (my $error = $@) {
-        die $error if !ref $error || !$error->isa('Apache2::Spawn::Error');
-
+    if (!$job) {
+        my $error = Apache2::Spawn::Error->caught or die $@;    # somebody else's
         if ($error->code eq 'queue_full') {
             return Apache2::Const::HTTP_SERVICE_UNAVAILABLE;
         }
@@ -125,6 +129,14 @@ time was over) is I<not> an error of this kind: see L<Apache2::Spawn::Result>.
 =head1 METHODS
 
 =over
+
+=item Apache2::Spawn::Error->caught
+
+=item Apache2::Spawn::Error->caught($thrown)
+
+What was thrown (C<$@> without it) when it is an error of this module, else undef. Code dies of text, of
+references and of objects of other classes, too: C<< $@->isa >> without a look at what C<$@> is would die
+of some of these itself. Touches nothing.
 
 =item code
 

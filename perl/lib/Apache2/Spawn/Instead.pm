@@ -375,7 +375,7 @@ sub _ask {
     my $until = _clock() + (defined $seconds && $seconds < PATIENCE ? $seconds : PATIENCE);
     while (1) {
         my $answer = _asked_once($question);
-        return $answer if $answer || !ref $@ || $@->code !~ /\A(?:unreachable|deadline)\z/ || _clock() >= $until;
+        return $answer if $answer || !Apache2::Spawn::Error::_is_one($@) || $@->code !~ /\A(?:unreachable|deadline)\z/ || _clock() >= $until;
         Time::HiRes::sleep($pause);    # ended by a signal
         $pause *= 2 if $pause < 0.3;
     }
