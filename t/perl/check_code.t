@@ -83,6 +83,23 @@ finds q{$r->set_handlers('PerlCleanupHandler', ['My::x']);}, 'PerlCleanupHandler
 finds q{$s->add_config(['PerlCleanupHandler My::x']);}, 'PerlCleanupHandler';
 finds_nothing q{$r->push_handlers(SpawnCleanupHandler => 'My::x'); sub cleanup_register { 1 }};
 
+# what is a job already
+my $instead = 'use Apache2::Spawn::Instead';
+my $three = q{system('x'); my $y = `x`; open my $in, '-|', 'x'; readpipe 'x';};
+finds_nothing "$instead; $three";
+finds "$instead qw(system); $three", 'qx', 'piped open', 'readpipe';
+finds "$instead ('open', 'readpipe'); $three", 'system';
+finds "$instead 'open', { queue => 'x' }; $three", 'system', 'qx', 'readpipe';
+finds_nothing "$instead { timeout => 5 }; $three";
+finds "$instead; CORE::system('x'); exec 'x'; fork;", 'system', 'exec', 'fork';
+finds "package A; $instead; system('x'); package B; system('y');", 'system';
+finds "package A { $instead; sub x { system('x') } } system('y');", 'system';
+finds_nothing "package A; $instead; sub x { my \$x = sub { if (1) { system('x') } } }";
+finds "package A; system('x'); package B; $instead; system('y');", 'system';
+finds "use Apache2::Spawn::Instead::Command; system('x');", 'system';
+finds_nothing q{my $job = $r->spawn_cleanup('My::f'); $r->spawn(['x']); $r->spawn_stream(['x']); Apache2::Spawn->pipe(['x']);};
+finds_nothing "use Apache2::Spawn::$_;" for qw(Background Simple Process);
+
 my @found = found(map { $_->[0] } @cases);
 is $found[$_], $cases[$_][1], $cases[$_][0] for 0 .. $#cases;
 

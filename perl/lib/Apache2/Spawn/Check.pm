@@ -42,6 +42,12 @@ my @MODULE = (
     [ qr/\AApache2?::SubProcess\z/,                    'subprocess' ],
 );
 
+# What is a job already: the method where this module is loaded, for the whole server; these functions in
+# packages that have the other.
+my $SUBPROCESS = qr/\AApache2::Spawn::SubProcess\z/;
+my $INSTEAD    = qr/\AApache2::Spawn::Instead\z/;
+my @REPLACED   = qw(open readpipe system);
+
 my $CONF     = qr/(?:[.]conf(?:[.]in)?|\A[.]htaccess)\z/;
 my $PERL     = qr/[.](?:pm|pl|plx|t|cgi|fcgi|psgi|PL)\z/;
 my $FOREIGN  = qr/[.](?:t|cgi|fcgi)\z/;                        # these may be in another language
@@ -59,14 +65,16 @@ sub check {
         warn "check: PPI is needed (Debian: libppi-perl), and cannot be loaded: $why\n";
         return 2;
     }
-    my %seen;
+    my (%seen, @found);
     for my $file (map { _files($_, \%count) } @places) {
         next if $seen{ $file->[0] }++;
-        for my $place (_check_file(@$file, \%count)) {
-            my ($line, $what, $kind) = @$place;
-            print _shown($file->[0]), ":$line: $what: $ADVICE{$kind}[0]; see docs/migrating.md, $ADVICE{$kind}[1]\n";
-            $count{found}++;
-        }
+        push @found, map { [ $file->[0], @$_ ] } _check_file(@$file, \%count);
+    }
+    for my $place (@found) {
+        my ($path, $line, $what, $kind) = @$place;
+        next if $kind eq 'subprocess' && $count{subprocess};    # whichever file loads it
+        print _shown($path), ":$line: $what: $ADVICE{$kind}[0]; see docs/migrating.md, $ADVICE{$kind}[1]\n";
+        $count{found}++;
     }
     if (!STDOUT->flush || STDOUT->error) {
         warn "check: standard output: $!\n";
@@ -148,7 +156,7 @@ sub _check_file {
     { local $/ = undef; $text .= <$in> // ''; }
     close $in or return _not_read($path, "$!", $count);
 
-    my $found = $name =~ $CONF ? _in_conf($text) : eval { _in_perl($text) };
+    my $found = $name =~ $CONF ? _in_conf($text, $count) : eval { _in_perl($text, $count) };
     return _not_read($path, ($@ || PPI::Document->errstr || 'PPI cannot parse it') =~ s/\n.*//sr, $count) if !$found;
     $count->{read}++;
     return @$found;
@@ -156,7 +164,7 @@ sub _check_file {
 
 # A directive may go on in the next line, after a backslash.
 sub _in_conf {
-    my ($text) = @_;
+    my ($text, $count) = @_;
     my (@found, $from);
     my ($number, $line) = (0, '');
     for my $part (split /\n/, $text) {
@@ -164,6 +172,7 @@ sub _in_conf {
         $from //= $number;
         $line .= $part =~ s/\r\z//r;
         next if $line =~ s/\\\z//;
+        $count->{subprocess} = 1 if $line =~ /\A\s*Perl(?:Load)?Module\s.*?(?<![\w:])Apache2::Spawn::SubProcess(?![\w:])/i;
         push @found, [ $from, 'PerlCleanupHandler', 'cleanup' ] if $line =~ /\A\s*PerlCleanupHandler(?:\s|\z)/i;
         ($from, $line) = (undef, '');
     }
@@ -171,16 +180,61 @@ sub _in_conf {
 }
 
 sub _in_perl {
-    my ($text) = @_;
+    my ($text, $count) = @_;
     return [] if $text !~ /\S/;
     my $doc = PPI::Document->new(\$text, readonly => 1) or return;
     my %own = map { ($_->name // '') => 1 } @{ $doc->find('PPI::Statement::Sub') || [] };
-    my @found;
+    my (@found, $replaced);
     for my $t (@{ $doc->find('PPI::Token') || [] }) {
         my @is = $t->isa('PPI::Token::Word') ? _word($t, \%own) : _text($t);
-        push @found, [ $t->line_number, @is ] if @is;
+        next if !@is && $t !~ /\AApache2::Spawn::/;
+        if (@is) {
+            $replaced //= _replaced($doc);
+            push @found, [ $t->line_number, @is ] if !_is_replaced($t, $replaced, @is);
+        }
+        elsif ($t =~ $SUBPROCESS && ($t->sprevious_sibling // '') =~ /\A(?:use|require)\z/) {
+            $count->{subprocess} = 1;
+        }
     }
     return \@found;
+}
+
+# Functions that are jobs, of each package: by its name.
+sub _replaced {
+    my ($doc) = @_;
+    my %replaced;
+    for my $use (@{ $doc->find('PPI::Statement::Include') || [] }) {
+        next if ($use->type // '') ne 'use' || ($use->module // '') !~ $INSTEAD;
+        my @names = map {
+                  $_->isa('PPI::Token::QuoteLike::Words') ? $_->literal
+                : $_->isa('PPI::Token::Quote')            ? $_->string
+                :                                           ()
+        } map { $_->isa('PPI::Structure::List') ? @{ $_->find('PPI::Token') || [] } : $_ } $use->arguments;
+        my $all = !grep { /\A(?:open|readpipe|system)\z/ } @names;
+        $replaced{ _package($use) }{$_} = 1 for $all ? @REPLACED : @names;
+    }
+    return \%replaced;
+}
+
+# The package of an element: of the block that it is in, or of the statement before it.
+sub _package {
+    my ($element) = @_;
+    for (my $e = $element; $e; $e = $e->parent) {
+        for (my $before = $e; $before; $before = $before->sprevious_sibling) {
+            next if !$before->isa('PPI::Statement::Package');
+            my $has_block = grep { $_->isa('PPI::Structure::Block') } $before->schildren;
+            return $before->namespace if $before == $e || !$has_block;
+        }
+    }
+    return 'main';
+}
+
+sub _is_replaced {
+    my ($t, $replaced, $what, $kind) = @_;
+    return 0 if !%{$replaced} || $t =~ /::/;
+    my $name = $kind eq 'readpipe' ? 'readpipe' : $what eq 'piped open' ? 'open' : $what;
+    my $here = $replaced->{ _package($t) };
+    return $here && $here->{$name} ? 1 : 0;
 }
 
 sub _text {
@@ -325,6 +379,14 @@ files of httpd's configuration, too
 
 =back
 
+=head2 What is a job already
+
+Not listed are C<system>, C<readpipe>, backticks and C<open> of a package that has
+L<Apache2::Spawn::Instead> for them (C<CORE::system> of it is), and C<spawn_proc_prog> and
+C<use Apache2::SubProcess> where a file among those that are read loads
+L<Apache2::Spawn::SubProcess>: C<use> or C<require> in Perl, C<PerlModule> or C<PerlLoadModule> in
+httpd's configuration. It counts for all of them, as it does for all of a server.
+
 =head2 Which files are read
 
 A file that is named is read whatever it is called. Below a directory, those
@@ -385,9 +447,7 @@ themselves, unless their directories are named, too
 =back
 
 Found though they are harmless are an C<exec> in a child that was found by its
-C<fork>, programs that run when httpd starts or in scripts, and C<system>,
-backticks and C<open> of a package that has L<Apache2::Spawn::Instead>, which are
-jobs already. A list of places is for a person to go through.
+C<fork>, and programs that run when httpd starts or in scripts. A list of places is for a person to go through.
 
 =head1 SEE ALSO
 
