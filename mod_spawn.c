@@ -7,12 +7,14 @@
  * child, or on a request's path.
  */
 #include "http_protocol.h"
+#include "http_request.h"
 #include "mod_status.h"
 #include "mpm_common.h"
 #include "apr_optional_hooks.h"
 
 #include "module/api.h"
 #include "module/bound.h"
+#include "module/cgi.h"
 #include "module/cleanup.h"
 #include "module/cleanup_handler.h"
 #include "module/cleanup_sent.h"
@@ -91,6 +93,7 @@ static void register_hooks(apr_pool_t *p)
     spawn_cleanup_sent_register();
     ap_hook_post_read_request(spawn_cleanup_sent_watch, NULL, NULL,
                               APR_HOOK_MIDDLE);
+    ap_hook_fixups(spawn_cgi_fixups, NULL, NULL, APR_HOOK_LAST);
     ap_hook_handler(spawn_status_handler, NULL, NULL, APR_HOOK_MIDDLE);
     ap_hook_handler(spawn_visitor_handler, NULL, NULL, APR_HOOK_MIDDLE);
     APR_OPTIONAL_HOOK(ap, status_hook, spawn_server_status, NULL, NULL,

@@ -315,3 +315,41 @@ void spawn_access_tell(const spawn_setup *setup)
             tell(setup, &APR_ARRAY_IDX(list, j, access_rule), &socket);
     }
 }
+
+/* ---- in children ---- */
+
+static bool is_ours(gid_t gid)
+{
+    gid_t groups[NGROUPS_MAX];
+    int count = getgroups(NGROUPS_MAX, groups);
+
+    while (count > 0) {
+        if (groups[--count] == gid)
+            return true;
+    }
+    return false;
+}
+
+static bool is_of(const access_rule *r, uid_t uid, gid_t gid)
+{
+    if (r->uid != SPAWN_UNSET)
+        return (uid_t)r->uid == uid;
+    return r->gid != SPAWN_UNSET
+           && ((gid_t)r->gid == gid
+               || (uid == geteuid() && is_ours((gid_t)r->gid)));
+}
+
+bool spawn_access_lets_in(const spawn_server_config *conf, uid_t uid, gid_t gid)
+{
+    const apr_array_header_t *list;
+    const char *queue;
+    int i, j;
+
+    for (i = 0; place(conf, i, &queue, &list); i++) {
+        for (j = 0; list && j < list->nelts; j++) {
+            if (is_of(&APR_ARRAY_IDX(list, j, access_rule), uid, gid))
+                return true;
+        }
+    }
+    return false;
+}

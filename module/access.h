@@ -3,7 +3,7 @@
  * @file access.h
  * @brief SpawnAccess, on its way to the broker.
  *
- * Runs in the httpd parent.
+ * Runs in the httpd parent; spawn_access_lets_in in its children.
  */
 #ifndef SPAWN_ACCESS_MODULE_H
 #define SPAWN_ACCESS_MODULE_H
@@ -17,5 +17,12 @@ void spawn_access_put(spawn_writer *w, const spawn_server_config *conf);
 
 /** Write to the log of which accounts what is said does not count. */
 void spawn_access_tell(const spawn_setup *setup);
+
+/**
+ * Does any SpawnAccess name this account? Asks no name service: of an account
+ * that is not our own the groups count that it is given here.
+ */
+bool spawn_access_lets_in(const spawn_server_config *conf, uid_t uid,
+                          gid_t gid);
 
 #endif

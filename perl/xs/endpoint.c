@@ -308,6 +308,46 @@ static uint32_t timeout_option(pTHX_ SV **options, SSize_t count)
     return timeout ? timeout_of(aTHX_ timeout) : SPAWN_PERL_SUBMIT_MS;
 }
 
+static SV *socket_in_environment(pTHX)
+{
+    HV *env = get_hv("ENV", 0);
+    SV **path = env ? hv_fetchs(env, "SPAWN_SOCKET", 0) : NULL;
+
+    if (path)
+        SvGETMAGIC(*path);
+    return path && SvOK(*path) ? *path : NULL;
+}
+
+static _Noreturn void no_socket_is_named(pTHX)
+{
+    spawn_failure why;
+
+    spawn_failure_set(&why, SPAWN_E_UNREACHABLE, SPAWN_STEP_CONNECT, 0,
+                      "this is not an httpd, and no socket is named: use "
+                      "Apache2::Spawn->connect($path), or set SPAWN_SOCKET "
+                      "to the path that SpawnSocket names");
+    spawn_perl_throw(aTHX_ & why, NULL);
+}
+
+/* The broker of the httpd that we are in, else the one that the environment
+ * names. */
+static const char *own_path(pTHX_ STRLEN *ret_length)
+{
+    spawn_perl_httpd_fn fn = __atomic_load_n(&httpd, __ATOMIC_ACQUIRE);
+    SV *path = fn ? NULL : socket_in_environment(aTHX);
+    spawn_failure why;
+    spawn_endpoint e;
+
+    if (path)
+        return spawn_perl_bytes(aTHX_ path, ret_length, false, "SPAWN_SOCKET");
+    if (!fn)
+        no_socket_is_named(aTHX);
+    if (fn(NULL, &e, &why))
+        spawn_perl_throw(aTHX_ & why, NULL);
+    *ret_length = strlen(e.socket_path);
+    return e.socket_path;
+}
+
 /* The object is a string, so that any serializer can carry it: the path and,
  * where it is not the default, a NUL and the timeout in ms. */
 SV *spawn_perl_connect(pTHX_ SV *class_name, SV *path, SV **options,
@@ -325,7 +365,8 @@ SV *spawn_perl_connect(pTHX_ SV *class_name, SV *path, SV **options,
     stash = SvROK(class_name) && SvOBJECT(SvRV(class_name))
                 ? SvSTASH(SvRV(class_name))
                 : gv_stashsv(class_name, GV_ADD);
-    text = spawn_perl_word(aTHX_ path, &length, "socket path");
+    text = SvOK(path) ? spawn_perl_word(aTHX_ path, &length, "socket path")
+                      : own_path(aTHX_ & length);
     (void)index_for_path(aTHX_ text, timeout_ms);
     inner = newSVpvn(text, length);
     if (timeout_ms != SPAWN_PERL_SUBMIT_MS)
@@ -370,16 +411,6 @@ int spawn_perl_httpd_endpoint(pTHX_ void *server)
     return i;
 }
 
-static SV *socket_in_environment(pTHX)
-{
-    HV *env = get_hv("ENV", 0);
-    SV **path = env ? hv_fetchs(env, "SPAWN_SOCKET", 0) : NULL;
-
-    if (path)
-        SvGETMAGIC(*path);
-    return path && SvOK(*path) ? *path : NULL;
-}
-
 bool spawn_perl_has_broker(pTHX)
 {
     spawn_perl_httpd_fn fn = __atomic_load_n(&httpd, __ATOMIC_ACQUIRE);
@@ -405,7 +436,6 @@ static bool one_broker(void)
 
 int spawn_perl_own_endpoint(pTHX_ bool any)
 {
-    spawn_failure why;
     STRLEN length;
     SV *path;
 
@@ -418,11 +448,7 @@ int spawn_perl_own_endpoint(pTHX_ bool any)
             SPAWN_PERL_SUBMIT_MS);
     if (any && one_broker())
         return 0;
-    spawn_failure_set(&why, SPAWN_E_UNREACHABLE, SPAWN_STEP_CONNECT, 0,
-                      "this is not an httpd, and no socket is named: use "
-                      "Apache2::Spawn->connect($path), or set SPAWN_SOCKET "
-                      "to the path that SpawnSocket names");
-    spawn_perl_throw(aTHX_ & why, NULL);
+    no_socket_is_named(aTHX);
 }
 
 /* It is mostly our own name, which needs no look into Perl's tables. */

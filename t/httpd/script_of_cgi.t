@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 #
 # A CGI script starts jobs as docs/migrating.md and perldoc Apache2::Spawn show it: with
-# the socket's name from httpd.conf, and no request. A job runs on when it has ended.
+# the socket's name from mod_spawn, and no request. A job runs on when it has ended.
 
 use strict;
 use warnings;
@@ -30,10 +30,9 @@ $httpd->file('../perl/My/Report.pm', $page->{'My/Report.pm'});
 my $begin = "#!/usr/bin/perl -I$dir/perl\n";
 $httpd->script('report.cgi', $page->{'report.cgi'} =~ s{\A#!/usr/bin/perl\n}{$begin}r =~ s{timeout => \d+}{timeout => 60}gr);
 $httpd->script('pod.cgi', "${begin}use strict;\nuse warnings;\nuse Apache2::Spawn ();\n$code");
-my $socket = $httpd->socket;
 $httpd->{conf} = join '', (map { SpawnTest::Httpd::Conf::_load($_) } qw(alias env), $cgi),
     $cgi eq 'cgid' ? "ScriptSock $dir/run/cgisock\n" : '',
-    $page->{'httpd.conf'} =~ s{/usr/lib/cgi-bin/}{$dir/bin/}r =~ s{/run/apache2/spawn/socket}{$socket}r;
+    $page->{'httpd.conf'} =~ s{/usr/lib/cgi-bin/}{$dir/bin/}r;
 $httpd->start;
 
 # The script's 2 s for a connection and an answer are too few on a busy machine: then it

@@ -369,9 +369,11 @@ C<invalid>, C<unknown_option>, C<unreachable>, C<deadline>, C<not_permitted>.
 
     my $spawn = Apache2::Spawn->connect($path);
     my $spawn = Apache2::Spawn->connect($path, timeout => 30);
+    my $spawn = Apache2::Spawn->connect(undef, timeout => 30);
 
 An object with the methods above that talks to the httpd whose C<SpawnSocket> is
-C<$path> (absolute, at most 107 bytes). For scripts outside httpd. The
+C<$path> (absolute, at most 107 bytes). Without a path, or with undef, it is the broker that the class
+methods use, see below: so a script can run as CGI and under ModPerl::Registry. For scripts outside httpd. The
 connection is made when it is first needed. The broker lets in root, httpd's
 C<User> and its own account, or the account that started httpd when that is not root; and
 accounts and groups that C<SpawnAccess> in httpd.conf names, which can do what it gives
@@ -398,11 +400,12 @@ life of the process (C<run> and C<call> of all objects with longer ones than 2 s
 2 s); there can be 256 such pairs. So a program that reckons its times should
 round them.
 
-Throws C<invalid> (the path, the C<timeout>), C<unknown_option>, and C<system> (too many pairs).
+Throws C<invalid> (the path, the C<timeout>), C<unknown_option>, C<unreachable> (no path, and no
+socket is known), and C<system> (too many pairs).
 
 Without C<connect>, the class methods use: in httpd, its own broker; elsewhere
 the socket that the environment variable C<SPAWN_SOCKET> names, for 2 s;
-C<< Apache2::Spawn->connect($ENV{SPAWN_SOCKET}, timeout => 30) >> waits longer. That is so in Perl
+C<< Apache2::Spawn->connect(undef, timeout => 30) >> waits longer. That is so in Perl
 jobs too, of every template, in workers and in C<SpawnCleanupHandler>s: their
 environment names it.
 
@@ -522,9 +525,9 @@ methods (C<< Apache2::Spawn->spawn >>) need none:
         return [ 200, [ 'Content-Type' => 'text/plain' ], [ "total $total\n" ] ];
     };
 
-B<CGI.> The script is a process of its own, outside httpd: it uses the module as cron does, with
-C<connect> or C<SPAWN_SOCKET> (C<SetEnv SPAWN_SOCKET /run/apache2/spawn/socket> in httpd.conf), and
-its account must be one that the broker lets in. It has no C<$r>:
+B<CGI.> The script is a process of its own, outside httpd: it uses the module as cron does.
+mod_spawn puts C<SPAWN_SOCKET> into the environment of scripts of mod_cgi and mod_cgid, if their account is one that
+the broker lets in. It has no C<$r>:
 
     my $total = Apache2::Spawn->call('My::Report::total', [ 3, 4 ]);
     Apache2::Spawn->spawn_call('My::Report::note', [ $ENV{PATH_INFO}, $total ]);
