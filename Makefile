@@ -67,10 +67,25 @@ run:
 	@$(MAKE) --no-print-directory all
 	@PORT=$(PORT) exec examples/run
 
+# After perl Makefile.PL these are the tests that need no httpd, of what CPAN's clients call blib.
+ifeq ($(CPAN),1)
+.DEFAULT_GOAL := blib
+TEST_FILES ?= t/perl/*.t
+
+.PHONY: blib
+blib: all
+	@mkdir -p blib/lib blib/script
+	@ln -sfn "$(abspath $(B))/perl" blib/arch
+	@ln -sf "$(abspath $(B))/spawnctl" blib/script/spawnctl
+
+test: blib
+	@SPAWN_BUILD=$(B) prove -b $(TEST_FILES)
+else
 test:
 	@packaging/install-deps test
 	@$(MAKE) --no-print-directory all unit probe
 	@SPAWN_BUILD=$(B) FUZZ_SECONDS=$(FUZZ_SECONDS) t/run $(if $(filter command,$(firstword $(origin TESTS))),$(TESTS))
+endif
 
 # All tests, with 10 minutes of soak; see CONTRIBUTING.md.
 test-long: export SOAK_SECONDS := 200

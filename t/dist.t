@@ -59,8 +59,10 @@ sub dist {
 }
 
 make_path("$checkout/packaging");
-copy(root_dir() . '/packaging/dist', "$checkout/packaging/dist") or die "dist: $!\n";
-chmod 0755, "$checkout/packaging/dist" or die "dist: $!\n";
+for my $script (qw(dist cpan)) {
+    copy(root_dir() . "/packaging/$script", "$checkout/packaging/$script") or die "$script: $!\n";
+    chmod 0755, "$checkout/packaging/$script" or die "$script: $!\n";
+}
 file('common/spawn_release.h', qq{#define SPAWN_RELEASE "4.5.6"\n#define SPAWN_RELEASED "2031-02-03"\n}, 0644);
 file('b/with a space', "text\n", 0600);
 file('a.c', "text\n", 0644);
@@ -74,8 +76,9 @@ file('build/mod_spawn.so', "text\n", 0755);
 my $first = dist($checkout, 'first');
 my (undef, $listed) = run('tar', '--utc', '-tvf', "$dir/first/$name.tar.gz");
 my $list = join '', map { "$_->[0] 0/0 2031-02-03 12:00 $name/$_->[1]\n" } [ '-rw-r--r--', 'a.c' ],
-    [ '-rw-r--r--', 'b/with a space' ], [ '-rw-r--r--', 'common/spawn_release.h' ], [ '-rwxr-xr-x', 'packaging/dist' ];
-is $listed =~ s/ +\d+ (?=2031)/ /gr, $list, 'what git knows, with the time of the release';
+    [ '-rw-r--r--', 'b/with a space' ], [ '-rw-r--r--', 'common/spawn_release.h' ], [ '-rwxr-xr-x', 'packaging/cpan' ], [ '-rwxr-xr-x', 'packaging/dist' ],
+    map { [ '-rw-r--r--', $_ ] } qw(MANIFEST META.json META.yml);
+is $listed =~ s/ +\d+ (?=2031)/ /gr, $list, 'what git knows, and what CPAN reads, with the time of the release';
 
 utime 1, 1, "$checkout/a.c" or die "a.c: $!\n";
 chmod 0660, "$checkout/a.c" or die "a.c: $!\n";
