@@ -47,7 +47,7 @@
 
 /* Attributes. X(number, NAME, KIND, most bytes of the payload, "name") 1-39 are
  * fields of a job; spawn_field.h has their names for users, limits and
- * defaults. 160-162 and 232 are
+ * defaults. 160-162, 226 and 232 are
  * fields, too. */
 #define SPAWN_ATTR_LIST(X)                                                     \
     X(1, ID, ID, 16, "id")                                                     \
