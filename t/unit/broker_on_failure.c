@@ -5,6 +5,7 @@
  * whatever the store has taken. The protocol of broker_retried.h.
  * SpawnOnFailure names a program.
  */
+#include "t/unit/broker_post.h"
 #include "t/unit/broker_retried.h"
 
 static void put_rules(spawn_writer *w)
@@ -223,6 +224,70 @@ static void one_follows_from_a_lost_job(void **state)
     assert_true(has_variable("SPAWN_FAILED_OUTCOME=lost"));
 }
 
+/* ---- posts that are refused ---- */
+
+static void change(uint64_t what)
+{
+    spawn_writer w;
+
+    begin(&w, SPAWN_M_QUEUES, NULL);
+    spawn_put_u64(&w, SPAWN_A_QUEUE_DO, what);
+    spawn_put_str(&w, SPAWN_A_QUEUE, "default");
+    ask(&w);
+    expect_answer(SPAWN_M_QUEUE_STATE);
+    expect_answer(SPAWN_M_END);
+}
+
+/* Nothing has failed: it was not taken. Neither does the broker think so that
+ * finds it in the slot. */
+static void none_follows_from_a_refusal(void **state)
+{
+    spawn_id id;
+
+    (void)state;
+    more_rules = put_rules;
+    make_store_that_fails_a_while(NO_INSERT);
+    log_is_kept = true;
+    make_inbox();
+    reach_go_and_call_in();
+    change(SPAWN_QUEUE_DRAIN);
+    post(&id);
+    wait_until_logged("MS0560", 1);
+    wait_until_logged("MS0530", 1);
+    change(SPAWN_QUEUE_UNDRAIN);
+    kill_broker();
+    start_broker();
+    expect_ready();
+    say(SPAWN_M_GO);
+    call_in();
+    has_heard();
+    store_takes_again();
+    has_heard();
+    quiet_for(1);
+    end_broker();
+    expect_sql("SELECT count(*) FROM job", "1");
+}
+
+static void nor_when_its_own_broker_records_it(void **state)
+{
+    spawn_id id;
+
+    (void)state;
+    more_rules = put_rules;
+    make_store();
+    log_is_kept = true;
+    make_inbox();
+    reach_go_and_call_in();
+    change(SPAWN_QUEUE_DRAIN);
+    post(&id);
+    wait_until_logged("MS0560", 1);
+    change(SPAWN_QUEUE_UNDRAIN);
+    has_heard();
+    quiet_for(1);
+    end_broker();
+    expect_sql("SELECT count(*) FROM job", "1");
+}
+
 #define ALONE(name)                                                            \
     cmocka_unit_test_setup_teardown(name, set_up_clock, tear_down_clock)
 
@@ -235,6 +300,8 @@ int main(void)
         ALONE(a_broker_that_has_not_stored_the_end_has_stored_none),
         ALONE(what_a_killed_broker_did_not_see_the_next_one_does),
         ALONE(one_follows_from_a_lost_job),
+        ALONE(none_follows_from_a_refusal),
+        ALONE(nor_when_its_own_broker_records_it),
     };
 
     find_broker();
