@@ -173,7 +173,8 @@ static void take_noted_end(spawn_job *job, const spawn_inbox_note *note)
     *end = note->end;
     end->text = NULL; /* a pointer of another process, if anything */
     if (was_refused(note)) {
-        job->judged = job->untaken = true;
+        job->judged = true;
+        job->untaken = true;
         spawn_end_say(end, "it was refused when it came, and the broker was "
                            "killed then: the error log has the reason");
         return;
