@@ -197,6 +197,8 @@ SPAWNER_C := $(wildcard spawner/*.c)
 BROKER_C  := $(wildcard broker/*.c broker/*/*.c)
 MODULE_C  := mod_spawn.c $(wildcard module/*.c module/status/*.c)
 CTL_C     := $(wildcard ctl/*.c)
+PARENT_C  := $(wildcard parent/*.c)
+ALONE_C   := $(wildcard standalone/*.c)
 
 # ---- common and client: once for all that is not static ----
 
@@ -205,6 +207,7 @@ $(B)/shared/%.o: %.c
 	$(call does,CC,$<)$(COMPILE) -pthread -fPIC $(NO_PLT) -fvisibility=hidden -c -o $@ $<
 
 COMMON := $(call objects,shared,$(COMMON_C))
+PARENT := $(call objects,shared,$(PARENT_C))
 CLIENT := $(call objects,shared,$(CLIENT_C))
 
 # ---- the spawner: static, so that it is small and forks fast ----
@@ -245,7 +248,7 @@ else
 PERL_PATH = $(call once,PERL_PATH,$(PERL_REAL))
 endif
 
-$(B)/mod_spawn.so: $(call objects,module,$(MODULE_C)) $(COMMON) $(CLIENT)
+$(B)/mod_spawn.so: $(call objects,module,$(MODULE_C)) $(COMMON) $(CLIENT) $(PARENT)
 	@mkdir -p $(@D)
 	$(call does,LD,$@)$(LINK) -shared -fPIC -Wl,-Bsymbolic -pthread -o $@ $^
 
@@ -262,6 +265,15 @@ $(B)/module/module/status/files.o: EMBEDDED := -iquote $(B)/module/status
 $(B)/module/%.o: %.c
 	@mkdir -p $(@D)
 	$(call does,CC,$<)$(COMPILE) $(EMBEDDED) $(HTTPD) -DSPAWN_PERL='"$(PERL_PATH)"' -fPIC -fvisibility=hidden -c -o $@ $<
+
+# ---- spawn-standalone: the parent of a pair without httpd ----
+
+$(B)/shared/standalone/main.o: CPPFLAGS += -DSPAWN_PROGRAMS='"$(HTTPD_MODULES)/mod_spawn"'
+
+$(B)/spawn-standalone: $(call objects,shared,$(ALONE_C)) $(COMMON) $(CLIENT) $(PARENT)
+	@mkdir -p $(@D)
+	$(call does,LD,$@)$(LINK) -pthread -o $@ $^
+	@chmod 755 $@
 
 # ---- spawnctl ----
 
@@ -333,7 +345,7 @@ $(WAITER): $(wildcard perl/waiter/*.c perl/waiter/*.h)
 # ---- everything ----
 
 PROGRAMS := $(B)/mod_spawn/spawner $(B)/mod_spawn/broker $(B)/mod_spawn.so \
-            $(B)/spawnctl $(XS_SPAWN) $(XS_HTTPD) $(XS_TEMPLATE) $(XS_PROCESS) $(XS_SERVE) $(WAITER) $(PM)
+            $(B)/spawnctl $(B)/spawn-standalone $(XS_SPAWN) $(XS_HTTPD) $(XS_TEMPLATE) $(XS_PROCESS) $(XS_SERVE) $(WAITER) $(PM)
 
 ifeq ($(SANITIZE),1)
 PROGRAMS += $(B)/perl-sanitized
@@ -626,6 +638,8 @@ install: all
 	$(PROG) $(B)/perl/$(PERL_PROGRAMS) "$(DESTDIR)$(PERL_ARCH)/$(PERL_PROGRAMS)"
 	$(DIR) "$(DESTDIR)$(BINDIR)" "$(DESTDIR)$(MANDIR)/man1" "$(DESTDIR)$(MANDIR)/man3" "$(DESTDIR)$(MANDIR)/man8"
 	$(PROG) $(B)/spawnctl "$(DESTDIR)$(BINDIR)/spawnctl"
+	$(PROG) $(B)/spawn-standalone "$(DESTDIR)$(BINDIR)/spawn-standalone"
+	$(FILE) standalone/spawn-standalone.1 "$(DESTDIR)$(MANDIR)/man1/spawn-standalone.1"
 	$(FILE) ctl/spawnctl.1 "$(DESTDIR)$(MANDIR)/man1/spawnctl.1"
 	$(FILE) module/mod_spawn.8 "$(DESTDIR)$(MANDIR)/man8/mod_spawn.8"
 	$(DIR) "$(DESTDIR)$(BASHCOMPDIR)" "$(DESTDIR)$(ZSHCOMPDIR)"
@@ -666,6 +680,7 @@ install-docs: manual
 uninstall:
 	$(places)rm -rf "$(DESTDIR)$(HTTPD_MODULES)/mod_spawn" "$(DESTDIR)$(DOCDIR)"
 	rm -f "$(DESTDIR)$(HTTPD_MODULES)/mod_spawn.so" "$(DESTDIR)$(HTTPD_INCLUDE)/mod_spawn.h"
+	rm -f "$(DESTDIR)$(BINDIR)/spawn-standalone" "$(DESTDIR)$(MANDIR)/man1/spawn-standalone.1"
 	rm -f "$(DESTDIR)$(BINDIR)/spawnctl" "$(DESTDIR)$(MANDIR)/man1/spawnctl.1" "$(DESTDIR)$(MANDIR)/man8/mod_spawn.8"
 	rm -f "$(DESTDIR)$(BASHCOMPDIR)/spawnctl" "$(DESTDIR)$(ZSHCOMPDIR)/_spawnctl"
 	rm -f $(foreach page,$(MAN3),"$(DESTDIR)$(MANDIR)/man3/$(page)")

@@ -70,6 +70,10 @@ int ctl_option(spawn_ctl *ctl, int option);
 /** Set the time for one answer from text. -1 to go on, else an exit code. */
 int ctl_option_timeout(spawn_ctl *ctl, const char *text);
 
+/** Start the pair of this directory, unless it is there, and talk to it. -1 to
+ * go on, else an exit code. standalone.c */
+int ctl_standalone(spawn_ctl *ctl, const char *dir);
+
 /** Report a wrong use. @return CTL_TROUBLE. */
 int ctl_usage(const spawn_ctl *ctl, const char *fmt, ...)
     __attribute__((format(printf, 2, 3)));

@@ -47,6 +47,8 @@ static const char main_help[] =
     "\n"
     "  -s, --socket PATH    httpd's SpawnSocket (default: $SPAWN_SOCKET, else\n"
     "                       " SPAWNCTL_SOCKET ")\n"
+    "      --standalone DIR start what serves it, without httpd; before the\n"
+    "                       verb: docs/standalone.md\n"
     "      --timeout TIME   longest time for an answer of the broker\n"
     "                       (default: 5 s); before the verb\n"
     "      --json           print JSON instead of text\n"
@@ -112,7 +114,9 @@ static int run_verb(spawn_ctl *ctl, int argc, char **argv)
 int main(int argc, char **argv)
 {
     static const struct option options[] = {
-        {"timeout", required_argument, NULL, 'T'}, CTL_LONG_OPTIONS};
+        {"timeout", required_argument, NULL, 'T'},
+        {"standalone", required_argument, NULL, 'A'},
+        CTL_LONG_OPTIONS};
     spawn_ctl ctl = {NULL, main_help, NULL, DEFAULT_TIMEOUT_MS, false, NULL};
     int option, code;
 
@@ -124,8 +128,9 @@ int main(int argc, char **argv)
         ctl.socket = SPAWNCTL_SOCKET;
     while ((option = ctl_getopt(&ctl, argc, argv, CTL_SHORT_OPTIONS, options))
            != -1) {
-        code = option == 'T' ? ctl_option_timeout(&ctl, optarg)
-                             : ctl_option(&ctl, option);
+        code = option == 'T'   ? ctl_option_timeout(&ctl, optarg)
+               : option == 'A' ? ctl_standalone(&ctl, optarg)
+                               : ctl_option(&ctl, option);
         if (code >= 0)
             return code;
     }

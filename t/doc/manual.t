@@ -41,7 +41,7 @@ cmp_ok scalar keys %text, '>', 40, 'of many pages';
 
 my $contents = slurp("$root/packaging/manual/contents");
 my %listed = map { $_ => 1 } $contents =~ m{^(\S+[.](?:md|pm|pod|\d))\s}mg;
-my @documents = map { substr $_, 1 + length $root } glob "$root/docs/*.md $root/ctl/*.1 $root/module/*.8";
+my @documents = map { substr $_, 1 + length $root } glob "$root/docs/*.md $root/ctl/*.1 $root/standalone/*.1 $root/module/*.8";
 is_deeply [ grep { !$listed{$_} } @documents ], [], 'every document is in its list';
 # those below are parts of these
 my @public = map { substr $_, 1 + length $root } glob "$root/perl/lib/Apache2/*.pm $root/perl/lib/Apache2/Spawn/*.pm $root/perl/lib/Apache2/Spawn/*.pod";

@@ -23,7 +23,7 @@ sub slurp {
 }
 
 # Where a name may be short: `turn.c` of the broker, `caller/accept.c` of its rooms.
-my @below = ('', map {"$_/"} qw(common client spawner broker module module/status ctl perl/xs),
+my @below = ('', map {"$_/"} qw(common client parent standalone spawner broker module module/status ctl perl/xs),
     map {"broker/$_"} qw(base/ job/ process/ store/ run/ caller/));
 
 for my $page (qw(docs/architecture.md docs/trips.md CONTRIBUTING.md)) {
@@ -52,7 +52,7 @@ is_deeply [ sort $rooms =~ /^ {4}([a-z]+) {3,}/mg ], [ sort @rooms ], 'and the s
 # ---- every file ----
 
 my (%there, %named);
-for my $path (split /\n/, `cd \Q$root\E && find broker spawner common client ctl perl module -type f`) {
+for my $path (split /\n/, `cd \Q$root\E && find broker spawner common client parent standalone ctl perl module -type f`) {
     next if $path !~ /[.](?:[ch]|xs|pm|pod)\z/;
     my ($folder, $file) = $path =~ m{\A(perl/lib)/(.*)\z} ? ($1, $2) : $path =~ m{\A(.*)/([^/]+)\z};
     $file =~ s/[.][ch]\z//;

@@ -21,6 +21,18 @@ require Apache2::Spawn::Job;
 require Apache2::Spawn::Pipe;
 require Apache2::Spawn::Httpd if _inside_httpd();
 
+sub standalone {
+    my ($class, $dir, %options) = @_;
+    require Apache2::Spawn::Standalone;
+    my $timeout = delete $options{timeout};
+    return $class->connect(Apache2::Spawn::Standalone::start($dir, %options), timeout => defined $timeout ? $timeout : 5);
+}
+
+if (defined $ENV{SPAWN_STANDALONE} && !defined $ENV{SPAWN_SOCKET} && !_inside_httpd()) {
+    require Apache2::Spawn::Standalone;
+    $ENV{SPAWN_SOCKET} = Apache2::Spawn::Standalone::start($ENV{SPAWN_STANDALONE});    ## no critic (RequireLocalizedPunctuationVars)
+}
+
 sub pipe {    ## no critic (ProhibitBuiltinHomonyms)
     my ($self, @job) = @_;
     return Apache2::Spawn::Pipe->_new(sub { return $self->spawn(@_) }, @job);
@@ -408,6 +420,13 @@ the socket that the environment variable C<SPAWN_SOCKET> names, for 2 s;
 C<< Apache2::Spawn->connect(undef, timeout => 30) >> waits longer. That is so in Perl
 jobs too, of every template, in workers and in C<SpawnCleanupHandler>s: their
 environment names it.
+
+=head2 standalone
+
+    my $spawn = Apache2::Spawn->standalone("$ENV{HOME}/.spawn", preload => 'My::Report');
+
+The same without httpd: spawner and broker are started for this directory, unless it has them, and end when
+they are not used. The options and what is different: L<Apache2::Spawn::Standalone>.
 
 =head2 $r->spawn, $r->spawn_run, $r->spawn_call, $r->spawn_cleanup
 
