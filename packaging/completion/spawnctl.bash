@@ -94,6 +94,7 @@ _spawnctl() {
             continue
         elif [[ -n $wants ]]; then
             [[ $wants != -s && $wants != --socket ]] || __spawnctl_socket=$word
+            [[ $wants != --standalone ]] || __spawnctl_socket=$word/socket
             wants=''
         elif [[ $word == -- ]]; then
             only_arguments=1
@@ -114,7 +115,7 @@ _spawnctl() {
     [[ $cur != = ]] || cur=''
 
     case $wants in
-        -s | --socket | --cwd | --std*) compopt -o default 2>/dev/null ;;
+        -s | --socket | --standalone | --cwd | --std*) compopt -o default 2>/dev/null ;;
         '') [[ $verb != check-code && ($verb != run || -z $only_arguments$count) ]] || compopt -o default 2>/dev/null ;;
     esac
     while IFS= read -r word; do

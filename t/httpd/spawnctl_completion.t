@@ -130,7 +130,7 @@ for my $shell (qw(bash zsh)) {
         };
         $has->([''], \@verbs, 'all verbs');
         $has->(['re'], [qw(resume retry)], 'those that begin so');
-        $has->(['--'], [ map {"--$_"} sort @common, 'timeout' ], 'options before the verb');
+        $has->(['--'], [ map {"--$_"} sort @common, 'standalone', 'timeout' ], 'options before the verb');
         $has->([ $_, '--' ], [ options_of($_) ], "options of $_") for @verbs;
 
         # values of an option, as spawnctl says them when it is given another one

@@ -6,6 +6,8 @@ package Apache2::Spawn::Standalone;
 use strict;
 use warnings;
 
+our $VERSION = '0.1.0';
+
 use Fcntl qw(:flock O_CREAT O_RDWR);
 
 my %option = map { $_ => 1 } qw(idle max_jobs perl inc preload require program timeout);
