@@ -30,10 +30,17 @@ static int cannot(const char *dir, const char *why)
 /* The lock stays until we end. */
 static int hold(const char *dir)
 {
+    int dir_fd = open(dir, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    struct stat st;
     int fd;
 
-    (void)snprintf(path, sizeof(path), "%s/users", dir);
-    fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+    if (dir_fd < 0 || fstat(dir_fd, &st) < 0)
+        return -errno;
+    if (st.st_uid != geteuid())
+        return -EPERM;
+    fd = openat(dir_fd, "users", O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW,
+                0600);
+    (void)close(dir_fd);
     if (fd < 0)
         return -errno;
     while (flock(fd, LOCK_SH) < 0) {

@@ -75,7 +75,7 @@ is $spawn->call('My::Fine::twice', [5]), 10, '... and works';
 
 # wrong use
 for my $case ([ 'invalid', 'here' ], [ 'unknown_option', $alone->dir, idel => 3 ], [ 'unreachable', $alone->dir(2), program => $alone->program, idle => 'soon' ],
-    [ 'system', '/proc/none' ], [ 'unreachable', $alone->dir(2), program => '/no/such/program' ])
+    [ 'system', '/proc/none' ], [ 'system', '/usr' ], [ 'unreachable', $alone->dir(2), program => '/no/such/program' ])
 {
     my ($code, @call) = @{$case};
     ok !eval { Apache2::Spawn->standalone(@call); 1 }, "@call[1 .. $#call] is refused";

@@ -34,7 +34,7 @@ ok $broker, 'the pair stays for a while';
 is $code, 0, 'another one lists the jobs';
 like $text, qr/first/, '... of the same pair';
 is $alone->broker_pid, $broker, '... which is there once';
-for my $case ([ 'an absolute path is wanted', 'here' ], [ 'No such file or directory', '/no/such/place' ], [ 'Permission denied|Read-only|No such file', '/proc/1/x' ]) {
+for my $case ([ 'an absolute path is wanted', 'here' ], [ 'No such file or directory', '/no/such/place' ], [ 'Operation not permitted', '/usr' ], [ 'Permission denied|Read-only|No such file', '/proc/1/x' ]) {
     ($code, $text) = ctl('--standalone', $case->[1], 'ps');
     is $code, 125, "--standalone $case->[1] is refused";
     like $text, qr/spawnctl: --standalone \Q$case->[1]\E: (?:$case->[0])/, '... and says why';

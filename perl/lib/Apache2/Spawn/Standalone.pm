@@ -8,7 +8,8 @@ use warnings;
 
 our $VERSION = '0.1.0';
 
-use Fcntl qw(:flock O_CREAT O_RDWR);
+use Errno qw(EPERM);
+use Fcntl qw(:flock O_CREAT O_NOFOLLOW O_RDWR);
 
 my %option = map { $_ => 1 } qw(idle max_jobs perl inc preload require program timeout);
 my %held;    # directory => the handle with our lock
@@ -28,7 +29,9 @@ sub _hold {
     my ($dir) = @_;
     return if $held{$dir};
     mkdir $dir, 0700;
-    sysopen my $users, "$dir/users", O_CREAT | O_RDWR, 0600
+    my $owner = (lstat $dir)[4];
+    Apache2::Spawn::Error::_throw('system', "standalone: $dir belongs to another account", errno => EPERM) if defined $owner && $owner != $>;
+    sysopen my $users, "$dir/users", O_CREAT | O_RDWR | O_NOFOLLOW, 0600
         or Apache2::Spawn::Error::_throw('system', "standalone: $dir/users: $!", errno => $! + 0);
     flock $users, LOCK_SH or Apache2::Spawn::Error::_throw('system', "standalone: $dir/users: $!", errno => $! + 0);
     $held{$dir} = $users;
