@@ -131,6 +131,23 @@ subtest 'with --forward-signals' => sub {
     is $pty->modes, $before, 'ours is as before';
 };
 
+subtest 'a shell that is typed at' => sub {
+    my $pty = SpawnTest::Pty->new;
+    my $before = $pty->modes;
+    run_at($pty, '--unset', 'ENV', '/bin/sh');
+    ok $pty->reads(qr/[\$#] /), 'it prompts';
+    $pty->type("id -un; echo \"\$SPAWN_QUEUE.\"\r");
+    ok $pty->reads(qr/^@{[ $httpd->user ]}\r\ndefault\.\r\n/m), 'it has the account and the environment of a job';
+    ok $pty->reads(qr/[\$#] /), 'it prompts again';
+    $pty->type("sh -c 'echo begun; exec sleep 1000'\r");
+    ok $pty->reads(qr/^begun\r\n/m), 'a program in the foreground';
+    $pty->type("\cC");
+    ok $pty->reads(qr/[\$#] /), '... is interrupted, and the shell is not';
+    $pty->type("exit 5\r");
+    is $pty->ends >> 8, 5, 'its exit code';
+    is $pty->modes, $before, 'ours is as before';
+};
+
 subtest 'it cannot be started' => sub {
     my $pty = SpawnTest::Pty->new;
     my $before = $pty->modes;
