@@ -149,7 +149,7 @@ static void one_job(spawn_batch *batch, const spawn_open_row *r)
         if (job->ledger == SPAWN_IN_LEDGER_ASKED) /* before us */
             spawn_durable_ask(job);
         spawn_durable_follow(job); /* it may wait for long */
-        if (spawn_ledger_corrects(job, r->attempt))
+        if (spawn_ledger_corrects(job, r->attempt, (uint8_t)r->state))
             spawn_job_changed(job);
     }
     else {

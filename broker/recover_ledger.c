@@ -127,9 +127,17 @@ bool spawn_ledger_chose(const spawn_job *job)
     return row && !store_is_right() && was_chosen(&row->record);
 }
 
-bool spawn_ledger_corrects(const spawn_job *job, unsigned attempt)
+/* The next broker believes the store, when the ledger is of this boot. */
+static bool only_ledger_has_it_wait(const spawn_job *job, uint8_t state)
 {
-    return job->attempt != attempt || (job->needs && job->needs->open == 0);
+    return state != SPAWN_STATE_QUEUED && job->ledger != SPAWN_IN_LEDGER_UNREAD;
+}
+
+bool spawn_ledger_corrects(const spawn_job *job, unsigned attempt,
+                           uint8_t state)
+{
+    return job->attempt != attempt || only_ledger_has_it_wait(job, state)
+           || (job->needs && job->needs->open == 0);
 }
 
 /* As the store says it has begun, and /proc does not know it: the ledger may

@@ -22,8 +22,9 @@ bool spawn_ledger_ask(spawn_job *job, uint8_t *state, const spawn_id *life);
 /** Was there such a job of which a ledger that is lost had a row? */
 bool spawn_ledger_some_lost(void);
 /** It waits, as the ledger says, and the store has it otherwise: with this
- * attempt, or with jobs that it comes after. */
-bool spawn_ledger_corrects(const spawn_job *job, unsigned attempt);
+ * attempt, in this state, or with jobs that it comes after. */
+bool spawn_ledger_corrects(const spawn_job *job, unsigned attempt,
+                           uint8_t state);
 
 /** The rows that no open job of the store has asked for. 0, or -1: the store
  * cannot be read. */

@@ -587,6 +587,29 @@ static void one_that_was_lost_then_is_lost_to_the_next_broker(void **state)
     expect_outcome(SPAWN_OUTCOME_LOST);
 }
 
+/* Of another spawner. */
+#define WAS_STARTING "UPDATE job SET state = 2, instance = zeroblob(16)"
+
+/* The broker after the next one finds that the ledger is of this boot, and so
+ * believes the store. */
+static void the_store_hears_that_it_waits(void **state)
+{
+    (void)state;
+    reach_go_and_call_in();
+    a_durable_job_waits();
+    the_power_was_cut(WAS_STARTING);
+    another_broker();
+    has_heard();
+    quiet_for(50);
+    everything_is_killed();
+    wait_for_the_scribe();
+    expect_sql("SELECT state FROM job", "1");
+    another_broker();
+    look();
+    assert_int_equal(spawn_u64_or(&message, SPAWN_A_STATE, 0),
+                     SPAWN_STATE_DELAYED);
+}
+
 #define TEST(f) cmocka_unit_test_setup_teardown(f, set_up_disk, tear_down_disk)
 
 int main(void)
@@ -616,6 +639,7 @@ int main(void)
         TEST(so_it_is_of_one_that_only_the_ledger_has),
         TEST(one_that_did_not_start_comes_after_the_other),
         TEST(the_store_hears_that_it_waits_for_nobody),
+        TEST(the_store_hears_that_it_waits),
         TEST(one_that_was_to_start_waits_for_nobody),
         TEST(one_that_was_to_start_waits_for_nobody_then),
         TEST(one_in_its_pause_keeps_its_key),
