@@ -342,7 +342,7 @@ static bool is_unstored(const job *j)
 {
     return j->launches == 0 && !j->known
            && (!alive || j->submitted_in != lives || good_since >= j->sent_ms
-               || j->put_failed);
+               || j->put_failed || (j->durable && !ledger_has(j)));
 }
 
 static bool may_be_unstored(unsigned at)

@@ -199,12 +199,12 @@ static void check_after(const job *j)
                        job_number(j));
 }
 
-void ordered_launched(job *j)
+void ordered_launched(job *j, unsigned attempt)
 {
     j->launched_in = turns;
     if (j->unsure)
         return;
-    if (j->key && !(j->key_until_start && j->launches > 0))
+    if (j->key && !(j->key_until_start && attempt > 1))
         check_key(j); /* else it has given it up */
     if (j->after_count && j->launches == 0)
         check_after(j); /* one that is tried again comes after nobody */

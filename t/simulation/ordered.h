@@ -13,7 +13,7 @@ void ordered_write(const job *j, spawn_writer *w);
 /* Does it wait for others? */
 bool ordered_has(const job *j);
 
-void ordered_launched(job *j);
+void ordered_launched(job *j, unsigned attempt);
 /* At the end of each turn. */
 void ordered_check(void);
 

@@ -413,7 +413,7 @@ void spawner_launches(job *j, const char *as, unsigned attempt)
         return;
     if (recorded_may_start_again(j))
         j->done = j->told_done = false;
-    ordered_launched(j);
+    ordered_launched(j, attempt);
     crons_launched(j);
     begins_again(j);
     j->launches++;
