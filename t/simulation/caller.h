@@ -14,6 +14,11 @@ typedef struct {
     unsigned asked_used;
     unsigned burst; /* calls that it makes, one after another */
 
+    /* one whose job ends with its connection (bound.c) */
+    bool bound;
+    job *bound_job;
+    bool bound_taken; /* an answer said so on this connection */
+
     /* the worker that it is lent (direct.c) */
     int direct; /* -1: none */
     spawn_id worker;

@@ -16,6 +16,7 @@
 #include "common/spawn_release.h"
 #include "t/simulation/metered.h"
 #include "t/simulation/body.h"
+#include "t/simulation/bound.h"
 #include "t/simulation/caller.h"
 #include "t/simulation/cron_asked.h"
 #include "t/simulation/direct.h"
@@ -44,6 +45,7 @@ void caller_leaves(caller *c)
         answer_lost(&c->asked[i]);
     c->asked_used = 0;
     spawn_close_fds(&c->fd, 1);
+    bound_loses_broker(c);
     direct_loses_broker(c);
 }
 
@@ -51,6 +53,7 @@ void caller_leaves(caller *c)
 static void goes(caller *c)
 {
     direct_is_abandoned(c);
+    bound_goes(c);
     caller_leaves(c);
 }
 
@@ -119,6 +122,7 @@ static void come(caller *c)
     spawn_put_str(&w, SPAWN_A_CLIENT, "simulation");
     if (with_leases && chance(80))
         put_proof(&w);
+    bound_comes(c, &w);
     caller_sends(c, &w, r);
     if (c->again && c->fd >= 0) {
         caller_submits(c, c->again, SPAWN_REPLY_FINISHED);
@@ -138,10 +142,12 @@ void caller_sent(job *j)
 static void submit(caller *c, job *j, spawn_reply want, bool other_contents)
 {
     spawn_writer w;
-    request *r = caller_asks(c, &w, SPAWN_M_SUBMIT, j);
+    request *r =
+        bound_may_submit(c, j) ? caller_asks(c, &w, SPAWN_M_SUBMIT, j) : NULL;
 
     if (!r)
         return;
+    bound_submits(c, j);
     if (j->direct_lost)
         direct_tell_lost(c, j);
     r->want = want;
@@ -199,7 +205,7 @@ static void kill_job(caller *c, job *j)
     if (!r)
         return;
     r->was_known = j->known;
-    j->kill_asked = true;
+    j->kill_asked = j->killed_by_hand = true;
     spawn_put_id(&w, SPAWN_A_ID, &j->id);
     if (chance(40))
         spawn_put_u64(&w, SPAWN_A_SIGNO, SIGKILL);
@@ -271,6 +277,7 @@ static void hear_one(caller *c, const spawn_message *m)
         return;
     }
     answer_judge(&c->asked[i], m);
+    bound_is_answered(c, &c->asked[i], m);
     ends = c->asked[i].type == SPAWN_M_SUBMIT && m->header.type == SPAWN_M_JOB
                ? c->asked[i].job
                : NULL;
@@ -458,8 +465,11 @@ void callers_are_calm(void)
 {
     unsigned i;
 
-    for (i = 0; i < CALLERS_MAX; i++)
+    for (i = 0; i < CALLERS_MAX; i++) {
         callers[i].burst = 0;
+        if (callers[i].bound) /* it could send nothing again */
+            goes(&callers[i]);
+    }
 }
 
 static void something_about_calls(caller *c)
@@ -492,7 +502,7 @@ void callers_something(void)
         come(c);
     else if (dice < 4 && !changes_something(c))
         goes(c);
-    else if (with_leases && chance(20))
+    else if (with_leases && !c->bound && chance(20))
         something_about_calls(c);
     else if (with_crons && (chance(15) || (only_crons && dice < 60)))
         something_about_crons(c);

@@ -23,6 +23,7 @@
 #include "broker/store/unrecorded.h"
 #include "broker/run/durable.h"
 #include "t/simulation/answers.h"
+#include "t/simulation/bound.h"
 #include "t/simulation/controls.h"
 #include "t/simulation/crons.h"
 #include "t/simulation/durable.h"
@@ -410,6 +411,7 @@ void life_turn(void)
     spawner_check();
     workers_check();
     callers_check();
+    bound_check();
     controls_turn();
     ordered_check();
     crons_turn();

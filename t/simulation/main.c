@@ -16,6 +16,7 @@
 #include <sys/stat.h>
 
 #include "t/simulation/body.h"
+#include "t/simulation/bound.h"
 #include "t/simulation/controls.h"
 #include "t/simulation/cron_asked.h"
 #include "t/simulation/durable.h"
@@ -278,6 +279,7 @@ static void becomes_calm(void)
     board->fail_in = board->die_at = 0;
     ledger_disk = DISK_GOOD;
     callers_are_calm();
+    bound_are_calm();
     if (!going && alive)
         life_say(SPAWN_M_GO);
     going = true;
@@ -486,6 +488,7 @@ static void begin_run(uint64_t seed)
     calls_unsure = false;
     crons_reset(seed % 11 == 3 || seed % 11 == 7, seed % 11 == 7);
     with_workers = seed % 2 == 0;
+    bound_reset(seed % 4 == 1);
     with_leases = with_workers && !only_crons && seed % 13 < 5;
     clock_steps = seed % 3 == 0 || seed % 11 == 7;
     choose_durable(seed);

@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "t/simulation/bound.h"
 #include "t/simulation/controls.h"
 #include "t/simulation/crons.h"
 #include "t/simulation/durable.h"
@@ -413,6 +414,7 @@ void spawner_launches(job *j, const char *as, unsigned attempt)
         return;
     if (recorded_may_start_again(j))
         j->done = j->told_done = false;
+    bound_launched(j);
     ordered_launched(j, attempt);
     crons_launched(j);
     begins_again(j);
@@ -446,6 +448,7 @@ void spawner_signalled(job *j, int signo)
         promise_broken(
             "job %u gets signal %d, %lld ms before its time-out", job_number(j),
             signo, j->timeout_ms ? (long long)(due - board->mono_ms) : -1LL);
+    bound_signalled(j, signo);
     if (signo == SIGKILL) {
         if (!j->kill_asked
             && (j->term_ms < 0

@@ -157,6 +157,12 @@ typedef struct {
     unsigned told_boot;     /* and in which boot */
     bool abandoned;         /* its caller has gone */
     bool waited_for;        /* by whom its failure was told, perhaps */
+    unsigned unbound_in;    /* its connection was closed in this turn; 0: no */
+    unsigned unbound_life;  /* and the broker then was this one, */
+    bool unbound_known;     /* which had told that it had the job; */
+    bool unbound_told;      /* and it got TERM since, */
+    int64_t unbound_ms;     /* at this time; */
+    bool killed_by_hand;    /* or somebody wanted it to end, too */
     bool durable;
     bool put_failed;        /* the ledger did not take it, the last time */
     unsigned undone_in;     /* turn in which it was taken back, perhaps; or 0 */
