@@ -8,6 +8,7 @@
 
 #include <signal.h>
 
+#include "broker/base/loop.h"
 #include "broker/job/changes.h"
 #include "broker/job/end.h"
 #include "broker/process/perl.h"
@@ -138,6 +139,7 @@ void spawn_stop_bound(spawn_peer *peer)
     if (!job || job->caller_pid != peer->pid || job->caller_uid != peer->uid)
         return;
     job->unbound = true;
+    spawn_loop_again(); /* an answer may find it closed, when a turn ends */
     if (spawn_stop(job, SPAWN_STOP_KINDLY) && job->end)
         spawn_end_say_unbound(job, job->end);
 }
