@@ -145,7 +145,7 @@ like $page, qr{>returned</span>}, 'the report has returned' or diag $page;
 like $page, qr{\b17740 words, by process \d+\b}, 'what it returned is shown';
 
 $http->post_form("$url/perl", { what => 'report' });
-ok wait_until(sub { ($id) = $http->get("$url/perl")->{content} =~ /chapter 1<.*?name="id" value="([0-9a-f-]{36})"/s }, 20),
+ok wait_until(sub { ($id) = $http->get("$url/perl")->{content} =~ /chapter \d+<.*?name="id" value="([0-9a-f-]{36})"/s }, 20),
     'a report that has begun can be stopped';
 $http->post_form("$url/perl", { what => 'stop', id => $id });
 like settled('/perl'), qr/cancelled.*signal TERM/s, 'and is';
