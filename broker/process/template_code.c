@@ -42,7 +42,6 @@ bool spawn_template_process_is_late(const spawn_template_process *process)
 void spawn_template_doubt_no_more(spawn_template *t)
 {
     t->doubted = false;
-    spawn_timer_clear(&t->doubt);
 }
 
 void spawn_template_decided(const spawn_template_process *process)

@@ -6,7 +6,7 @@
 
 #include "t/unit/broker_leased.h"
 
-/* s, of broker/process/template_process.c */
+/* s, of broker/process/template_code.c */
 #define NEWS_WITHIN 15
 #define CODE_WITHIN 30
 #define GO_WITHIN   120

@@ -289,6 +289,22 @@ static void and_waits_for_one_that_loads(void **state)
     expect_order(&id, &new);
 }
 
+/* Within a millisecond nobody tells what came first. */
+static void one_that_began_with_its_configuration_has_its_code(void **state)
+{
+    spawn_id id;
+
+    (void)state;
+    serves();
+    kill_broker();
+    start_broker();
+    say_runs(&old, true, configured_at);
+    goes_on();
+    is_accepted(&id);
+    expect_order(&id, &old);
+    nothing_starts();
+}
+
 /* ---- templates of httpd's ---- */
 
 static void httpds_is_waited_for(void **state)
@@ -363,6 +379,29 @@ static void an_old_one_that_is_ready_late_is_not_the_new_one(void **state)
     expect_order(&id, &new);
 }
 
+/* That is no news of what came after it. */
+static void an_old_one_that_is_ready_last_holds_nothing_up(void **state)
+{
+    int64_t between;
+    spawn_id id, late;
+
+    (void)state;
+    httpds_serves();
+    a_moment_later();
+    between = spawn_mono_ms();
+    is_restarted();
+    say(SPAWN_M_GO);
+    said(&new, false, spawn_mono_ms());
+    expect_id(SPAWN_M_DISMISS, &new);
+    (void)spawn_id_make(&late);
+    said(&late, true, between);
+    expect_id(SPAWN_M_DISMISS, &old);
+    time_stands(); /* not for the end of patience */
+    is_accepted(&id);
+    expect_order(&id, &late);
+    time_goes_on();
+}
+
 /* A broker before it may have been told that httpd has none. */
 static void without_news_the_old_one_serves_after_some_time(void **state)
 {
@@ -425,10 +464,12 @@ int main(void)
         ALONE(calls_do_not_fail_with_workers_of_the_old_one),
         ALONE(a_broker_that_comes_anew_replaces_an_old_one),
         ALONE(and_waits_for_one_that_loads),
+        ALONE(one_that_began_with_its_configuration_has_its_code),
         ALONE(httpds_is_waited_for),
         ALONE(when_httpds_fails_the_old_one_serves),
         ALONE(one_that_is_ready_too_late_serves_nobody),
         ALONE(an_old_one_that_is_ready_late_is_not_the_new_one),
+        ALONE(an_old_one_that_is_ready_last_holds_nothing_up),
         ALONE(without_news_the_old_one_serves_after_some_time),
         ALONE(one_that_httpd_has_forked_is_waited_for),
     };

@@ -108,6 +108,96 @@ static void httpds_may_begin_before_its_configuration_is_read(void **state)
     time_goes_on();
 }
 
+/* ---- a broker that comes anew, and does not know whether there is news ----
+ */
+
+/* The restart was told, and a job waits for its template. */
+static void is_in_doubt(spawn_id *ret)
+{
+    int64_t began = spawn_mono_ms();
+
+    httpds_serves();
+    is_restarted();
+    is_accepted(ret);
+    is_there();
+    kill_broker();
+    start_broker();
+    say_runs(&old, true, began);
+    expect_ready();
+    say(SPAWN_M_GO);
+    a_child_calls_in();
+}
+
+static void
+when_the_new_one_fails_the_next_go_is_no_reason_to_wait(void **state)
+{
+    spawn_id id, next;
+
+    (void)state;
+    is_in_doubt(&id);
+    nothing_starts();
+    said(&new, false, spawn_mono_ms());
+    expect_id(SPAWN_M_DISMISS, &new);
+    expect_order(&id, &old);
+    time_stands(); /* not for the end of patience */
+    say(SPAWN_M_GO);
+    is_accepted(&next);
+    expect_order(&next, &old);
+    time_goes_on();
+}
+
+/* It stays in doubt, and is so no longer than it would be without that. */
+static void an_old_one_that_is_ready_is_not_the_news(void **state)
+{
+    spawn_id id, late;
+
+    (void)state;
+    is_in_doubt(&id);
+    (void)spawn_id_make(&late);
+    said(&late, true, configured_at - 1);
+    expect_id(SPAWN_M_DISMISS, &old);
+    say(SPAWN_M_GO);
+    is_there();
+    later_by(NEWS_WITHIN - 3);
+    nothing_starts();
+    later_by(4);
+    expect_order(&id, &late);
+}
+
+/* httpd took longer to read its code, and forks the new one now. */
+static void a_go_after_all_patience_has_news_waited_for(void **state)
+{
+    spawn_id id, next;
+
+    (void)state;
+    is_in_doubt(&id);
+    is_there();
+    later_by(NEWS_WITHIN + 1);
+    expect_order(&id, &old);
+    say(SPAWN_M_GO);
+    is_accepted(&next);
+    nothing_starts();
+    said(&new, true, spawn_mono_ms());
+    expect_id(SPAWN_M_DISMISS, &old);
+    expect_order(&next, &new);
+}
+
+/* After another restart it is no question any more what was told before. */
+static void after_another_restart_it_waits_longer(void **state)
+{
+    spawn_id id;
+
+    (void)state;
+    is_in_doubt(&id);
+    is_restarted();
+    say(SPAWN_M_GO);
+    is_there();
+    later_by(NEWS_WITHIN + 5);
+    nothing_starts();
+    later_by(CODE_WITHIN - NEWS_WITHIN);
+    expect_order(&id, &old);
+}
+
 int main(void)
 {
 #define ALONE(f)                                                               \
@@ -118,6 +208,10 @@ int main(void)
         ALONE(one_that_hangs_while_it_loads_is_not_waited_for_for_ever),
         ALONE(nor_is_a_go_that_does_not_come),
         ALONE(httpds_may_begin_before_its_configuration_is_read),
+        ALONE(when_the_new_one_fails_the_next_go_is_no_reason_to_wait),
+        ALONE(an_old_one_that_is_ready_is_not_the_news),
+        ALONE(a_go_after_all_patience_has_news_waited_for),
+        ALONE(after_another_restart_it_waits_longer),
     };
 
     if (no_clocks())
