@@ -429,6 +429,8 @@ $(B)/t/unit/broker_leases_walk.t: ROOM_LIBS = $(APRLIB) -Wl,--wrap=spawn_worker_
     -Wl,--wrap=spawn_slate_hold,--wrap=spawn_slate_finish,--wrap=spawn_worker_lend,--wrap=spawn_worker_take_back
 $(B)/t/unit/broker_log_tail.t: $(B)/broker/broker/process/log_tail.o
 $(B)/t/unit/broker_told.t: $(B)/broker/broker/recover_told.o
+$(B)/t/unit/broker_doubts.t: $(B)/broker/broker/caller/doubt.o
+$(B)/t/unit/broker_doubts.t: ROOM_FLAGS = $(APR)
 $(B)/t/unit/broker_watch_looks.t: $(B)/broker/broker/caller/watcher.o
 $(B)/t/unit/broker_watch_looks.t: ROOM_LIBS = $(APRLIB) -Wl,--wrap=spawn_mono_ms
 $(B)/t/unit/broker_deaf_looks.t: $(B)/broker/broker/process/deaf.o

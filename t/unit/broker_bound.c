@@ -187,6 +187,39 @@ static void a_kill_over_such_a_connection_has_its_grace(void **state)
     expect_end("4 - 9");
 }
 
+/* Neither is its grace begun anew. */
+static void a_second_kill_is_the_first_one(void **state)
+{
+    (void)state;
+    reach_go_and_call_in();
+    call_in_bound();
+    job_runs(0, 500, SPAWN_REPLY_ACCEPTED);
+    kill_it(0);
+    expect_answer(SPAWN_M_DONE);
+    expect_signal(SIGTERM, SPAWN_LEFT_WAIT);
+    kill_it(0);
+    expect_answer(SPAWN_M_DONE);
+    expect_signal(SIGKILL, SPAWN_LEFT_KILL);
+    ends(SIGKILL);
+    expect_end("4 - 9");
+}
+
+static void one_that_was_killed_gets_no_term(void **state)
+{
+    (void)state;
+    reach_go_and_call_in();
+    call_in_bound();
+    job_runs(0, 0, SPAWN_REPLY_ACCEPTED);
+    kill_it(SIGKILL);
+    expect_answer(SPAWN_M_DONE);
+    expect_signal(SIGKILL, SPAWN_LEFT_KILL);
+    leave();
+    has_heard();
+    quiet_for(20);
+    ends(SIGKILL);
+    expect_end("4 - 9");
+}
+
 int main(void)
 {
 #define ALONE(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down_all)
@@ -201,6 +234,8 @@ int main(void)
         ALONE(one_of_another_process_is_not_ended),
         ALONE(a_connection_has_one),
         ALONE(none_is_durable),
+        ALONE(a_second_kill_is_the_first_one),
+        ALONE(one_that_was_killed_gets_no_term),
         ALONE(a_kill_over_such_a_connection_has_its_grace)};
 
     find_broker();

@@ -261,6 +261,68 @@ static void what_only_tells_it_something_is_not(void **state)
     expect(SPAWN_M_BROKER_READY);
 }
 
+/* ---- one after the other ---- */
+
+static void is_sent(int signo, unsigned left)
+{
+    kill_it(signo);
+    expect_answer(SPAWN_M_DONE);
+    expect_signal(signo, left);
+}
+
+static void
+what_tells_it_something_does_not_count_for_what_ends_it(void **state)
+{
+    (void)state;
+    reach_go_and_call_in();
+    job_runs(0, 0, SPAWN_REPLY_ACCEPTED);
+    is_sent(SIGTERM, SPAWN_LEFT_ALONE);
+    is_sent(SIGUSR1, SPAWN_LEFT_ALONE);
+    ends(SIGTERM);
+    expect_end("4 - 15");
+}
+
+static void of_two_that_end_it_the_last_one_counts(void **state)
+{
+    (void)state;
+    reach_go_and_call_in();
+    job_runs(0, 0, SPAWN_REPLY_ACCEPTED);
+    is_sent(SIGINT, SPAWN_LEFT_ALONE);
+    is_sent(SIGTERM, SPAWN_LEFT_ALONE);
+    ends(SIGTERM);
+    expect_end("4 - 15");
+}
+
+static void after_kill_none_counts(void **state)
+{
+    (void)state;
+    reach_go_and_call_in();
+    job_runs(0, 0, SPAWN_REPLY_ACCEPTED);
+    is_sent(SIGKILL, SPAWN_LEFT_KILL);
+    is_sent(SIGTERM, SPAWN_LEFT_ALONE);
+    ends(SIGKILL);
+    expect_end("4 - 9");
+}
+
+/* It may look at it between two steps of its work. */
+static void a_function_reads_that_it_is_to_end(void **state)
+{
+    spawn_id template;
+    spawn_board *board;
+    spawn_writer w;
+
+    (void)state;
+    reach_a_template(&template);
+    begin_function(&w, &job);
+    function_is_ordered(&w, &job, &template);
+    board = spawn_board_map(packet.fds[place_of(SPAWN_KEEP_BOARD)]);
+    assert_non_null(board);
+    is_sent(SIGUSR1, SPAWN_LEFT_ALONE);
+    assert_false(spawn_board_cancelled(board));
+    is_sent(SIGTERM, SPAWN_LEFT_ALONE);
+    assert_true(spawn_board_cancelled(board));
+}
+
 int main(void)
 {
 #define ALONE(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down_all)
@@ -281,7 +343,11 @@ int main(void)
         ALONE(a_cancel_is_stored_when_it_is_done),
         ALONE(what_ends_it_is_sent_again),
         ALONE(so_it_is_to_one_that_is_stored_already),
-        ALONE(what_only_tells_it_something_is_not)};
+        ALONE(what_only_tells_it_something_is_not),
+        ALONE(what_tells_it_something_does_not_count_for_what_ends_it),
+        ALONE(of_two_that_end_it_the_last_one_counts),
+        ALONE(after_kill_none_counts),
+        ALONE(a_function_reads_that_it_is_to_end)};
 
     find_broker();
     if (no_clocks())
