@@ -158,6 +158,25 @@ static void a_connection_has_one(void **state)
     expect_refusal(SPAWN_E_INVALID);
 }
 
+/* Its caller may not have had the answer. */
+static void and_takes_that_one_again(void **state)
+{
+    spawn_writer w;
+
+    (void)state;
+    reach_go_and_call_in();
+    call_in_bound();
+    job_runs(0, 0, SPAWN_REPLY_ACCEPTED);
+    begin_program(&w);
+    spawn_put_u64(&w, SPAWN_A_REPLY, SPAWN_REPLY_ACCEPTED);
+    ask(&w);
+    expect_answer(SPAWN_M_ACCEPTED);
+    leave();
+    expect_signal(SIGTERM, SPAWN_LEFT_WAIT);
+    ends(SIGTERM);
+    expect_end("4 - 15");
+}
+
 static void none_is_durable(void **state)
 {
     spawn_writer w;
@@ -233,6 +252,7 @@ int main(void)
         ALONE(one_that_is_sent_again_is_bound_again),
         ALONE(one_of_another_process_is_not_ended),
         ALONE(a_connection_has_one),
+        ALONE(and_takes_that_one_again),
         ALONE(none_is_durable),
         ALONE(a_second_kill_is_the_first_one),
         ALONE(one_that_was_killed_gets_no_term),

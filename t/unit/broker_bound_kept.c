@@ -91,6 +91,36 @@ static void so_is_one_that_the_store_has(void **state)
     expect_end("4 - -");
 }
 
+/* Its caller was told that it is done; the signal may be lost. */
+static void what_ends_it_is_sent_by_the_next_broker(void **state)
+{
+    spawn_writer w;
+
+    (void)state;
+    make_store();
+    reach_go_and_call_in();
+    call_in_bound();
+    job_runs(0, 0, SPAWN_REPLY_ACCEPTED);
+    has_heard();
+    kill_it(0);
+    expect_answer(SPAWN_M_DONE);
+    expect_signal(SIGTERM, SPAWN_LEFT_WAIT);
+    kill_broker();
+    (void)close(caller);
+    caller = other;
+    start_broker();
+    begin(&w, SPAWN_M_RUNNING, &job);
+    spawn_put_u64(&w, SPAWN_A_STATE, SPAWN_STATE_RUNNING);
+    spawn_put_u64(&w, SPAWN_A_PID, 4000000);
+    send_fds(&w, NULL, 0);
+    say(SPAWN_M_TABLE_END);
+    expect_signal(SIGTERM, SPAWN_LEFT_ALONE);
+    expect(SPAWN_M_BROKER_READY);
+    say(SPAWN_M_GO);
+    ends(SIGTERM);
+    expect_end("4 - 15");
+}
+
 int main(void)
 {
 #define ALONE(f)                                                               \
@@ -98,7 +128,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         ALONE(one_whose_end_is_not_stored_does_not_start),
         ALONE(one_that_was_found_is_bound_by_its_caller),
-        ALONE(so_is_one_that_the_store_has)};
+        ALONE(so_is_one_that_the_store_has),
+        ALONE(what_ends_it_is_sent_by_the_next_broker)};
 
     find_broker();
     if (no_clocks())
