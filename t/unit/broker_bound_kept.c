@@ -91,6 +91,28 @@ static void so_is_one_that_the_store_has(void **state)
     expect_end("4 - -");
 }
 
+/* The answer of a slot goes out at once, and finds nobody. */
+static void one_whose_caller_goes_before_its_answer_does_not_start(void **state)
+{
+    spawn_writer w;
+
+    (void)state;
+    make_store();
+    make_inbox();
+    reach_go_and_call_in();
+    call_in_bound();
+    (void)spawn_id_make(&job);
+    broker_sleeps();
+    begin_submit(&w, &job, "/bin/true");
+    spawn_put_u64(&w, SPAWN_A_REPLY, SPAWN_REPLY_ACCEPTED);
+    ask(&w);
+    leave();
+    broker_goes_on();
+    has_heard();
+    quiet_for(100);
+    expect_end("4 - -");
+}
+
 /* Its caller was told that it is done; the signal may be lost. */
 static void what_ends_it_is_sent_by_the_next_broker(void **state)
 {
@@ -129,6 +151,7 @@ int main(void)
         ALONE(one_whose_end_is_not_stored_does_not_start),
         ALONE(one_that_was_found_is_bound_by_its_caller),
         ALONE(so_is_one_that_the_store_has),
+        ALONE(one_whose_caller_goes_before_its_answer_does_not_start),
         ALONE(what_ends_it_is_sent_by_the_next_broker)};
 
     find_broker();
