@@ -32,6 +32,13 @@ B        := build/sanitized
 CFLAGS   := -O1 -g -fno-omit-frame-pointer
 CPPFLAGS :=
 SAN      := -fsanitize=address,undefined -fno-sanitize-recover=undefined
+# SANITIZE=thread: what test-threads needs of it, in another one.
+else ifeq ($(SANITIZE),thread)
+B        := build/threads
+CFLAGS   := -O1 -g -fno-omit-frame-pointer
+CPPFLAGS :=
+# It does not know fences. Ours order what processes share, not threads.
+SAN      := -fsanitize=thread $(if $(findstring clang,$(CC)),,-Wno-tsan)
 else
 B := build
 endif
@@ -57,7 +64,7 @@ else
 does = @echo '  $(1) $(2)';
 endif
 
-.PHONY: all run dist deb rpm docs install-docs manual test test-packages test-surroundings test-crash test-browser test-long test-system test-vm soak screenshots bench bench-programs install uninstall deps clean fuzz lint mutants simulate unit probe
+.PHONY: all run dist deb rpm docs install-docs manual test test-packages test-threads threaded test-surroundings test-crash test-browser test-long test-system test-vm soak screenshots bench bench-programs install uninstall deps clean fuzz lint mutants simulate unit probe
 .DEFAULT_GOAL := all
 .DELETE_ON_ERROR:
 .SECONDARY:
@@ -462,6 +469,16 @@ $(B)/t/unit/%.t: t/unit/%.c $(COMMON) $(CLIENT)
 	@mkdir -p $(@D)
 	$(call does,CC,$<)$(COMPILE) $(PLAINLY) $(ROOM_FLAGS) $(LDFLAGS) -MF $@.d -pthread -o $@ $< $(filter %.o,$^) -lcmocka -lsqlite3 $(ROOM_LIBS)
 	@chmod 755 $@
+
+# ---- those of callers that have threads, with ThreadSanitizer ----
+
+THREADED = $(patsubst t/unit/%.c,$(B)/t/unit/%.t,$(shell grep -l pthread_create t/unit/client_*.c t/unit/api_*.c t/unit/packet.c))
+
+test-threads:
+	@$(MAKE) --no-print-directory SANITIZE=thread threaded
+
+threaded: $(THREADED)
+	@LC_ALL=C CMOCKA_MESSAGE_OUTPUT=TAP prove $(THREADED)
 
 # ---- the power is cut: CUTS times, from the seed SEED on ----
 
