@@ -32,7 +32,7 @@ my @probes = (
     'a word that is too long'    => q{ (system('/bin/true', 'x' x 200_000), $! + 0) },
     'values of %ENV'             => q{ local @ENV{qw(X_A X_B X_C)} = ("a\nb=c", "\x{e4}", "\x{e4}\x{2603}"); my $x = `printf '%s|%s|%s' "\$X_A" "\$X_B" "\$X_C"`; unpack 'H*', $x },
     'an undef of %ENV'           => q{ no warnings; local $ENV{X_D} = undef; `printf %s "\${X_D-unset}"` },
-    'a core dump, or none'       => q{ system('ulimit -c 0; kill -SEGV $$') & 127 },
+    'a core dump, or none'       => q{ system('ulimit -c 0; kill -ABRT $$') & 127 },
     'exit code 255'              => q{ (system('exit 255'), $?) },
     'paragraphs and records'     => q{ my @x = do { local $/ = ''; `printf 'a\nb\n\n\nc\n'` }; local $/ = \2; (@x, `printf abcde`) },
     'the number of the process'  => q{ my $pid = open my $in, '-|', 'echo $$' or die; my $x = <$in>; close $in; $x == $pid ? 1 : 0 },
