@@ -12,7 +12,7 @@ use lib "$FindBin::Bin/../lib";
 
 use Test::More;
 
-use SpawnTest qw(one_mpm wait_until);
+use SpawnTest qw(one_mpm sanitized wait_until);
 use SpawnTest::Page;
 
 my $mpm = one_mpm();
@@ -27,7 +27,8 @@ my $dir = $httpd->dir;
 mkdir "$dir/perl/My" or die "My: $!\n";
 $httpd->file('../perl/My/Report.pm', $page->{'My/Report.pm'});
 # readers have Apache2::Spawn where their perl looks
-my $begin = "#!/usr/bin/perl -I$dir/perl\n";
+my $perl = sanitized() || '/usr/bin/perl';
+my $begin = "#!$perl -I$dir/perl\n";
 $httpd->script('report.cgi', $page->{'report.cgi'} =~ s{\A#!/usr/bin/perl\n}{$begin}r =~ s{timeout => \d+}{timeout => 60}gr);
 $httpd->script('pod.cgi', "${begin}use strict;\nuse warnings;\nuse Apache2::Spawn ();\n$code");
 $httpd->{conf} = join '', (map { SpawnTest::Httpd::Conf::_load($_) } qw(alias env), $cgi),
