@@ -607,7 +607,7 @@ LINTED := $(wildcard mod_spawn.c spawner/*.c common/*.c broker/*.c broker/*/*.c 
 lint: $(B)/module/status/status_files.h
 	@cppcheck -q --std=c11 --enable=warning,performance,portability --error-exitcode=1 -I. \
 	    --suppressions-list=.cppcheck $(LINTED)
-	@printf '%s\n' $(LINTED) | xargs -P $$(nproc) -n 1 sh -c 'clang-tidy --quiet "$$@" -- -std=gnu11 -D_GNU_SOURCE -I. -I$(B)/module/status $(HTTPD)' lint
+	@printf '%s\n' $(LINTED) | xargs -P $$(nproc) -n 1 sh -c 'clang-tidy --quiet "$$@" -- -std=gnu11 -D_GNU_SOURCE -I. -I$(B)/module/status -DSPAWN_PERL=\"perl\" $(HTTPD)' lint
 
 # ---- a release, and Debian's packages of it ----
 

@@ -119,7 +119,7 @@ static const char *take_inc(reading *in, const char *value)
     const char *path = NULL;
     const char *err = take_path(in, "inc", value, APR_DIR, &path);
 
-    return err ? err : add_text(in, "inc", in->rules->include, path);
+    return path ? add_text(in, "inc", in->rules->include, path) : err;
 }
 
 static const char *take_perl(reading *in, const char *value)
