@@ -110,9 +110,9 @@ const char *spawn_queue_section(cmd_parms *cmd, void *dir_config,
     (void)dir_config;
     if (!err)
         err = parse_name(cmd, arg, &name);
-    if (!err)
+    if (name)
         err = add_queue(cmd, name, &queue);
-    if (err)
+    if (!queue)
         return err;
     for (child = cmd->directive->first_child; child; child = child->next) {
         if (!allowed_inside(child->directive)) {

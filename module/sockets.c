@@ -142,7 +142,7 @@ apr_status_t spawn_listen_anew(const spawn_setup *setup, const char *path,
     spawn_retained *r = setup->r;
     spawn_socket_access access =
         spawn_socket_access_of(setup->conf, setup->account);
-    int fd;
+    int fd = -1;
     apr_status_t rv;
 
     *ret_new = false;
