@@ -32,7 +32,7 @@ sub file {
 }
 
 make_path("$sources/packaging");
-for my $name (qw(dist deb)) {
+for my $name (qw(dist cpan deb)) {
     copy(root_dir() . "/packaging/$name", "$sources/packaging/$name") or die "$name: $!\n";
     chmod 0755, "$sources/packaging/$name" or die "$name: $!\n";
 }

@@ -198,7 +198,7 @@ for my $case (
     ['a job of undef', qr/job: the id is undefined/, sub { $spawn->job(undef) }],
     ['a job without an id', qr/job: this process is not a Perl job; elsewhere: .*job\(\$id\)/, sub { $spawn->job }],
     ['a job with a bad id', qr/job: 'x' is not the id/, sub { $spawn->job('x') }],
-    ['connect without a path', qr/socket path is undefined/, sub { Apache2::Spawn->connect }],
+    ['connect without a path', qr/this is not an httpd, and no socket is named/, sub { Apache2::Spawn->connect }],
     ['connect to a relative path', qr/'a' is not absolute/, sub { Apache2::Spawn->connect('a') }],
     ['connect to a long path', qr/at most 107 bytes/, sub { Apache2::Spawn->connect('/' . 'x' x 108) }],
     ['connect to a long path with a timeout', qr/at most 107 bytes/, sub { Apache2::Spawn->connect('/' . 'x' x 108, timeout => 5) }],
