@@ -91,6 +91,7 @@ finds "$instead qw(system); $three", 'qx', 'piped open', 'readpipe';
 finds "$instead ('open', 'readpipe'); $three", 'system';
 finds "$instead 'open', { queue => 'x' }; $three", 'system', 'qx', 'readpipe';
 finds_nothing "$instead { timeout => 5 }; $three";
+finds_nothing "$instead; my \$x = `perl -MFoo::Bar -e 1` . qx{perl -MFoo::Bar -e 1} . <<`END`;\nperl -MFoo::Bar\nEND";
 finds "$instead; CORE::system('x'); exec 'x'; fork;", 'system', 'exec', 'fork';
 finds "package A; $instead; system('x'); package B; system('y');", 'system';
 finds "package A { $instead; sub x { system('x') } } system('y');", 'system';

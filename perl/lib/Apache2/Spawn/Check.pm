@@ -231,7 +231,7 @@ sub _package {
 
 sub _is_replaced {
     my ($t, $replaced, $what, $kind) = @_;
-    return 0 if !%{$replaced} || $t =~ /::/;
+    return 0 if !%{$replaced} || $t->isa('PPI::Token::Word') && $t =~ /::/;
     my $name = $kind eq 'readpipe' ? 'readpipe' : $what eq 'piped open' ? 'open' : $what;
     my $here = $replaced->{ _package($t) };
     return $here && $here->{$name} ? 1 : 0;
