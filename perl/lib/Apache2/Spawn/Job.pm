@@ -158,7 +158,7 @@ Throws also C<invalid> (no such signal).
 Ends the job: C<TERM>, and C<KILL> when its C<grace> (L<Apache2::Spawn::Options>) is over and something of it
 is still there, also when broker or httpd ends meanwhile. One that still waits in its queue is cancelled.
 
-Returns true when the job is being ended, at once, and false when it was over already: L</wait> tells
+Returns at once: true when the job is being ended, false when it was over already. L</wait> tells
 when it has ended.
 
 =item retry
