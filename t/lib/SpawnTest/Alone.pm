@@ -19,13 +19,18 @@ use SpawnTest::Process qw(all_pids alive cmdline);
 
 my $uid = 65534;
 
-# As root: the test goes on in a child, and its files are removed here when that has ended.
+# As root: the test goes on in a child, and its files are removed here when that has ended. Who ends
+# us means the test.
 sub _watch {
     my ($dir) = @_;
-    my $pid = fork;
+    my $pid;
+    local @SIG{qw(INT TERM)} = (sub { kill $_[0] => $pid if $pid }) x 2;
+    $pid = fork;
     defined $pid or die "fork: $!\n";
     return if $pid == 0;
-    waitpid $pid, 0;
+    while (waitpid($pid, 0) < 0) {
+        last if !$!{EINTR};
+    }
     my $code = $? >> 8 || ($? ? 1 : 0);
     File::Path::remove_tree($dir);
     POSIX::_exit($code);
@@ -42,6 +47,7 @@ sub new {
     my $self = bless { dir => $dir }, $class;
     if ($> == 0) {
         _watch($dir);
+        $self->{watched} = 1;
         chown $uid, $uid, $dir, "$dir/work" or die "chown: $!\n";
         $) = "$uid $uid";    ## no critic (RequireLocalizedPunctuationVars)
         POSIX::setgid($uid);
@@ -49,6 +55,7 @@ sub new {
         $> == $uid or die "setuid: $!\n";
     }
     $self->{owner} = $$;
+    $SIG{$_} = sub { exit 1 } for qw(INT TERM);    ## no critic (RequireLocalizedPunctuationVars)
     delete @ENV{qw(SPAWN_SOCKET SPAWN_STANDALONE)};
     return $self;
 }
@@ -103,7 +110,7 @@ sub DESTROY {
     };
     kill TERM => $_ for $of->('spawn-standalone');
     wait_until(sub { !$of->('(?:spawn-standalone|mod_spawn)') }, 20);
-    File::Path::remove_tree($self->{dir}) if $> != $uid;
+    File::Path::remove_tree($self->{dir}) if !$self->{watched};
     return;
 }
 
