@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 #
 # spawnctl --standalone starts a pair for a directory and uses it, and a PSGI application does the
-# same below plackup, where that is installed.
+# same, which Plack::Test asks, where that is installed.
 
 use strict;
 use warnings;
