@@ -46,8 +46,8 @@ static const char help[] =
     "      --idle TIME      end when unused for so long (default: 5 min)\n"
     "      --max-jobs N     so many jobs at once (default: 10)\n"
     "      --perl PROGRAM   of the template app (default: /usr/bin/perl)\n"
-    "      --inc DIR        for its @INC; may stand several times\n"
-    "      --preload NAME   module that it loads; may stand several times\n"
+    "      --inc DIR        for its @INC; may stand up to 64 times\n"
+    "      --preload NAME   module that it loads; may stand up to 64 times\n"
     "      --require FILE   Perl file that it loads\n"
     "  -h, --help           this text\n"
     "  -V, --version        print the release\n";
@@ -73,6 +73,19 @@ static int wrong(const char *what)
                   "  try 'spawn-standalone --help'\n",
                   what);
     return WRONG_USE;
+}
+
+static int not_allowed(const char *option, const char *value, int rv)
+{
+    char what[200];
+
+    if (rv == -E2BIG)
+        (void)snprintf(what, sizeof(what), "--%s: at most %d of them", option,
+                       STANDALONE_LIST_MAX);
+    else
+        (void)snprintf(what, sizeof(what), "--%s: '%.100s' is not allowed",
+                       option, value);
+    return wrong(what);
 }
 
 /* ---- the directory ---- */
@@ -385,17 +398,18 @@ int main(int argc, char **argv)
                            .post_tx = -1,
                            .inbox = -1,
                            .link = -1};
-    int option, starter, rv;
+    int option, at, starter, rv;
 
-    while ((option = getopt_long(argc, argv, "hV", options, NULL)) != -1) {
+    while ((option = getopt_long(argc, argv, "hV", options, &at)) != -1) {
         if (option == 'h')
             return fputs(help, stdout) < 0;
         if (option == 'V')
             return puts("spawn-standalone " SPAWN_RELEASE) < 0;
         if (option == '?')
             return WRONG_USE;
-        if (take(&s.options, option, optarg) < 0)
-            return wrong("an option's value is not allowed");
+        rv = take(&s.options, option, optarg);
+        if (rv < 0)
+            return not_allowed(options[at].name, optarg, rv);
     }
     if (optind != argc - 1)
         return wrong("one directory is wanted");

@@ -14,6 +14,7 @@ use Test::More;
 
 use SpawnTest qw(wait_until);
 use SpawnTest::Alone ();
+use SpawnTest::Gate ();
 
 my $alone = SpawnTest::Alone->new;
 unshift @INC, $alone->perl;
@@ -61,11 +62,12 @@ if (!$pid) {
 waitpid $pid, 0;
 is $alone->broker_pid, $broker, 'a child that ends leaves it';
 Apache2::Spawn::Standalone->release($alone->dir);
-my $late = $spawn->spawn([ '/bin/sleep', 3 ]);
+my $gate = SpawnTest::Gate->new($alone, 'late');
+my $late = $spawn->spawn($gate->job('exit 0'));
 ok wait_until(sub { $late->status->state eq 'running' }, 20), 'its user has gone, and a job runs';
-my $until = time + 2;
-select undef, undef, undef, 0.1 while time < $until;
+select undef, undef, undef, 0.1 for 1 .. 30;
 is $alone->broker_pid, $broker, 'it stays while a job runs';
+$gate->let;
 ok $alone->ended, 'and ends when that has ended, too' or diag $alone->log_text;
 
 # the next one
@@ -74,7 +76,7 @@ is $spawn->job($late->id)->status->exit_code, 0, 'the next one has its history';
 is $spawn->call('My::Fine::twice', [5]), 10, '... and works';
 
 # wrong use
-for my $case ([ 'invalid', 'here' ], [ 'unknown_option', $alone->dir, idel => 3 ], [ 'unreachable', $alone->dir(2), program => $alone->program, idle => 'soon' ],
+for my $case ([ 'invalid', 'here' ], [ 'unknown_option', $alone->dir, idel => 3 ], [ 'invalid', $alone->dir(2), program => $alone->program, idle => 'soon' ],
     [ 'system', '/proc/none' ], [ 'system', '/usr' ], [ 'unreachable', $alone->dir(2), program => '/no/such/program' ])
 {
     my ($code, @call) = @{$case};

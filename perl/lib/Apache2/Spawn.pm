@@ -23,14 +23,15 @@ require Apache2::Spawn::Httpd if _inside_httpd();
 
 sub standalone {
     my ($class, $dir, %options) = @_;
+    local ($!, $?);
     require Apache2::Spawn::Standalone;
     my $timeout = delete $options{timeout};
     return $class->connect(Apache2::Spawn::Standalone::start($dir, %options), timeout => defined $timeout ? $timeout : 5);
 }
 
-if (defined $ENV{SPAWN_STANDALONE} && !defined $ENV{SPAWN_SOCKET} && !_inside_httpd()) {
+if (defined $ENV{SPAWN_STANDALONE} && length $ENV{SPAWN_STANDALONE} && !_inside_httpd()) {
     require Apache2::Spawn::Standalone;
-    $ENV{SPAWN_SOCKET} = Apache2::Spawn::Standalone::start($ENV{SPAWN_STANDALONE});    ## no critic (RequireLocalizedPunctuationVars)
+    Apache2::Spawn::Standalone::_by_environment();
 }
 
 sub pipe {    ## no critic (ProhibitBuiltinHomonyms)

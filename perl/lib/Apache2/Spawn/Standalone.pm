@@ -11,6 +11,8 @@ our $VERSION = '0.1.0';
 use Errno qw(EPERM);
 use Fcntl qw(:flock O_CREAT O_NOFOLLOW O_RDWR);
 
+use constant WRONG_USE => 2;    # of spawn-standalone
+
 my %option = map { $_ => 1 } qw(idle max_jobs perl inc preload require program timeout);
 my %held;    # directory => the handle with our lock
 
@@ -33,7 +35,10 @@ sub _hold {
     Apache2::Spawn::Error::_throw('system', "standalone: $dir belongs to another account", errno => EPERM) if defined $owner && $owner != $>;
     sysopen my $users, "$dir/users", O_CREAT | O_RDWR | O_NOFOLLOW, 0600
         or Apache2::Spawn::Error::_throw('system', "standalone: $dir/users: $!", errno => $! + 0);
-    flock $users, LOCK_SH or Apache2::Spawn::Error::_throw('system', "standalone: $dir/users: $!", errno => $! + 0);
+    until (flock $users, LOCK_SH) {
+        next if $!{EINTR};    # a handler of %SIG ran
+        Apache2::Spawn::Error::_throw('system', "standalone: $dir/users: $!", errno => $! + 0);
+    }
     $held{$dir} = $users;
     return;
 }
@@ -55,8 +60,12 @@ sub _run {
     return if close $out;
     $text = '' if !defined $text;
     $text =~ s/\Aspawn-standalone: |\n\z//g;
-    return Apache2::Spawn::Error::_throw('unreachable', "standalone: $text");
+    return Apache2::Spawn::Error::_throw('unreachable', "standalone: $text") if $? >> 8 != WRONG_USE;
+    $text =~ s/\A--([\w-]+)/$1 =~ tr{-}{_}r/e;
+    return _refuse($text =~ s/\n.*//sr);
 }
+
+sub _without_slashes { return $_[0] =~ s{(?<=.)/+\z}{}r }
 
 sub _list { return ref $_[0] ? @{ $_[0] } : defined $_[0] ? $_[0] : () }
 
@@ -67,7 +76,7 @@ sub start {
     Apache2::Spawn::Error::_throw('unknown_option', "standalone: '$unknown' is no option; there are " . join ', ', sort keys %option)
         if defined $unknown;
     _refuse('wanted: a directory, by its absolute path') if !defined $dir || $dir !~ m{\A/};
-    $dir =~ s{(?<=.)/+\z}{};
+    $dir = _without_slashes($dir);
     _hold($dir);
     my @inc = exists $given{inc} ? _list($given{inc}) : grep { !ref && m{\A/} } @INC;
     my @command = (defined $given{program} ? $given{program} : _program());
@@ -81,11 +90,20 @@ sub start {
     return "$dir/socket";
 }
 
+# For SPAWN_STANDALONE. A process that another one has executed has that one's SPAWN_SOCKET, and
+# no lock.
+sub _by_environment {
+    my $dir = $ENV{SPAWN_STANDALONE};
+    local ($!, $?);
+    return if defined $ENV{SPAWN_SOCKET} && $ENV{SPAWN_SOCKET} ne _without_slashes($dir) . '/socket';
+    $ENV{SPAWN_SOCKET} = start($dir);    ## no critic (RequireLocalizedPunctuationVars)
+    return;
+}
+
 # We use it no more; it may end when others do not either.
 sub release {
     my ($class, $dir) = @_;
-    $dir =~ s{(?<=.)/+\z}{};
-    return defined delete $held{$dir};
+    return defined delete $held{ _without_slashes($dir) };
 }
 
 1;
@@ -117,7 +135,8 @@ and one template, C<app>, an C<exec> template.
 
 =head2 Apache2::Spawn->standalone($dir, %options)
 
-Returns an object as L<Apache2::Spawn/connect> does, of the pair of this directory (an absolute path, at most 100 bytes). It is made
+Returns an object as L<Apache2::Spawn/connect> does, of the pair of this directory (an absolute path, at most
+99 bytes without its symbolic links). It is made
 when it is not there (its parent has to be), and must belong to the caller and be writable for nobody else. All processes of
 this account that name the same directory have the same pair; the first one starts it, also when several come at
 once, and its options count. The call returns when the pair is ready.
@@ -127,7 +146,7 @@ once, and its options count. The call returns when the pair is ready.
 =item C<idle> => time
 
 So long after its last use the pair ends: when no process lives that has called C<standalone> for the directory
-(nor a child of it), and no job runs or waits. Default: 5 minutes.
+(nor a child that it forked), and no job runs or waits. More than none. Default: 5 minutes.
 
 =item C<max_jobs> => number
 
@@ -136,11 +155,13 @@ So many jobs at once, 1 to 10000. Default: 10.
 =item C<perl>, C<inc>, C<preload>, C<require>
 
 The template C<app>: the perl (default: the caller's own), the directories of its C<@INC> (a path or a list; default: the caller's
-absolute ones), modules that it loads (a name or a list; default: none), a Perl file that it loads.
+absolute ones), modules that it loads (a name or a list; default: none), a Perl file that it loads. C<inc> and C<preload>
+have at most 64 entries each; so a caller with more directories in C<@INC> has to give C<inc>.
 
 =item C<program> => path
 
-The program F<spawn-standalone>. Default: that of C<PATH>.
+The program F<spawn-standalone>. Default: that of C<PATH>. It is in Debian's package C<libapache2-mod-spawn>,
+not in that of these modules.
 
 =item C<timeout> => time
 
@@ -148,11 +169,14 @@ As that of C<connect>. Default: 5 s.
 
 =back
 
-Throws C<invalid> (the directory), C<unknown_option>, C<system>, and C<unreachable> when the pair cannot be
+Throws C<invalid> (the directory, or an option's value), C<unknown_option>, C<system>, and C<unreachable> when the pair cannot be
 started: the text says why, and the file F<log> in the directory says more.
 
 When the environment variable C<SPAWN_STANDALONE> names a directory, and C<SPAWN_SOCKET> is not set, C<use Apache2::Spawn> calls this
-with it, without options, and class methods use that pair.
+with it, without options, sets C<SPAWN_SOCKET>, and class methods use that pair. A program that such a process executes has
+both variables, and uses the pair in the same way when it loads Apache2::Spawn. An empty value is none.
+
+C<$?> and C<$!> are left alone.
 
 =head2 Apache2::Spawn::Standalone->release($dir)
 
@@ -163,7 +187,7 @@ had used it. Objects of C<standalone> stay, and find the pair as long as it is t
 
 The pair has no account of its own: jobs run as the caller, so it is refused as root. There is no C<SpawnAllow>,
 C<SpawnUser> or other rule of httpd.conf, no recurring job, no workers, and no status page; F<spawnctl --standalone DIR> shows and controls jobs.
-What C<posted> means, C<accepted> means here. Nothing starts the pair after a reboot: jobs that wait then start with the next use.
+C<< reply => 'posted' >> is sent as C<accepted>, as by every caller outside httpd. Nothing starts the pair after a reboot: jobs that wait then start with the next use.
 
 When the pair's parent is killed, running jobs go on and are finished; a new pair for the directory can be started when they have
 ended, and C<standalone> waits 10 s for that.
