@@ -59,6 +59,10 @@ sub handler {
     };
     if (!$res) {
         my $error = $@;
+        if ($r->bytes_sent) {    # a page behind a part of the file, or the whole, would be in the file
+            $r->log_error("$name: $error" =~ s/\n\z//r);
+            return Apache2::Const::OK;
+        }
         $r->headers_out->unset('Content-Disposition');
         return refuse($r, $error);
     }

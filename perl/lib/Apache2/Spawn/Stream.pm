@@ -106,9 +106,14 @@ or C<timeout>.
 The status line has been sent when a program fails in the middle: the client cannot see it but by
 what is missing.
 
-Throws what C<pipe> throws: C<start_failed>, for example. Then nothing has been sent, and the handler
-can answer with an error. What a signal handler dies of while it waits goes on to the caller; the
-program is ended.
+Throws what C<pipe> throws when the program cannot be started: C<start_failed>, for example. Then nothing has been
+sent, and the handler can answer with an error.
+
+Later, when some or all of the output has been sent, it throws what L<Apache2::Spawn::Job/wait> throws while it asks
+for the result: C<unreachable>, for example, when the broker ends in this moment and none follows. Only how the program
+ended is unknown then. What a signal handler dies of while it waits goes on to the caller, too; the program is ended.
+C<< $r->bytes_sent >> tells the two apart: when it is true, an error page would be
+a part of the file.
 
 =back
 
