@@ -8,6 +8,7 @@ use strict;
 use warnings;
 
 use Dancer2;
+use Example::Work ();
 use Plack::Builder ();
 
 set serializer => 'JSON';
@@ -29,7 +30,7 @@ post '/report/:month' => sub {
 };
 
 get '/job/:id' => sub {
-    my $status = eval { jobs()->job(route_parameters->get('id'))->status };
+    my $status = Example::Work::status_of(jobs(), route_parameters->get('id'));
     return { state => $status->state, progress => $status->progress, outcome => $status->outcome } if $status;
     status 404;
     return { error => 'no such job' };

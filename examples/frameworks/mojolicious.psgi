@@ -8,6 +8,7 @@ use strict;
 use warnings;
 
 use Mojolicious::Lite;
+use Example::Work ();
 use Plack::Builder ();
 
 # what the middleware gives
@@ -29,7 +30,7 @@ post '/report/:month' => sub {
 
 get '/job/:id' => sub {
     my ($c) = @_;
-    my $status = eval { $c->jobs->job($c->param('id'))->status };
+    my $status = Example::Work::status_of($c->jobs, $c->param('id'));
     return $c->render(json => { state => $status->state, progress => $status->progress, outcome => $status->outcome }) if $status;
     $c->render(status => 404, json => { error => 'no such job' });
 };

@@ -74,7 +74,7 @@ sub _ask {
     ok scalar(@seen), '... and told how far it was';
     is_deeply [ @seen ], [ sort { $a <=> $b } @seen ], '... which grew';
     is $httpd->status($job->{job})->{context}{uri}, "/$name/report/may", 'its record has the request';
-    is_deeply [ $get->('job/01900000-0000-7000-8000-000000000000') ], [ 404, { error => 'no such job' } ], 'one that is not there';
+    is_deeply [ $get->("job/$_") ], [ 404, { error => 'no such job' } ], "$_: one that is not there" for '01900000-0000-7000-8000-000000000000', 'nope';
 
     is_deeply [ $get->('thanks/alice') ], [ 200, { thanks => 'alice' } ], 'an answer';
     ok $httpd->wait_for_log(qr/noted: $name alice$/m, 60), '... and what was to be done after it' or diag $httpd->tail;

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 #
-# What the jobs of the three applications call. httpd.conf loads it, so that templates have it.
+# What the three applications and their jobs call. httpd.conf loads it, so that templates have it.
 
 package Example::Work;
 
@@ -24,6 +24,18 @@ sub report {
         select undef, undef, undef, 0.2;
     }
     return "the report of $month";
+}
+
+# The status of a job, for an application; nothing when there is none of this id. Other errors are no
+# news of the job: they go on to the caller, whose answer is 500.
+sub status_of {
+    my ($jobs, $id) = @_;
+    my $status = eval { $jobs->job($id)->status };
+    return $status if $status;
+    my $error  = $@;
+    my $caught = Apache2::Spawn::Error->caught($error);
+    die $error if !$caught || $caught->code !~ /\A(?:no_such_job|invalid)\z/;    # invalid: no id at all
+    return;
 }
 
 # Goes to the error log, with the job's id.

@@ -5,6 +5,7 @@ package Example::Catalyst::Controller::Root;
 use Moose;
 use namespace::autoclean;
 
+use Example::Work ();
 use JSON::PP ();
 
 BEGIN { extends 'Catalyst::Controller' }
@@ -36,7 +37,7 @@ sub report :Local :Args(1) {
 
 sub job :Local :Args(1) {
     my ($self, $c, $id) = @_;
-    my $status = eval { $self->spawn($c)->job($id)->status };
+    my $status = Example::Work::status_of($self->spawn($c), $id);
     return $self->answer($c, { state => $status->state, progress => $status->progress, outcome => $status->outcome }) if $status;
     $c->res->status(404);
     return $self->answer($c, { error => 'no such job' });
