@@ -12,10 +12,14 @@ use warnings;
 use FindBin ();
 use lib "$FindBin::Bin/../lib";
 
+use IO::Select ();
 use IO::Socket::INET ();
 use Test::More;
+use Time::HiRes ();
 
 use SpawnTest qw(mpms);
+
+use constant DEADLINE => 60;
 
 for my $mpm (mpms()) {
     my $httpd = SpawnTest::Httpd->new(mpm => $mpm, handlers => 0, conf => <<'END')->start;
@@ -28,25 +32,52 @@ KeepAliveTimeout 300
 END
     my $is_kept = $mpm eq 'event';
     for my $query (qw(? ?view=jobs ?format=json ?format=prometheus ?view=jobs&format=csv ?file=style.css ?job=none)) {
-        my $headers = ask($httpd, "/spawn-status$query");
-        is $headers =~ /^Connection: close\r$/mi ? 0 : 1, $is_kept ? 1 : 0, "$mpm: $query: " . ($is_kept ? 'kept' : 'closed');
+        my $what = "$mpm: $query";
+        $is_kept ? kept($httpd, "/spawn-status$query", $what) : closed($httpd, "/spawn-status$query", $what);
     }
-    my $headers = ask($httpd, '/none');
-    unlike $headers, qr/^Connection: close/mi, "$mpm: what is not the page is kept as ever";
+    kept($httpd, '/none', "$mpm: what is not the page");
     $httpd->stop;
 }
 done_testing;
 
-# The headers of the answer to one request of a client that would go on.
+# What comes until it matches, or until the connection is closed. Undef: neither within the deadline.
+sub read_to {
+    my ($socket, $end) = @_;
+    my $until = Time::HiRes::time() + DEADLINE;
+    my $select = IO::Select->new($socket);
+    my $text = '';
+    while ($select->can_read($until - Time::HiRes::time())) {
+        my $n = sysread $socket, $text, 65_536, length $text;
+        return $text if !$n || $end && $text =~ $end;
+    }
+    return;
+}
+
 sub ask {
     my ($httpd, $path) = @_;
-    my $socket = IO::Socket::INET->new(PeerAddr => '127.0.0.1', PeerPort => $httpd->port, Timeout => 60) or die "connect: $@\n";
+    my $socket = IO::Socket::INET->new(PeerAddr => '127.0.0.1', PeerPort => $httpd->port, Timeout => DEADLINE) or die "connect: $@\n";
     print {$socket} "GET $path HTTP/1.1\r\nHost: localhost\r\n\r\n";
-    my $headers = '';
-    while (defined(my $line = <$socket>)) {
-        last if $line eq "\r\n";
-        $headers .= $line;
-    }
-    close $socket;
-    return $headers;
+    return $socket;
+}
+
+# The connection is closed behind the answer, which says so.
+sub closed {
+    my ($httpd, $path, $what) = @_;
+    my $text = read_to(ask($httpd, $path));
+    return fail "$what: closed" if !defined $text;
+    my ($headers) = split /^\r\n/m, $text;
+    like $headers, qr{\AHTTP/1[.]1 \d+ .*^Connection: close\r$}msi, "$what: closed";
+    return;
+}
+
+# The same connection has another answer, too. That request asks to close it.
+sub kept {
+    my ($httpd, $path, $what) = @_;
+    my $socket = ask($httpd, $path);
+    my $text = read_to($socket, qr/\r\n\r\n/) // '';
+    my ($headers) = $text =~ /\A(HTTP.*?)\r\n\r\n/s or return fail "$what: an answer";
+    unlike $headers, qr/^Connection: close/mi, "$what: kept";
+    print {$socket} "GET /second HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
+    like read_to($socket), qr{^HTTP/1[.]1 404 .*^Connection: close\r$}msi, '... and serves the next request';
+    return;
 }
