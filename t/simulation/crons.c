@@ -342,7 +342,8 @@ static bool is_unstored(const job *j)
 {
     return j->launches == 0 && !j->known
            && (!alive || j->submitted_in != lives || good_since >= j->sent_ms
-               || j->put_failed || (j->durable && !ledger_has(j)));
+               || board->failed_ms >= j->sent_ms || j->put_failed
+               || (j->durable && !ledger_has(j)));
 }
 
 static bool may_be_unstored(unsigned at)
@@ -426,6 +427,20 @@ static void leaves_some_out(const entry *e, int64_t planned)
                        (long long)next_of(e->now.plan, from) / 60);
 }
 
+static bool same_rules(const rules *a, const rules *b)
+{
+    return a->there == b->there
+           && (!a->there || (a->plan == b->plan && a->catch_up == b->catch_up));
+}
+
+/* The one before was not stored, so it is none, and httpd.conf may have more
+ * made up since. */
+static bool never_was(const entry *e)
+{
+    return !same_rules(&e->now, &e->last_turn)
+           && may_be_unstored((unsigned)(e - entries));
+}
+
 /* again: a broker had submitted it before, and it was not stored. */
 static void check_planned(const entry *e, int64_t planned, bool again)
 {
@@ -484,6 +499,8 @@ static void is_planned(unsigned at, const spawn_id *id)
     int64_t planned = (int64_t)(spawn_id_time(id) / 1000);
     job *j = job_find(id);
 
+    if (never_was(e))
+        e->last = UNKNOWN;
     if (!(j && j->unsure)) {
         check_planned(e, planned, j != NULL);
         comes_twice(e, planned, id);
@@ -573,12 +590,6 @@ static void is_unsure(entry *e)
 {
     e->known.sure = false;
     e->known.since = 0;
-}
-
-static bool same_rules(const rules *a, const rules *b)
-{
-    return a->there == b->there
-           && (!a->there || (a->plan == b->plan && a->catch_up == b->catch_up));
 }
 
 static bool begins_anew(const entry *e)
