@@ -297,6 +297,18 @@ static void refused(spawn_cron_entry *e, const char *when,
                   again ? "; it is tried again" : "");
 }
 
+/* Its end goes to the store with the new one, and before it. When it came
+ * later, brokers and spawners that are killed in between would leave it as one
+ * that goes on, or is tried again. */
+static void store_last_end(const spawn_cron_entry *e)
+{
+    spawn_job *last =
+        !e->overlap && e->row.has_run ? spawn_job_find(&e->row.id) : NULL;
+
+    if (last)
+        spawn_job_store_now(last);
+}
+
 static int take(spawn_batch *batch, spawn_cron_entry *e, const spawn_id *id,
                 int64_t planned, spawn_failure *why)
 {
@@ -349,6 +361,7 @@ static void submit(spawn_batch *batch, spawn_cron_entry *e, int64_t planned)
     spawn_id id;
     int rv;
 
+    store_last_end(e);
     find_round(batch, e, planned);
     before = e->row;
     spawn_cron_id(e, planned, &id);
@@ -551,6 +564,7 @@ int spawn_cron_run(spawn_batch *batch, spawn_cron_entry *e, const spawn_id *id,
     bool alone = !e->overlap && !e->pending;
     int rv;
 
+    store_last_end(e);
     if (alone) {
         if (!e->foretold)
             e->before = e->row;

@@ -290,6 +290,43 @@ static void nor_one_after_the_clock_was_set_back(void **state)
     expect_outcome(SPAWN_OUTCOME_LOST);
 }
 
+/* Else, when broker and spawner are killed at once, it may be tried again. */
+static void one_that_has_ended_is_stored_with_the_next_one(void **state)
+{
+    (void)state;
+    one("* * * * *", SPAWN_CATCH_UP_ONE, false);
+    starts_and_runs();
+    say_started(&run);
+    has_heard();
+    later_by(60);
+    no_run();
+    time_stands();
+    say_exited(&run, 0, 0);
+    expect_run("2027-01-01 13:01:00");
+    kill_broker();
+    time_goes_on();
+    expect_sql("SELECT count(*) FROM job WHERE state = 4", "1");
+}
+
+static void and_with_one_by_hand(void **state)
+{
+    (void)state;
+    one("0 13 * * *", SPAWN_CATCH_UP_ONE, false);
+    starts_and_runs();
+    say_started(&run);
+    has_heard();
+    later_by(1);
+    time_stands();
+    say_exited(&run, 0, 0);
+    has_heard();
+    make_id(&run);
+    ask_cron(SPAWN_CRON_RUN, &run);
+    expect_answer(SPAWN_M_ACCEPTED);
+    kill_broker();
+    time_goes_on();
+    expect_sql("SELECT count(*) FROM job WHERE state = 4", "1");
+}
+
 /* Killed between the two, a broker would leave one that waits beside it. */
 static void a_durable_one_comes_when_the_end_before_it_is_stored(void **state)
 {
@@ -456,6 +493,8 @@ int main(void)
         ALONE(one_that_the_ledger_refuses_is_not_tried_again),
         ALONE(nor_with_all),
         ALONE(one_that_could_not_be_stored_is_none),
+        ALONE(one_that_has_ended_is_stored_with_the_next_one),
+        ALONE(and_with_one_by_hand),
         ALONE(a_durable_one_comes_when_the_end_before_it_is_stored),
         ALONE(none_is_run_by_hand_before_the_end_is_stored),
         ALONE(the_next_one_comes_with_the_end_of_one_that_is_revived),
