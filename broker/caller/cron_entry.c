@@ -15,6 +15,7 @@
 #include "broker/base/alloc.h"
 #include "broker/job/job.h"
 #include "broker/job/queue.h"
+#include "broker/run/retry.h"
 
 static spawn_cron_entry *entries;
 static size_t entries_count;
@@ -309,23 +310,28 @@ static bool is_run(const spawn_cron_entry *e, const spawn_id *id, int64_t often)
     return false;
 }
 
-static bool is_open(const spawn_job *job)
+/* One that has just ended, as the spawner tells a broker that begins, may be
+ * tried again. */
+static bool is_open(spawn_job *job)
 {
-    return job && (job->state != SPAWN_STATE_DONE || job->again);
+    if (!job)
+        return false;
+    spawn_retry_judge(job);
+    return job->state != SPAWN_STATE_DONE || job->again;
 }
 
 /* A broker was killed before it could note a run in the row, or the entry was
  * removed and is back, and the run goes on. The time that the row has dealt
  * with may go on, too: it was paused and resumed meanwhile, or its clock is
  * another one. */
-static void adopt(spawn_cron_entry *e, const spawn_job *job)
+static void adopt(spawn_cron_entry *e, spawn_job *job)
 {
     int64_t planned = (int64_t)(spawn_id_time(&job->id) / 1000);
     bool alone =
         !e->overlap && !(e->row.has_run && is_open(spawn_job_find(&e->row.id)));
 
     if (!(planned > e->row.done && is_run(e, &job->id, 0))
-        && !(alone && is_open(job) && is_run(e, &job->id, SPAWN_CRON_ROUNDS)))
+        && !(alone && is_run(e, &job->id, SPAWN_CRON_ROUNDS) && is_open(job)))
         return;
     e->pending = true;
     e->pending_id = job->id;

@@ -16,6 +16,7 @@
 #include "broker/job/changes.h"
 #include "broker/job/queue.h"
 #include "broker/job/state.h"
+#include "broker/run/retry.h"
 #include "broker/caller/cron_entry.h"
 
 static spawn_writer w;
@@ -27,10 +28,16 @@ typedef struct {
     uint64_t catch_up, overlap, timeout;
 } plan;
 
+static void put_program(const char *path)
+{
+    size_t list = spawn_open_strv(&w, SPAWN_A_ARGV);
+
+    spawn_add_text(&w, list, path, strlen(path));
+    spawn_close(&w, list);
+}
+
 static void begin_rule(const plan *p)
 {
-    size_t list;
-
     spawn_writer_free(&w);
     spawn_writer_init(&w, SPAWN_CRON_MAX);
     spawn_writer_begin(&w, SPAWN_M_CONFIGURE, 0);
@@ -44,9 +51,7 @@ static void begin_rule(const plan *p)
         spawn_put_u64(&w, SPAWN_A_CRON_OVERLAP, p->overlap);
     if (p->timeout)
         spawn_put_u64(&w, SPAWN_A_TIMEOUT, p->timeout);
-    list = spawn_open_strv(&w, SPAWN_A_ARGV);
-    spawn_add_text(&w, list, "/bin/true", 9);
-    spawn_close(&w, list);
+    put_program("/bin/true");
 }
 
 /* A nest is its fields, one behind the other. */
@@ -314,6 +319,16 @@ static spawn_job *found(const spawn_cron_entry *e, int64_t planned)
     return job;
 }
 
+static bool tried_again;
+
+/* One that has ended is tried again, or not. */
+void spawn_retry_judge(spawn_job *job)
+{
+    if (job->state == SPAWN_STATE_DONE && !job->judged)
+        job->again = tried_again;
+    job->judged = true;
+}
+
 static void forget(spawn_job *job)
 {
     if (job->state == SPAWN_STATE_DONE)
@@ -434,6 +449,24 @@ static void one_beside_that_of_the_row_is_not(void **state)
     forget(job);
 }
 
+/* Nobody has judged yet how it ended. */
+static void nor_beside_one_that_is_tried_again(void **state)
+{
+    spawn_cron_entry *e = one_entry(false);
+    spawn_job *job = found(e, 1798808400), *last = found(e, 1798808340);
+
+    (void)state;
+    e->row.has_run = true;
+    e->row.id = last->id;
+    ends(last);
+    tried_again = true;
+    assert_false(is_adopted(e));
+    tried_again = false;
+    e->row.has_run = false;
+    forget(last);
+    forget(job);
+}
+
 /* A broker of another release, that goes on after this one, makes the same
  * ids: else a run that was not noted would come twice. */
 static void an_id_stays_what_it_is(void **state)
@@ -503,6 +536,7 @@ int main(void)
         TEST(so_is_one_of_the_clock_before),
         TEST(so_is_a_durable_one_of_a_clock_that_the_row_lost),
         TEST(one_beside_that_of_the_row_is_not),
+        TEST(nor_beside_one_that_is_tried_again),
         TEST(an_id_stays_what_it_is),
         TEST(an_order_is_what_the_entry_says),
     };
