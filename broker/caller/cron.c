@@ -104,6 +104,19 @@ static bool is_of_this_clock(const spawn_cron_entry *e)
     return spawn_id_equal(&id, &e->pending_id);
 }
 
+/* One by hand that only the ledger had: when the store has it, no other broker
+ * knows what it is, but from the row. */
+static void foretell(spawn_batch *batch, spawn_cron_entry *e)
+{
+    if (e->pending_planned || e->overlap || e->foretold)
+        return;
+    e->before = e->row;
+    has_this_run(&e->row, &e->pending_id, 0);
+    e->foretold = spawn_cron_note(batch, e);
+    if (!e->foretold)
+        e->row = e->before;
+}
+
 /* Is it in the store by now? Then the row may say so. When that is not noted at
  * once, the run may have ended, and be forgotten, before it is. */
 static void look_at_pending(spawn_batch *batch, spawn_cron_entry *e)
@@ -115,8 +128,10 @@ static void look_at_pending(spawn_batch *batch, spawn_cron_entry *e)
                  : spawn_store_find(batch->store, &e->pending_id, &known);
 
     e->unstored = job && !rv;
-    if (e->unstored)
+    if (e->unstored) {
+        foretell(batch, e);
         return;
+    }
     e->pending_stored = e->pending_stored || rv == 1;
     if (rv == 0 && !e->pending_stored) { /* the store did not take it */
         e->pending = false;

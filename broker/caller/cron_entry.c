@@ -9,10 +9,12 @@
 #include <stdlib.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "common/spawn_log.h"
 #include "common/spawn_name.h"
 #include "broker/base/alloc.h"
+#include "broker/job/body.h"
 #include "broker/job/job.h"
 #include "broker/job/queue.h"
 #include "broker/run/retry.h"
@@ -320,6 +322,48 @@ static bool is_open(spawn_job *job)
     return job->state != SPAWN_STATE_DONE || job->again;
 }
 
+static bool same_text(const spawn_message *a, const spawn_message *b,
+                      unsigned which)
+{
+    const spawn_attr *one = &a->attr[which], *other = &b->attr[which];
+
+    if (!spawn_has(a, which) || !spawn_has(b, which))
+        return spawn_has(a, which) == spawn_has(b, which);
+    return one->length == other->length
+           && (one->length == 0
+               || memcmp(one->data, other->data, one->length) == 0);
+}
+
+/* What is run: options may be others by now. */
+static bool is_order_of(const spawn_cron_entry *e, const spawn_job *job)
+{
+    static const uint8_t fields[] = {SPAWN_A_FUNCTION, SPAWN_A_ARGS,
+                                     SPAWN_A_ARGV};
+    spawn_message rule, order;
+    size_t i;
+
+    if (spawn_body_read(job, job->body, &order, NULL)
+        || strcmp(spawn_str_or(&order, SPAWN_A_LABEL, ""), e->name) != 0
+        || spawn_body_parse(e->rules, e->rules_length, SPAWN_BODY_CRON_RULES, 0,
+                            &rule, NULL))
+        return false;
+    for (i = 0; i < sizeof(fields); i++) {
+        if (!same_text(&rule, &order, fields[i]))
+            return false;
+    }
+    return true;
+}
+
+/* Its id says nothing, and its row has let go of it when the store did not take
+ * it, or the ledger: but that may have it. One that the store has is in the
+ * row, too. */
+static bool is_by_hand(const spawn_cron_entry *e, const spawn_job *job)
+{
+    return e->durable && job->ledger && !job->in_store && job->body
+           && job->caller_uid == geteuid()
+           && strcmp(job->queue->name, e->queue) == 0 && is_order_of(e, job);
+}
+
 /* A broker was killed before it could note a run in the row, or the entry was
  * removed and is back, and the run goes on. The time that the row has dealt
  * with may go on, too: it was paused and resumed meanwhile, or its clock is
@@ -327,23 +371,28 @@ static bool is_open(spawn_job *job)
 static void adopt(spawn_cron_entry *e, spawn_job *job)
 {
     int64_t planned = (int64_t)(spawn_id_time(&job->id) / 1000);
-    bool alone =
-        !e->overlap && !(e->row.has_run && is_open(spawn_job_find(&e->row.id)));
+    bool by_hand = false;
 
-    if (!(planned > e->row.done && is_run(e, &job->id, 0))
-        && !(alone && is_run(e, &job->id, SPAWN_CRON_ROUNDS) && is_open(job)))
-        return;
+    if (!(planned > e->row.done && is_run(e, &job->id, 0))) {
+        bool is_planned = is_run(e, &job->id, SPAWN_CRON_ROUNDS);
+
+        by_hand = !is_planned && is_by_hand(e, job);
+        if (e->overlap || !(is_planned || by_hand) || !is_open(job)
+            || (e->row.has_run && is_open(spawn_job_find(&e->row.id))))
+            return;
+    }
     e->pending = true;
     e->pending_id = job->id;
-    e->pending_planned = planned;
+    e->pending_planned = by_hand ? 0 : planned;
     e->pending_stored = job->in_store;
 }
 
+/* Hardly any other job is one that only the ledger has. */
 static spawn_job *next_that_may_be(spawn_job *job)
 {
     do
         job = spawn_job_next(job);
-    while (job && !may_be_run(&job->id));
+    while (job && !may_be_run(&job->id) && (!job->ledger || job->in_store));
     return job;
 }
 

@@ -13,6 +13,7 @@
 
 #include <cmocka.h>
 
+#include "broker/job/body.h"
 #include "broker/job/changes.h"
 #include "broker/job/queue.h"
 #include "broker/job/state.h"
@@ -467,6 +468,85 @@ static void nor_beside_one_that_is_tried_again(void **state)
     forget(job);
 }
 
+/* ---- runs by hand ---- */
+
+static spawn_job *found_by_hand(const spawn_cron_entry *e, const char *label)
+{
+    const spawn_id id = {{1, 2, 3, 4, 5, 7, 0x70, 8, 0x80}};
+    spawn_job *job;
+
+    spawn_writer_free(&w);
+    spawn_writer_init(&w, spawn_message_max(SPAWN_M_SUBMIT));
+    spawn_writer_begin(&w, SPAWN_M_SUBMIT, 0);
+    spawn_put_id(&w, SPAWN_A_ID, &id);
+    put_program(label ? "/bin/true" : "/bin/false");
+    spawn_put_str(&w, SPAWN_A_LABEL, label ? label : e->name);
+    assert_int_equal(spawn_writer_finish(&w, 0), 0);
+    spawn_batch_init(&batch, NULL);
+    job = spawn_job_new(&batch, &id);
+    job->body = spawn_body_new(w.data + SPAWN_WIRE_HEADER,
+                               w.length - SPAWN_WIRE_HEADER);
+    assert_non_null(job->body);
+    job->caller_uid = geteuid();
+    job->ledger = SPAWN_IN_LEDGER_WAITS;
+    spawn_queue_join(job, "default");
+    spawn_job_on(job, SPAWN_JOB_SUBMITTED);
+    return job;
+}
+
+static void forget_by_hand(spawn_job *job)
+{
+    free(job->body);
+    job->body = NULL;
+    forget(job);
+}
+
+/* The row has let go of it, since it was refused. */
+static void one_by_hand_that_only_the_ledger_has_is_adopted(void **state)
+{
+    spawn_cron_entry *e = one_entry(false);
+    spawn_job *job = found_by_hand(e, e->name);
+
+    (void)state;
+    assert_false(is_adopted(e));
+    e->durable = true;
+    assert_true(is_adopted(e));
+    assert_int_equal(e->pending_planned, 0);
+    spawn_cron_adopt_all();
+    assert_false(e->pending); /* its row is not read */
+    e->known = true;
+    spawn_cron_adopt_all();
+    assert_true(e->pending && spawn_id_equal(&e->pending_id, &job->id));
+    e->pending = false;
+    e->overlap = true;
+    assert_false(is_adopted(e));
+    e->overlap = false;
+    job->in_store = true; /* and so has the row */
+    assert_false(is_adopted(e));
+    job->in_store = false;
+    ends(job);
+    assert_false(is_adopted(e));
+    forget_by_hand(job);
+}
+
+static void another_job_is_no_run(void **state)
+{
+    spawn_cron_entry *e = one_entry(false);
+    spawn_job *job = found_by_hand(e, "that");
+
+    (void)state;
+    e->durable = true;
+    assert_false(is_adopted(e));
+    forget_by_hand(job);
+    job = found_by_hand(e, NULL);
+    assert_false(is_adopted(e));
+    forget_by_hand(job);
+    job = found_by_hand(e, e->name);
+    job->caller_uid++;
+    assert_false(is_adopted(e));
+    forget_by_hand(job);
+}
+
 /* A broker of another release, that goes on after this one, makes the same
  * ids: else a run that was not noted would come twice. */
 static void an_id_stays_what_it_is(void **state)
@@ -537,6 +617,8 @@ int main(void)
         TEST(so_is_a_durable_one_of_a_clock_that_the_row_lost),
         TEST(one_beside_that_of_the_row_is_not),
         TEST(nor_beside_one_that_is_tried_again),
+        TEST(one_by_hand_that_only_the_ledger_has_is_adopted),
+        TEST(another_job_is_no_run),
         TEST(an_id_stays_what_it_is),
         TEST(an_order_is_what_the_entry_says),
     };

@@ -243,6 +243,47 @@ static void none_starts_beside_one_that_the_ledger_tells_late(void **state)
     assert_true(spawn_id_time(&run) >= spawn_id_time(&job) + 300000);
 }
 
+/* Only the ledger has one that was started by hand when the next one is due.
+ * Its id does not say what it is. */
+static void the_ledger_has_one_by_hand(void)
+{
+    one("0 13 * * *", SPAWN_CATCH_UP_ONE, false);
+    entries[0].rules = durable;
+    it_is("2027-01-01 12:59:30");
+    starts();
+    make_id(&run);
+    ask_cron(SPAWN_CRON_RUN, &run);
+    expect_answer(SPAWN_M_ACCEPTED);
+    expect_id(SPAWN_M_LAUNCH, &run);
+    has_heard();
+    kill_broker();
+    wait_for_the_scribe();
+    run_sql("UPDATE cron SET id = NULL; DELETE FROM job");
+    ledger_sql("UPDATE job SET state = 1, chosen = NULL");
+    it_is("2027-01-01 13:00:30");
+    another_broker();
+    expect_id(SPAWN_M_LAUNCH, &run);
+    no_run();
+}
+
+static void none_starts_beside_one_by_hand_that_the_ledger_has(void **state)
+{
+    (void)state;
+    the_ledger_has_one_by_hand();
+    say_started(&run);
+    say_exited(&run, 0, 0);
+    then_comes_beside_forget("2027-01-01 13:00:00");
+    it_ends(0);
+}
+
+static void and_its_row_has_it_from_then_on(void **state)
+{
+    (void)state;
+    the_ledger_has_one_by_hand();
+    kill_broker();
+    expect_sql("SELECT count(*) FROM cron JOIN job USING (id)", "1");
+}
+
 /* It had started, as only the ledger knows. */
 static void a_durable_one_is_not_run_twice(void **state)
 {
@@ -493,6 +534,8 @@ int main(void)
         ALONE(one_that_the_ledger_refuses_is_not_tried_again),
         ALONE(nor_with_all),
         ALONE(one_that_could_not_be_stored_is_none),
+        ALONE(none_starts_beside_one_by_hand_that_the_ledger_has),
+        ALONE(and_its_row_has_it_from_then_on),
         ALONE(one_that_has_ended_is_stored_with_the_next_one),
         ALONE(and_with_one_by_hand),
         ALONE(a_durable_one_comes_when_the_end_before_it_is_stored),
