@@ -31,6 +31,7 @@ sub new {
     my $path = '/dev/pts/' . unpack 'I', $number;
     sysopen my $its, $path, Fcntl::O_RDWR() | Fcntl::O_NOCTTY() or die "$path: $!\n";
     my $self = bless { ours => $ours, its => $its, path => $path, seen => '' }, $class;
+    $self->{first} = $self->_attributes;
     $self->resize($size{rows} || 24, $size{columns} || 80);
     return $self;
 }
@@ -105,19 +106,30 @@ sub ends {
     return $?;
 }
 
-# How the terminal is: its flags.
-sub modes {
+sub _attributes {
     my ($self) = @_;
     my $t = POSIX::Termios->new;
     $t->getattr(fileno $self->{its}) or die "modes: $!\n";
+    return $t;
+}
+
+# How the terminal is: its flags.
+sub modes {
+    my ($self) = @_;
+    my $t = $self->_attributes;
     return join ' ', map { $t->$_ } qw(getiflag getoflag getcflag getlflag);
 }
 
 sub is_raw {
     my ($self) = @_;
-    my $t = POSIX::Termios->new;
-    $t->getattr(fileno $self->{its}) or die "modes: $!\n";
-    return !($t->getlflag & (POSIX::ICANON() | POSIX::ECHO() | POSIX::ISIG()));
+    return !($self->_attributes->getlflag & (POSIX::ICANON() | POSIX::ECHO() | POSIX::ISIG()));
+}
+
+# The modes are again those of a new one.
+sub renew {
+    my ($self) = @_;
+    $self->{first}->setattr(fileno $self->{its}, POSIX::TCSANOW()) or die "modes: $!\n";
+    return;
 }
 
 sub DESTROY {
