@@ -24,14 +24,14 @@ END
 my $ctl = SpawnTest::Ctl->new($httpd);
 my @signals = qw(HUP INT QUIT USR1 USR2 ALRM WINCH TERM);
 
-# A job that says what it gets into a file, and ends at its seventh TERM.
+# A job that says what it gets into a file, and ends at TERM.
 my $says = <<'END';
 $| = 1;
 for my $name (qw(HUP INT QUIT USR1 USR2 ALRM WINCH TERM)) {
     $SIG{$name} = sub { print "<$name>"; exit 7 if $name eq 'TERM' };
 }
 print "<ready>";
-sleep 1000 while 1;
+sleep 1 while 1;    # one that comes just before it waits is said soon
 END
 
 sub said {
@@ -44,7 +44,7 @@ sub said {
 sub begin {
     my ($name, @run) = @_;
     my $file = $httpd->work . "/$name";
-    my $run = $ctl->start('run', @run, '--stdout', $file, '--', $^X, '-e', $says);
+    my $run = $ctl->start('run', @run, '--label', $name, '--stdout', $file, '--', $^X, '-e', $says);
     ok wait_until(sub { said($file) =~ /<ready>/ }, 60), "$name: it runs";
     return ($run, $file);
 }
@@ -53,6 +53,17 @@ sub begin {
 sub pending {
     my ($pid) = @_;
     return said("/proc/$pid/status") =~ /^ShdPnd:\s*0*[1-9a-f]/m;
+}
+
+# What the job got, up to the USR2 that it is sent here: that came last. Then it is ended.
+sub got {
+    my ($file, $id) = @_;
+    my $ran = $ctl->run(qw(kill --signal USR2), $id);
+    is $ran->{code}, 0, 'the job runs' or diag $ran->{err};
+    ok wait_until(sub { said($file) =~ /<USR2>/ }, 60), '... and gets a signal by its id';
+    my $said = said($file);
+    is $ctl->run(qw(kill --signal KILL), $id)->{code}, 0, '... until it is ended';
+    return $said;
 }
 
 sub id_of {
@@ -89,8 +100,7 @@ subtest 'a second INT' => sub {
     is $ran->{code}, -2, 'the second ends spawnctl';
     my $id = id_of($ran->{err});
     ok $id, '... which tells the job\'s id' or diag $ran->{err};
-    is said($file), '<ready><INT>', 'the job did not get it';
-    is $ctl->run('kill', $id)->{code}, 0, 'and runs';
+    is got($file, $id), '<ready><INT><USR2>', 'the job did not get it';
 };
 
 subtest 'without the option' => sub {
@@ -98,11 +108,10 @@ subtest 'without the option' => sub {
         my ($run, $file) = begin("own-$name");
         kill $name, $run->{pid};
         is $ctl->finish($run)->{code}, $name eq 'TERM' ? -15 : -2, "$name ends spawnctl";
-        is said($file), '<ready>', '... and not the job';
         my ($jobs) = $ctl->json('ps');
-        my $id = $jobs->[0]{id} // $jobs->{jobs}[0]{id};
-        is $ctl->run('kill', $id)->{code}, 0, '... which is there';
-        ok wait_until(sub { said($file) =~ /<TERM>/ }, 60), '... and gets a signal by its id';
+        my ($job) = grep { $_->{label} && $_->{label} eq "own-$name" } @{$jobs};
+        ok $job, '... and not the job' or diag explain $jobs;
+        is got($file, $job->{id}), '<ready><USR2>', '... which did not get it';
     }
 };
 
