@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 #
 # Who looks at a job sees the last lines that it has written to the error log, while it
-# runs and when it has failed: on its page, as JSON, by spawnctl show and logs. Calls of
-# workers have their own. What it prints cannot become a part of the page.
+# runs and when it has failed: on its page, as JSON, by spawnctl show and logs. Each call
+# of a worker has its own. What it prints cannot become a part of the page.
 
 use strict;
 use warnings;
@@ -23,12 +23,19 @@ use Apache2::Spawn ();
 each_mpm(
     sub {
         my ($mpm) = @_;
-        my $httpd = SpawnTest::Httpd->new(mpm => $mpm, conf => <<'END')->start;
+        my $httpd = SpawnTest::Httpd->new(mpm => $mpm);
+        my $inc = $httpd->dir . '/perl';
+        $httpd->{conf} = <<"END";
 SpawnSubmitTimeout 30s
+SpawnTemplate app exec preload=SpawnTest::Functions inc=$inc
+<SpawnQueue rpc>
+    SpawnWorkers 1 1
+</SpawnQueue>
 <Location /spawn-status>
     SetHandler spawn-status
 </Location>
 END
+        $httpd->start;
         my $spawn = Apache2::Spawn->connect($httpd->socket);
         my $gate = SpawnTest::Gate->new($httpd, 'gate');
         my $job = $spawn->spawn($gate->job("echo '<b>second</b>' >&2; exit 3"), stdout => 'log', stderr => 'log', reply => 'started');
@@ -53,6 +60,15 @@ END
 
         my $other = $spawn->run([ '/bin/sh', '-c', 'echo out; echo err >&2' ]);
         is seen($httpd, $other->id), undef, 'what is captured is not there';
+
+        my @calls = map { $spawn->spawn_call('SpawnTest::Functions::warns', ["of $_"], queue => 'rpc', reply => 'finished') } qw(one two);
+        is $calls[0]->status->pid, $calls[1]->status->pid, 'two calls of a worker';
+        for my $n (0, 1) {
+            my ($call, $line) = ($calls[$n], (qw(one two))[$n]);
+            ok wait_until(sub { lines(seen($httpd, $call->id)) eq "of $line\n" }, 60), "each has its own: $line"
+                or diag explain seen($httpd, $call->id);
+        }
+
         kill KILL => $httpd->broker_pid;
         ok wait_until(sub { my $said = eval { said($httpd, $job->id) }; $said && $said->{job} && !exists $said->{job}{log_tail} }, 60),
             'another broker has the job without them';
