@@ -14,7 +14,7 @@ use lib "$FindBin::Bin/../lib";
 use Test::More;
 
 use SpawnTest qw(each_mpm wait_until);
-use SpawnTest::OnFailure qw(site notes noted);
+use SpawnTest::OnFailure qw(site notes noted followers);
 
 each_mpm(sub {
     my ($mpm) = @_;
@@ -72,13 +72,11 @@ each_mpm(sub {
     my $late = $spawn->spawn(['/bin/false'], delay => 3600, %option);
     $late->kill('TERM');
     $_->wait(30) for @good, $cancelled, $late;
-    $job = $spawn->spawn(['/bin/false'], %option);    # what was to come before it is there
-    noted($t, $job->id);
-    is_deeply [ grep { @{$_} } map { [ noted($t, $_->id, 1) ] } @good, $cancelled, $late ], [], 'none of one that ended well, or was cancelled, or has none';
+    is_deeply [ map { followers($t, $_->id) } @good, $cancelled, $late ], [], 'none of one that ended well, or was cancelled, or has none';
     my %calls;
     $calls{ $_->{got}[0]{id} }++ for notes($t);
-    is_deeply [ grep { $calls{$_} != 1 } keys %calls ], [], 'each was called once';
-    ok !$calls{ $note->{id} }, 'and nothing for the handler that failed';
+    is_deeply [ grep { $calls{$_} != 1 || 1 != (() = followers($t, $_)) } keys %calls ], [], 'each was called once';
+    is_deeply [ followers($t, $note->{id}) ], [], 'and nothing for the handler that failed';
 
     # refused
     for my $name ('note', 'My::Failed::no te', '/bin/true', '') {

@@ -14,7 +14,7 @@ use lib "$FindBin::Bin/../lib";
 use Test::More;
 
 use SpawnTest qw(each_mpm wait_until);
-use SpawnTest::OnFailure qw(site notes noted program);
+use SpawnTest::OnFailure qw(site notes noted followers program);
 
 sub slurp {
     my ($file) = @_;
@@ -73,7 +73,7 @@ END
 
     is $ctl->run(qw(run --queue quiet --on-failure My::Failed::note -- /bin/false))->{code}, 1, 'spawnctl run --on-failure';
     ok wait_until(sub { grep { $_->{got}[0]{queue} eq 'quiet' && !$_->{got}[0]{label} } notes($t) }, 30), '... has it called';
-    ok !noted($t, $_->id, 1), 'none has none' for @none;
+    is_deeply [ followers($t, $_->id) ], [], 'none has none' for @none;
     is scalar(() = $spawn->list(queue => 'quiet', state => 'queued')), 0, 'and nothing waits';
 });
 done_testing;

@@ -14,7 +14,7 @@ use JSON::PP ();
 use SpawnTest qw(wait_until);
 use SpawnTest::Templates ();
 
-our @EXPORT_OK = qw(site notes noted program);
+our @EXPORT_OK = qw(site notes noted followers program);
 
 my $failed = <<'END';
 package My::Failed;
@@ -61,6 +61,13 @@ sub noted {
     my $find = sub { grep { $_->{got}[0]{id} eq $id } notes($t) };
     wait_until(sub { $find->() }, 30) if !$none;
     return $find->();
+}
+
+# The jobs that followed from the failure of this one, begun or not. They are there as soon as
+# its end is known.
+sub followers {
+    my ($t, $id) = @_;
+    return grep { defined $_->{failure_of} && $_->{failure_of} eq $id } $t->spawn->list;
 }
 
 # A program that notes its variables and arguments in the file variables.
