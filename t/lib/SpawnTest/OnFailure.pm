@@ -67,7 +67,7 @@ sub noted {
 # its end is known.
 sub followers {
     my ($t, $id) = @_;
-    return grep { defined $_->{failure_of} && $_->{failure_of} eq $id } $t->spawn->list;
+    return grep { defined $_->failure_of && $_->failure_of eq $id } $t->spawn->list;
 }
 
 # A program that notes its variables and arguments in the file variables.

@@ -22,6 +22,8 @@ sub pid   { return $_[0]{pid} }
 sub priority { return $_[0]{priority} // 0 }
 sub unique   { return $_[0]{unique} }
 sub after    { return $_[0]{after} // [] }
+sub on_failure { return $_[0]{on_failure} }
+sub failure_of { return $_[0]{failure_of} }
 sub argv     { return $_[0]{argv} }
 sub function { return $_[0]{function} }
 sub context  { return $_[0]{context} }
@@ -273,6 +275,14 @@ Text: the key that the caller gave as C<unique>, else undef.
 =item after
 
 Reference to an array: the ids that the caller gave as C<after>.
+
+=item on_failure
+
+Text: the function that the caller gave as C<on_failure>, else undef.
+
+=item failure_of
+
+Text: the id of the job from whose failure this one follows (C<on_failure>). Undef for all others.
 
 =item argv
 
