@@ -50,11 +50,16 @@ static void send_signal(spawn_job *job, int signo)
     spawn_job_changed(job);
 }
 
+/* One that is over its time has TERM, and the same grace; but it would be tried
+ * again. */
 static void stop_kindly(spawn_job *job)
 {
-    if (job->terminated || job->cancel == SIGKILL)
+    if (job->cancel == SIGKILL)
         return;
-    spawn_end_terminate(job, false);
+    if (job->terminated)
+        note_signal(job, SIGTERM);
+    else
+        spawn_end_terminate(job, false);
     spawn_job_changed(job);
 }
 

@@ -2,6 +2,7 @@
 /*
  * A cancelled job gets the signal that was named, as the job is by then.
  */
+#include "common/spawn_rule.h"
 #include "t/unit/broker_jobs.h"
 
 static void one_that_waits_is_cancelled_at_once(void **state)
@@ -186,6 +187,34 @@ static void one_that_was_killed_before_it_was_seen_is_asked_for(void **state)
     expect_end("4 - 9");
 }
 
+/* It has TERM and its grace already, and would be tried again. */
+static void one_over_its_time_is_not_tried_again(void **state)
+{
+    static const uint64_t at_once[] = {SPAWN_BACKOFF_FIXED, 0};
+    static const uint64_t on[] = {SPAWN_RETRY_ON_TIMEOUT};
+    spawn_writer w;
+
+    (void)state;
+    reach_go_and_call_in();
+    (void)spawn_id_make(&job);
+    begin_submit(&w, &job, "/bin/true");
+    spawn_put_u64(&w, SPAWN_A_TIMEOUT, 50);
+    spawn_put_u64(&w, SPAWN_A_GRACE, FOREVER);
+    spawn_put_i64(&w, SPAWN_A_RETRY, 1);
+    spawn_put_u64v(&w, SPAWN_A_BACKOFF, at_once, 2);
+    spawn_put_u64v(&w, SPAWN_A_RETRY_ON, on, 1);
+    ask(&w);
+    expect_answer(SPAWN_M_ACCEPTED);
+    expect_id(SPAWN_M_LAUNCH, &job);
+    say_started(&job);
+    expect_signal(SIGTERM, SPAWN_LEFT_WAIT);
+    kill_it(0);
+    expect_answer(SPAWN_M_DONE);
+    ends(SIGTERM);
+    quiet_for(100);
+    expect_end("3 - 15");
+}
+
 /* Nobody but the store knows it: who was told has it in writing. */
 static void a_cancel_is_stored_when_it_is_done(void **state)
 {
@@ -340,6 +369,7 @@ int main(void)
         ALONE(one_that_is_told_something_is_forked_again),
         STEPPED(who_was_killed_is_waited_for),
         STEPPED(one_that_was_killed_before_it_was_seen_is_asked_for),
+        ALONE(one_over_its_time_is_not_tried_again),
         ALONE(a_cancel_is_stored_when_it_is_done),
         ALONE(what_ends_it_is_sent_again),
         ALONE(so_it_is_to_one_that_is_stored_already),
