@@ -38,6 +38,7 @@
 #include "broker/caller/accept.h"
 #include "broker/caller/inbox.h"
 #include "broker/caller/spool.h"
+#include "broker/caller/stop.h"
 #include "broker/caller/submit.h"
 #include "broker/give_up.h"
 #include "broker/places.h"
@@ -421,7 +422,8 @@ void spawn_life_end_of_turn(spawn_broker *broker, bool committed)
     if (spawn_phase.recovered && spawn_store_wrote_much(broker->store))
         spawn_timer_set(&broker->prune_timer, spawn_mono_ms());
     /* handles to hold and signals are nowhere else than in the link's queue */
-    if (spawn_phase.quitting && committed && !spawn_link_waiting()) {
+    if (spawn_phase.quitting && committed && !spawn_link_waiting()
+        && !spawn_stop_waits()) {
         if (posts_wait(broker)) {
             spawn_loop_again();
             return;
@@ -429,7 +431,7 @@ void spawn_life_end_of_turn(spawn_broker *broker, bool committed)
         leave(broker);
     }
     if (!spawn_phase.lingering || !spawn_phase.recovered || !committed
-        || spawn_link_waiting() || spawn_inbox_waits()
+        || spawn_link_waiting() || spawn_stop_waits() || spawn_inbox_waits()
         || spawn_batch_waits(&broker->batch) || anything_runs()
         || spawn_orphan_groups() || spawn_pools_leave() > 0
         || spawn_templates_leave() > 0 || !spawn_durable_idle()

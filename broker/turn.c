@@ -45,6 +45,7 @@
 #include "broker/caller/on_failure.h"
 #include "broker/caller/reply.h"
 #include "broker/caller/spool.h"
+#include "broker/caller/stop.h"
 #include "broker/caller/waiter.h"
 #include "broker/broker.h"
 #include "broker/life.h"
@@ -372,6 +373,7 @@ void spawn_turn_end(void *of)
     bool good = true;
 
     if (spawn_phase.recovered) {
+        spawn_stop_unbound();
         spawn_cron_turn(batch);
         tell_news(batch);
         spawn_courtesy_to_caller();

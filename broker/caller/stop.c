@@ -8,6 +8,7 @@
 
 #include <signal.h>
 
+#include "broker/base/array.h"
 #include "broker/base/loop.h"
 #include "broker/job/changes.h"
 #include "broker/job/end.h"
@@ -92,6 +93,10 @@ bool spawn_stop(spawn_job *job, int signo)
 
 /* ---- bound to a connection ---- */
 
+/* Jobs whose connections have closed. */
+static spawn_id *unbound;
+static size_t unbound_used, unbound_room;
+
 int spawn_stop_check(const spawn_peer *peer, const spawn_message *m,
                      spawn_failure *why)
 {
@@ -136,6 +141,9 @@ bool spawn_stop_binds(const spawn_peer *peer)
     return job && !spawn_job_over(job);
 }
 
+/* An answer may find the connection closed, at the end of a turn: what is
+ * written of the job then is written already, and a change of it would be lost.
+ */
 void spawn_stop_bound(spawn_peer *peer)
 {
     spawn_job *job = peer->has_bound ? spawn_job_find(&peer->bound_job) : NULL;
@@ -144,7 +152,28 @@ void spawn_stop_bound(spawn_peer *peer)
     if (!job || job->caller_pid != peer->pid || job->caller_uid != peer->uid)
         return;
     job->unbound = true;
-    spawn_loop_again(); /* an answer may find it closed, when a turn ends */
-    if (spawn_stop(job, SPAWN_STOP_KINDLY) && job->end)
-        spawn_end_say_unbound(job, job->end);
+    unbound = spawn_array_grow(unbound, unbound_used, &unbound_room,
+                               sizeof(*unbound));
+    unbound[unbound_used++] = job->id;
+    spawn_loop_again();
+}
+
+bool spawn_stop_waits(void)
+{
+    return unbound_used > 0;
+}
+
+/* One that was refused meanwhile, and has come again, is bound to nobody. */
+void spawn_stop_unbound(void)
+{
+    size_t i;
+
+    for (i = 0; i < unbound_used; i++) {
+        spawn_job *job = spawn_job_find(&unbound[i]);
+
+        if (job && job->unbound && spawn_stop(job, SPAWN_STOP_KINDLY)
+            && job->end)
+            spawn_end_say_unbound(job, job->end);
+    }
+    unbound_used = 0;
 }

@@ -27,7 +27,14 @@ void spawn_stop_with(spawn_peer *peer, const spawn_id *id);
 /** Is there a job that would end with the connection? */
 bool spawn_stop_binds(const spawn_peer *peer);
 
-/** The connection is closed: TERM for its job, and KILL after its grace. */
+/** The connection is closed: its job is ended by spawn_stop_unbound(). */
 void spawn_stop_bound(spawn_peer *peer);
+
+/** Is there a job that is to be ended so? */
+bool spawn_stop_waits(void);
+
+/** Jobs whose connections have closed get TERM, and KILL after their grace.
+ * Call when a turn ends, before anything is stored. */
+void spawn_stop_unbound(void);
 
 #endif

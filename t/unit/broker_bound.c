@@ -5,6 +5,8 @@
  */
 #include "t/unit/broker_bound.h"
 
+#define MESSAGES_A_TURN 16 /* broker/caller/connection.c */
+
 static void begin_program(spawn_writer *w)
 {
     begin_submit(w, &job, "/bin/true");
@@ -239,6 +241,54 @@ static void one_that_was_killed_gets_no_term(void **state)
     expect_end("4 - 9");
 }
 
+/* More than the broker reads of a caller in one turn: so it does not see that
+ * the caller has gone before the answers of that turn do. */
+static void is_sent_and_left(void)
+{
+    spawn_writer w;
+    int i;
+
+    call_in_bound();
+    (void)spawn_id_make(&job);
+    broker_sleeps();
+    for (i = 0; i < MESSAGES_A_TURN; i++) {
+        begin_program(&w);
+        spawn_put_u64(&w, SPAWN_A_REPLY, SPAWN_REPLY_ACCEPTED);
+        ask(&w);
+    }
+    leave();
+    broker_goes_on();
+}
+
+/* That it starts is stored by then. */
+static void one_whose_answer_finds_nobody_is_ended(void **state)
+{
+    (void)state;
+    reach_go_and_call_in();
+    is_sent_and_left();
+    expect_id(SPAWN_M_LAUNCH, &job);
+    expect_signal(SIGTERM, SPAWN_LEFT_WAIT);
+    say_started(&job);
+    ends(SIGTERM);
+    expect_end("4 - 15");
+    expect_text();
+}
+
+/* Nothing else happens after that. */
+static void so_is_one_that_waits(void **state)
+{
+    (void)state;
+    make_store();
+    start_broker();
+    expect_ready();
+    call_in();
+    is_sent_and_left();
+    comes_to_rest();
+    kill_broker();
+    expect_sql("SELECT state || ' ' || outcome FROM job", "4 4");
+    expect_text();
+}
+
 int main(void)
 {
 #define ALONE(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down_all)
@@ -256,7 +306,9 @@ int main(void)
         ALONE(none_is_durable),
         ALONE(a_second_kill_is_the_first_one),
         ALONE(one_that_was_killed_gets_no_term),
-        ALONE(a_kill_over_such_a_connection_has_its_grace)};
+        ALONE(a_kill_over_such_a_connection_has_its_grace),
+        ALONE(one_whose_answer_finds_nobody_is_ended),
+        ALONE(so_is_one_that_waits)};
 
     find_broker();
     return cmocka_run_group_tests_name("bound", tests, NULL, NULL);
