@@ -40,11 +40,16 @@ static bool is_dead(const job *j)
            && j->place == FORGOTTEN;
 }
 
-static void is_done(job *j)
+/* The ledger does not say that somebody had ended it. */
+static void may_wait(job *j)
 {
     j->done = false;
-    /* the ledger does not say that somebody had ended it */
     j->kill_done = j->kill_done && !(j->durable && board->boot > 0);
+}
+
+static void is_done(job *j)
+{
+    may_wait(j);
     j->revived_after = j->launches + 1;
 }
 
@@ -66,7 +71,7 @@ void revived_judge(const request *r, unsigned type, unsigned code)
     /* jobs.db had it waiting, and the ledger did not: it could not be started
      */
     if (type != SPAWN_M_DONE && code == SPAWN_E_STORE && j->durable) {
-        j->done = false;
+        may_wait(j);
         j->refused_late++;
     }
     j->revives--;
@@ -89,6 +94,5 @@ void revived_lost(job *j)
     j->revives--;
     j->revive_lost = true;
     j->refused_late += j->durable;
-    j->kill_done = j->kill_done && !(j->durable && board->boot > 0);
-    j->done = false; /* it is asked for again */
+    may_wait(j); /* it is asked for again */
 }
