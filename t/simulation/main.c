@@ -462,9 +462,6 @@ static enum {
     DURABLE_ALL
 } durable_runs = DURABLE_BY_SEED;
 
-/* Some of them have bound jobs. */
-static bool bound_runs;
-
 static void choose_durable(uint64_t seed)
 {
     bool some = durable_runs == DURABLE_ALL
@@ -491,7 +488,7 @@ static void begin_run(uint64_t seed)
     calls_unsure = false;
     crons_reset(seed % 11 == 3 || seed % 11 == 7, seed % 11 == 7);
     with_workers = seed % 2 == 0;
-    bound_reset(bound_runs && seed % 4 == 1);
+    bound_reset(seed % 4 == 1);
     with_leases = with_workers && !only_crons && seed % 13 < 5;
     clock_steps = seed % 3 == 0 || seed % 11 == 7;
     choose_durable(seed);
@@ -588,7 +585,7 @@ static int usage(void)
 {
     (void)fprintf(stderr,
                   "usage: simulation [--seed N] [--runs N] [--seconds N] "
-                  "[--durable] [--no-durable] [--bound] [--trace]\n");
+                  "[--durable] [--no-durable] [--trace]\n");
     return 2;
 }
 
@@ -647,7 +644,7 @@ int main(int argc, char **argv)
         {"seed", 1, NULL, 's'},    {"runs", 1, NULL, 'r'},
         {"seconds", 1, NULL, 't'}, {"durable", 0, NULL, 'd'},
         {"trace", 0, NULL, 'v'},   {"no-durable", 0, NULL, 'n'},
-        {"bound", 0, NULL, 'b'},   {NULL, 0, NULL, 0}};
+        {NULL, 0, NULL, 0}};
     static const char *const forced[] = {"--no-durable ", "", "--durable "};
     unsigned long long seed = 1, runs = 0, durable = 0, most = 0, i;
     double until = 0, began = seconds();
@@ -669,9 +666,6 @@ int main(int argc, char **argv)
             break;
         case 'n':
             durable_runs = DURABLE_NONE;
-            break;
-        case 'b':
-            bound_runs = true;
             break;
         case 'v':
             tracing = true;
