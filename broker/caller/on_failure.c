@@ -111,7 +111,9 @@ static void order(spawn_batch *batch, const spawn_job *failed,
     owed *o;
 
     spawn_on_failure_id(&failed->id, &id);
-    if (!is_owed(&id) && spawn_on_failure_order(failed, m, &w)) {
+    if (is_owed(&id))
+        return;
+    if (spawn_on_failure_order(failed, m, &w)) {
         o = make(failed, &id, &w);
         if (submit(batch, o)) {
             o->next = all_owed;
