@@ -43,6 +43,12 @@ static inline bool spawn_incoming_durable(const spawn_incoming *in)
     return spawn_u64_or(in->m, SPAWN_A_DURABLE, 0) != 0;
 }
 
+/** Does it say that it follows from a failure, which only our own ones do? */
+static inline bool spawn_incoming_feigned(const spawn_incoming *in)
+{
+    return !in->own && spawn_has(in->m, SPAWN_A_FAILURE_OF);
+}
+
 /** Its message is this, as it came. */
 void spawn_incoming_fill(spawn_incoming *in, const spawn_message *m,
                          const uint8_t *data, size_t length);

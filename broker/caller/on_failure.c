@@ -7,8 +7,9 @@
  * same commit, before the end. So a broker that follows a killed one finds
  * both, or neither: then it finds the end where that was kept (the spawner, a
  * slot), and comes to the same. The id follows from that of the failed job, so
- * that a second submit is known. What the store did not take is submitted again
- * from here.
+ * that a second submit is known. Others can foretell that id: when they have
+ * taken it, the next one is tried. What the store did not take is submitted
+ * again from here.
  */
 #include "broker/caller/on_failure.h"
 
@@ -29,6 +30,7 @@
 #include "broker/caller/submit.h"
 
 #define TRY_AGAIN 1000 /* ms */
+#define IDS_TRIED 100  /* at once */
 
 /* One that was submitted, until the store has it. */
 typedef struct owed {
@@ -37,7 +39,8 @@ typedef struct owed {
     char queue[SPAWN_NAME_MAX + 1];
     uid_t uid; /* who had submitted the failed one */
     pid_t pid;
-    int64_t try_at; /* mono ms; before, it is not submitted again */
+    int64_t try_at;  /* mono ms; before, it is not submitted again */
+    unsigned number; /* of its id */
     size_t length;
     uint8_t data[]; /* the SUBMIT */
 } owed;
@@ -62,12 +65,90 @@ static void tell_refused(const owed *o, const spawn_failure *why, bool again)
         why->text, again ? "; it is tried again" : "");
 }
 
+static bool follows(const spawn_message *m, const spawn_id *failed)
+{
+    spawn_id of;
+
+    if (!spawn_has(m, SPAWN_A_FAILURE_OF))
+        return false;
+    spawn_attr_id(&m->attr[SPAWN_A_FAILURE_OF], &of);
+    return spawn_id_equal(&of, failed);
+}
+
+/* One that has been let go. */
+static int stored_follows(spawn_store *store, const owed *o)
+{
+    spawn_message m;
+    spawn_writer w;
+    int rv;
+
+    spawn_writer_init(&w, SPAWN_ANSWER_MAX + SPAWN_WIRE_HEADER);
+    rv = spawn_store_answer(store, &o->id, false, NULL, 0, &w) != 1
+                 || spawn_message_parse(w.data, w.length, SPAWN_FROM_BROKER, 0,
+                                        &m, NULL)
+             ? -1
+             : follows(&m, &o->failed);
+    spawn_writer_free(&w);
+    return rv;
+}
+
+/* The job that has its id: 1 it follows from the same failure (the rules have
+ * changed since), 0 it is another one, -1 it cannot be read now. */
+static int known_follows(const spawn_batch *batch, const owed *o)
+{
+    const spawn_job *job = spawn_job_find(&o->id);
+    spawn_body *read;
+    spawn_message m;
+    int rv;
+
+    if (!job)
+        return stored_follows(batch->store, o);
+    read = job->body ? NULL : spawn_store_body(job);
+    rv = spawn_body_read(job, job->body ? job->body : read, &m, NULL) == 0
+             ? follows(&m, &o->failed)
+             : -1;
+    free(read);
+    return rv;
+}
+
+static void take_next_id(owed *o)
+{
+    char text[SPAWN_ID_TEXT], failed[SPAWN_ID_TEXT];
+
+    spawn_log_few(
+        spawn_log_about("queue", o->queue), SPAWN_LOG_FEW, SPAWN_LOG_WARN,
+        MSNO(0891) "job %s has failed, and somebody has submitted another job "
+                   "with the id of the one that is to follow, %s: that one "
+                   "gets another id",
+        spawn_id_format(&o->failed, failed), spawn_id_format(&o->id, text));
+    spawn_on_failure_rename(&o->failed, ++o->number, o->data, o->length,
+                            &o->id);
+}
+
+static int submit_with_an_id(spawn_batch *batch, owed *o, spawn_failure *why)
+{
+    const spawn_own_caller caller = {o->uid, o->pid};
+    unsigned tried = 0;
+
+    for (;;) {
+        int rv = spawn_submit_for(batch, &caller, o->data, o->length, why);
+        int ours = rv == SPAWN_OWN_OTHER ? known_follows(batch, o) : 0;
+
+        if (rv != SPAWN_OWN_OTHER)
+            return rv;
+        if (ours == 1)
+            return SPAWN_OWN_KNOWN;
+        if (ours < 0 || ++tried > IDS_TRIED)
+            return SPAWN_OWN_REFUSED;
+        take_next_id(o);
+    }
+}
+
 /* False: it has been submitted before, and is known. */
 static bool submit(spawn_batch *batch, owed *o)
 {
-    const spawn_own_caller caller = {o->uid, o->pid};
     spawn_failure why;
-    int rv = spawn_submit_for(batch, &caller, o->data, o->length, &why);
+    int rv = submit_with_an_id(batch, o, &why);
 
     o->try_at = spawn_mono_ms() + TRY_AGAIN;
     if (rv == SPAWN_OWN_RECORDED || rv == SPAWN_OWN_REFUSED)
@@ -79,21 +160,20 @@ static bool submit(spawn_batch *batch, owed *o)
 
 /* ---- what has failed ---- */
 
-static bool is_owed(const spawn_id *id)
+static bool is_owed(const spawn_id *failed)
 {
     const owed *o = all_owed;
 
-    while (o && !spawn_id_equal(&o->id, id))
+    while (o && !spawn_id_equal(&o->failed, failed))
         o = o->next;
     return o != NULL;
 }
 
-static owed *make(const spawn_job *failed, const spawn_id *id,
-                  const spawn_writer *w)
+static owed *make(const spawn_job *failed, const spawn_writer *w)
 {
     owed *o = spawn_alloc(sizeof(*o) + w->length);
 
-    o->id = *id;
+    spawn_on_failure_id(&failed->id, &o->id);
     o->failed = failed->id;
     (void)strcpy(o->queue, failed->queue->name);
     o->uid = failed->caller_uid;
@@ -107,14 +187,12 @@ static void order(spawn_batch *batch, const spawn_job *failed,
                   const spawn_message *m)
 {
     spawn_writer w;
-    spawn_id id;
     owed *o;
 
-    spawn_on_failure_id(&failed->id, &id);
-    if (is_owed(&id))
+    if (is_owed(&failed->id))
         return;
     if (spawn_on_failure_order(failed, m, &w)) {
-        o = make(failed, &id, &w);
+        o = make(failed, &w);
         if (submit(batch, o)) {
             o->next = all_owed;
             all_owed = o;

@@ -33,9 +33,9 @@ static uint64_t hash(uint64_t h, const spawn_id *id)
 }
 
 /* The time is that of the other one: ids lie beside each other. */
-void spawn_on_failure_id(const spawn_id *failed, spawn_id *ret)
+static void make_id(const spawn_id *failed, unsigned number, spawn_id *ret)
 {
-    const uint64_t a = hash(0xcbf29ce484222325u, failed);
+    const uint64_t a = hash(0xcbf29ce484222325u ^ number, failed);
     const uint64_t b = hash(a ^ 0x9e3779b97f4a7c15u, failed);
     int i;
 
@@ -46,6 +46,24 @@ void spawn_on_failure_id(const spawn_id *failed, spawn_id *ret)
         ret->bytes[8 + i] = (uint8_t)(b >> (8 * i));
     ret->bytes[6] = (uint8_t)(0x70 | (ret->bytes[6] & 0x0f));
     ret->bytes[8] = (uint8_t)(0x80 | (ret->bytes[8] & 0x3f));
+}
+
+void spawn_on_failure_id(const spawn_id *failed, spawn_id *ret)
+{
+    make_id(failed, 0, ret);
+}
+
+/* The id comes first: spawn_on_failure_order(). */
+void spawn_on_failure_rename(const spawn_id *failed, unsigned number,
+                             uint8_t *data, size_t length, spawn_id *ret)
+{
+    spawn_reader r;
+    spawn_attr a;
+
+    make_id(failed, number, ret);
+    spawn_reader_init(&r, data + SPAWN_WIRE_HEADER, length - SPAWN_WIRE_HEADER);
+    if (spawn_reader_next(&r, &a) == 1 && a.id == SPAWN_A_ID)
+        memcpy(data + (a.data - data), ret->bytes, SPAWN_ID_SIZE);
 }
 
 /* ---- a Perl function ---- */

@@ -14,7 +14,12 @@
 bool spawn_on_failure_order(const spawn_job *job, const spawn_message *order,
                             spawn_writer *w);
 
-/** The id of the job that follows from the failure of this one. */
+/** Another id of that job, in the order that was made. Each number from 1 on
+ * makes one, and always the same. */
+void spawn_on_failure_rename(const spawn_id *failed, unsigned number,
+                             uint8_t *data, size_t length, spawn_id *ret);
+
+/** The first id of the job that follows from the failure of this one. */
 void spawn_on_failure_id(const spawn_id *failed, spawn_id *ret);
 
 #endif

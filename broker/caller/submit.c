@@ -49,7 +49,8 @@ bool spawn_refusal_passes(const spawn_failure *why)
 
 /* ---- posts ---- */
 
-/* A refused post becomes a job that could not be started. */
+/* A refused post becomes a job that could not be started; not one that would be
+ * shown as what follows from another one. */
 static spawn_job *record_refusal(const spawn_incoming *in,
                                  const spawn_failure *why)
 {
@@ -57,7 +58,7 @@ static spawn_job *record_refusal(const spawn_incoming *in,
     spawn_body *body;
     spawn_job *job;
 
-    if (!spawn_id_valid(&in->id)
+    if (!spawn_id_valid(&in->id) || spawn_incoming_feigned(in)
         || !spawn_queue_name_ok(spawn_incoming_queue(in))
         || spawn_job_find(&in->id)
         || spawn_store_find(in->batch->store, &in->id, &known) != 0)
@@ -258,8 +259,10 @@ int spawn_submit_for(spawn_batch *batch, const spawn_own_caller *caller,
         return SPAWN_OWN_REFUSED;
     spawn_incoming_fill(&in, &m, data, length);
     rv = spawn_take(&in, why);
-    if (rv >= 0 || why->code == SPAWN_E_CONFLICT)
+    if (rv >= 0)
         return rv == 0 ? SPAWN_OWN_TAKEN : SPAWN_OWN_KNOWN;
+    if (why->code == SPAWN_E_CONFLICT)
+        return SPAWN_OWN_OTHER;
     return !spawn_refusal_passes(why) && record_refusal(&in, why)
                ? SPAWN_OWN_RECORDED
                : SPAWN_OWN_REFUSED;

@@ -36,6 +36,7 @@ bool spawn_refusal_passes(const spawn_failure *why);
 #define SPAWN_OWN_TAKEN    0
 #define SPAWN_OWN_KNOWN    1 /* its id is */
 #define SPAWN_OWN_RECORDED 2 /* refused, and in the history as that */
+#define SPAWN_OWN_OTHER    3 /* another order with its id is known */
 #define SPAWN_OWN_REFUSED  (-1)
 
 /** A SUBMIT that the broker makes itself. Nobody waits for an answer. record:
@@ -52,7 +53,7 @@ typedef struct {
 /** The same of a SUBMIT that follows from a job which ends in this turn, with
  * an id that follows from that one's. It is of that job's caller, needs no room
  * in its queue, is submitted now, and stored before the other jobs of the turn.
- */
+ * SPAWN_OWN_OTHER: somebody may have taken the id, which can be foretold. */
 int spawn_submit_for(spawn_batch *batch, const spawn_own_caller *caller,
                      const void *data, size_t length, spawn_failure *why);
 

@@ -424,6 +424,9 @@ int spawn_take(const spawn_incoming *in, spawn_failure *why)
 
     if (spawn_job_check(in->m, why) < 0)
         return -1;
+    if (spawn_incoming_feigned(in))
+        REFUSE(SPAWN_E_INVALID, SPAWN_STEP_CHECK,
+               "failure_of: only the broker says that of a job");
     if (spawn_admit_account(spawn_incoming_queue(in), in->m, why))
         return -1;
     if (in->peer)
