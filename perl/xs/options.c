@@ -179,12 +179,23 @@ static AV *args_of(pTHX_ SV *args)
 
 /* ---- options whose value is text ---- */
 
-/* A bit for each field. */
+/* A bit for each field: the first have that of their number. Not its place in
+ * the list of fields, since submit.c knows some by their numbers. */
+#define PLACE(attr)                                                            \
+    ((attr) < 64                    ? (attr)                                   \
+     : (attr) == SPAWN_A_ON_FAILURE ? 43                                       \
+     : (attr) == SPAWN_A_TTY        ? 44                                       \
+                                    : (attr)-SPAWN_A_ON_CONFLICT + 40)
+#define X_IS_PLACE(ATTR, ...) &&(unsigned)PLACE(SPAWN_A_##ATTR) < 64u
+#define X_SUM(ATTR, ...)      +(1ull << (PLACE(SPAWN_A_##ATTR) & 63))
+#define X_UNION(ATTR, ...)    | (1ull << (PLACE(SPAWN_A_##ATTR) & 63))
+_Static_assert(1 SPAWN_FIELD_LIST(X_IS_PLACE), "each field has a place");
+_Static_assert((0 SPAWN_FIELD_LIST(X_SUM)) == (0 SPAWN_FIELD_LIST(X_UNION)),
+               "no two fields have the same place");
+
 static uint64_t bit(unsigned attr)
 {
-    if (attr == SPAWN_A_ON_FAILURE)
-        return 1ull << 43; /* which no other one has */
-    return 1ull << (attr < 64 ? attr : attr - SPAWN_A_ON_CONFLICT + 40);
+    return 1ull << PLACE(attr);
 }
 
 /* A number (the literal 022) is the mask itself, text is octal. */
