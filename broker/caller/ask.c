@@ -34,6 +34,8 @@
 #define LOOK_WEIGHT  (256u << 10)
 #define LOOK_FIRST   1   /* ms: has it read its big answer? */
 #define LOOK_AT_MOST 100 /* ms */
+/* Bytes of an attribute around its value, at most. */
+#define ATTR_ROOM 16
 
 struct spawn_peer_line {
     spawn_peer *first, *last;
@@ -123,7 +125,8 @@ static void refuse_answer(spawn_peer *peer, uint32_t seq, const spawn_id *id,
     spawn_peer_refuse(peer, seq, id, &why);
 }
 
-/* For somebody who looks at it: who runs it has all of its output. */
+/* For somebody who looks at it: who runs it has all of its output. A big answer
+ * goes without it. */
 static void put_log_tail(const spawn_id *id, unsigned output, spawn_writer *w)
 {
     size_t length = 0;
@@ -131,7 +134,7 @@ static void put_log_tail(const spawn_id *id, unsigned output, spawn_writer *w)
 
     if (output == SPAWN_OUTPUT_WANTED)
         text = spawn_log_tail_get(id, &length);
-    if (!length)
+    if (!length || w->length + length + ATTR_ROOM > w->limit)
         return;
     spawn_put_bytes(w, SPAWN_A_LOG_TAIL, text, length);
     (void)spawn_writer_finish(w, 0);
