@@ -318,11 +318,16 @@ void spawn_access_tell(const spawn_setup *setup)
 
 /* ---- in children ---- */
 
-static bool is_ours(gid_t gid)
+/* They may be 65536, which is no size for the stack of a thread. */
+static bool is_ours(gid_t gid, apr_pool_t *pool)
 {
-    gid_t groups[NGROUPS_MAX];
-    int count = getgroups(NGROUPS_MAX, groups);
+    int count = getgroups(0, NULL);
+    gid_t *groups;
 
+    if (count <= 0)
+        return false;
+    groups = apr_palloc(pool, (apr_size_t)count * sizeof(*groups));
+    count = getgroups(count, groups);
     while (count > 0) {
         if (groups[--count] == gid)
             return true;
@@ -330,16 +335,17 @@ static bool is_ours(gid_t gid)
     return false;
 }
 
-static bool is_of(const access_rule *r, uid_t uid, gid_t gid)
+static bool is_of(const access_rule *r, uid_t uid, gid_t gid, apr_pool_t *pool)
 {
     if (r->uid != SPAWN_UNSET)
         return (uid_t)r->uid == uid;
     return r->gid != SPAWN_UNSET
            && ((gid_t)r->gid == gid
-               || (uid == geteuid() && is_ours((gid_t)r->gid)));
+               || (uid == geteuid() && is_ours((gid_t)r->gid, pool)));
 }
 
-bool spawn_access_lets_in(const spawn_server_config *conf, uid_t uid, gid_t gid)
+bool spawn_access_lets_in(const spawn_server_config *conf, uid_t uid, gid_t gid,
+                          apr_pool_t *pool)
 {
     const apr_array_header_t *list;
     const char *queue;
@@ -347,7 +353,7 @@ bool spawn_access_lets_in(const spawn_server_config *conf, uid_t uid, gid_t gid)
 
     for (i = 0; place(conf, i, &queue, &list); i++) {
         for (j = 0; list && j < list->nelts; j++) {
-            if (is_of(&APR_ARRAY_IDX(list, j, access_rule), uid, gid))
+            if (is_of(&APR_ARRAY_IDX(list, j, access_rule), uid, gid, pool))
                 return true;
         }
     }

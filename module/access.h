@@ -20,9 +20,10 @@ void spawn_access_tell(const spawn_setup *setup);
 
 /**
  * Does any SpawnAccess name this account? Asks no name service: of an account
- * that is not our own the groups count that it is given here.
+ * that is not our own the groups count that it is given here. pool: of the
+ * request.
  */
-bool spawn_access_lets_in(const spawn_server_config *conf, uid_t uid,
-                          gid_t gid);
+bool spawn_access_lets_in(const spawn_server_config *conf, uid_t uid, gid_t gid,
+                          apr_pool_t *pool);
 
 #endif

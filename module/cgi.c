@@ -42,7 +42,8 @@ static bool is_let_in(const request_rec *r)
     gid_t gid = other ? other->gid : getegid();
 
     return uid == 0 || uid == ap_unixd_config.user_id
-           || spawn_access_lets_in(spawn_config_of(ap_server_conf), uid, gid);
+           || spawn_access_lets_in(spawn_config_of(ap_server_conf), uid, gid,
+                                   r->pool);
 }
 
 int spawn_cgi_fixups(request_rec *r)
