@@ -16,6 +16,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/spawn_hash.h"
 #include "common/spawn_log.h"
 #include "common/spawn_os.h"
 #include "broker/base/alloc.h"
@@ -24,17 +25,20 @@
 #include "broker/job/body.h"
 #include "broker/job/changes.h"
 #include "broker/job/queue.h"
+#include "broker/store/commit.h"
 #include "broker/store/store.h"
 #include "broker/run/retry.h"
 #include "broker/caller/on_failure_order.h"
 #include "broker/caller/submit.h"
 
-#define TRY_AGAIN 1000 /* ms */
-#define IDS_TRIED 100  /* at once */
+#define PLACES    1024u /* a power of two */
+#define TRY_AGAIN 1000  /* ms */
+#define IDS_TRIED 100   /* at once */
 
 /* One that was submitted, until the store has it. */
 typedef struct owed {
     struct owed *next;
+    struct owed *same; /* the next one of its place */
     spawn_id id, failed;
     char queue[SPAWN_NAME_MAX + 1];
     uid_t uid; /* who had submitted the failed one */
@@ -46,6 +50,8 @@ typedef struct owed {
 } owed;
 
 static owed *all_owed;
+static owed *owed_at[PLACES]; /* by the failed job */
+static int64_t look_at;       /* mono ms, while the store fails; 0: now */
 static spawn_timer timer;
 
 static void nothing(spawn_timer *t)
@@ -160,13 +166,34 @@ static bool submit(spawn_batch *batch, owed *o)
 
 /* ---- what has failed ---- */
 
+static owed **place_of(const spawn_id *failed)
+{
+    owed **at = &owed_at[spawn_hash_id(failed) & (PLACES - 1)];
+
+    while (*at && !spawn_id_equal(&(*at)->failed, failed))
+        at = &(*at)->same;
+    return at;
+}
+
 static bool is_owed(const spawn_id *failed)
 {
-    const owed *o = all_owed;
+    return all_owed && *place_of(failed);
+}
 
-    while (o && !spawn_id_equal(&o->failed, failed))
-        o = o->next;
-    return o != NULL;
+static void keep(owed *o)
+{
+    *place_of(&o->failed) = o; /* which is none's */
+    o->next = all_owed;
+    all_owed = o;
+}
+
+static void drop(owed **at)
+{
+    owed *o = *at;
+
+    *place_of(&o->failed) = o->same;
+    *at = o->next;
+    free(o);
 }
 
 static owed *make(const spawn_job *failed, const spawn_writer *w)
@@ -189,26 +216,25 @@ static void order(spawn_batch *batch, const spawn_job *failed,
     spawn_writer w;
     owed *o;
 
-    if (is_owed(&failed->id))
-        return;
     if (spawn_on_failure_order(failed, m, &w)) {
         o = make(failed, &w);
-        if (submit(batch, o)) {
-            o->next = all_owed;
-            all_owed = o;
-        }
-        else {
+        if (submit(batch, o))
+            keep(o);
+        else
             free(o);
-        }
     }
     spawn_writer_free(&w);
 }
 
+/* An end that the store has not taken comes again. */
 static void has_failed(spawn_batch *batch, const spawn_job *job)
 {
-    spawn_body *read = job->body ? NULL : spawn_store_body(job);
+    spawn_body *read;
     spawn_message m;
 
+    if (is_owed(&job->id))
+        return;
+    read = job->body ? NULL : spawn_store_body(job);
     if (spawn_body_read(job, job->body ? job->body : read, &m, NULL) == 0)
         order(batch, job, &m);
     free(read);
@@ -225,30 +251,34 @@ static bool is_settled(spawn_batch *batch, owed *o)
 
     if (job)
         return job->in_store;
+    if (o->try_at > spawn_mono_ms())
+        return false;
     rv = spawn_store_find(batch->store, &o->id, &unused);
-    if (rv == 0 && o->try_at <= spawn_mono_ms())
+    if (rv == 0)
         return !submit(batch, o);
     return rv == 1;
 }
 
+/* Nearly all are settled in the next turn. While the store fails they are many,
+ * and none is. */
 static void look_again(spawn_batch *batch)
 {
     owed **at = &all_owed;
 
+    if (spawn_mono_ms() < look_at && spawn_commit_failing(batch->store))
+        return;
     while (*at) {
-        owed *o = *at;
-
-        if (!is_settled(batch, o)) {
-            at = &o->next;
-            continue;
-        }
-        *at = o->next;
-        free(o);
+        if (is_settled(batch, *at))
+            drop(at);
+        else
+            at = &(*at)->next;
     }
+    look_at = 0;
     if (!all_owed)
         return;
+    look_at = spawn_mono_ms() + TRY_AGAIN;
     timer.fire = nothing;
-    spawn_timer_set(&timer, spawn_mono_ms() + TRY_AGAIN);
+    spawn_timer_set(&timer, look_at);
 }
 
 void spawn_on_failure_turn(spawn_batch *batch)
