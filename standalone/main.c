@@ -4,7 +4,8 @@
  * development and test suites. Starts one for a directory unless it has one,
  * and returns when it is ready; a process stays behind as its parent, in
  * httpd's place. That one ends the pair when nobody has used it for a while and
- * no job runs or waits. spawn-standalone.1 is its manual.
+ * no job runs or waits, or when its directory was removed. spawn-standalone.1
+ * is its manual.
  *
  * Runs as the account that calls it, never as root: a job would be root then.
  * Must start no second pair beside one that lives, whoever calls it at once.
@@ -245,16 +246,21 @@ static int look_every(const standalone *s)
 static void serve(standalone *s)
 {
     int64_t used_at = spawn_mono_ms(), since = used_at;
+    bool found = true;
     int pause_s = 0;
 
     while (!stop) {
         struct pollfd link = {s->link, POLLIN, 0};
 
         (void)poll(&link, 1, look_every(s));
+        found = standalone_found(s);
+        if (!found) {
+            (void)trouble(s->path, "it was removed, or its socket was");
+            break;
+        }
         if (s->link < 0 || !standalone_listen_to(s)) {
             start_again(s, &pause_s, since);
             since = spawn_mono_ms();
-            continue;
         }
         if (standalone_used(s))
             used_at = spawn_mono_ms();
@@ -262,7 +268,8 @@ static void serve(standalone *s)
                  && standalone_close_door(s))
             break;
     }
-    standalone_let_go(s, stop ? 0 : END_WITHIN);
+    /* a door is closed only where it is found */
+    standalone_let_go(s, stop || !found ? 0 : END_WITHIN);
 }
 
 static int be_the_parent(standalone *s, int report, int starter)

@@ -28,9 +28,14 @@
 
 int standalone_sockets(standalone *s)
 {
+    int rv;
+
     s->listen = spawn_listen_in(s->dir, STANDALONE_SOCKET, 0600, getegid());
     if (s->listen < 0)
         return s->listen;
+    rv = standalone_note_socket(s);
+    if (rv < 0)
+        return rv;
     return spawn_post_make(s->secret, sizeof(s->secret), &s->post_rx,
                            &s->post_tx, &s->inbox);
 }
@@ -131,6 +136,7 @@ int standalone_start(standalone *s, char *why)
                    lock == -EWOULDBLOCK
                        ? "jobs of a pair that was killed still run"
                        : strerror(-lock));
+    s->held = lock == -EWOULDBLOCK;
     rv = lock < 0 ? lock : pidfd < 0 ? pidfd : 0;
     if (rv == 0) {
         control = spawn_listen_in(s->store_dir, "control", 0600, getegid());

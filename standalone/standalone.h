@@ -49,7 +49,10 @@ typedef struct {
     int listen, post_rx, post_tx, inbox;
     int log;
     uint8_t secret[SPAWN_SECRET_SIZE];
-    int link; /* to the spawner */
+    dev_t socket_dev; /* the file of its socket */
+    ino_t socket_ino;
+    int link;  /* to the spawner */
+    bool held; /* the store: jobs of a spawner of before still run */
     pid_t pid;
     uint32_t seq;
 } standalone;
@@ -67,6 +70,12 @@ void standalone_let_go(standalone *s, int64_t wait_ms);
 
 /** Put all that the pair is told. */
 void standalone_put(const standalone *s, spawn_writer *w);
+
+/** The socket of the directory is ours. */
+int standalone_note_socket(standalone *s);
+/** Does the path lead to our directory and to our socket? Nobody comes when it
+ * does not. true also when nobody knows. */
+bool standalone_found(const standalone *s);
 
 /** Is there a user, or a job that runs or waits? true also when nobody knows.
  */

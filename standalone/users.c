@@ -46,6 +46,9 @@ static bool has_jobs(const standalone *s)
     spawn_failure why;
     bool has = true;
 
+    /* without a spawner nothing runs, unless one of before has the store */
+    if (s->link < 0)
+        return s->held;
     if (spawn_client_open(&endpoint, &client) < 0)
         return true;
     if (spawn_client_meters(client, NULL, &answer, &why) == 0
