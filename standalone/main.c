@@ -26,6 +26,7 @@
 #include "common/spawn_os.h"
 #include "common/spawn_process.h"
 #include "common/spawn_release.h"
+#include "common/spawn_sweep.h"
 #include "common/spawn_text.h"
 #include "parent/listen.h"
 #include "standalone/standalone.h"
@@ -322,6 +323,20 @@ static int start(standalone *s, int starter)
     return trouble(s->path, n > 0 ? why : "it ended; see its log");
 }
 
+/* What we have of our caller would live as long as the pair does: a pipe whose
+ * end somebody waits for, a lock. Of 0 to 2 each has to be there, or another
+ * one that we open becomes it. */
+static int keep_standard_descriptors(void)
+{
+    int fd;
+
+    (void)spawn_os_close_from(STDERR_FILENO + 1);
+    do {
+        fd = open("/dev/null", O_RDWR); /* not O_CLOEXEC: as 0 to 2 are */
+    } while (fd >= 0 && fd <= STDERR_FILENO);
+    return fd < 0 ? -errno : close(fd);
+}
+
 /* ---- what is asked for ---- */
 
 static int add(standalone_list *list, const char *text)
@@ -407,6 +422,8 @@ int main(int argc, char **argv)
                            .link = -1};
     int option, at, starter, rv;
 
+    if (keep_standard_descriptors() < 0)
+        return trouble("/dev/null", strerror(errno));
     while ((option = getopt_long(argc, argv, "hV", options, &at)) != -1) {
         if (option == 'h')
             return fputs(help, stdout) < 0;
