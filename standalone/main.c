@@ -275,13 +275,11 @@ static void serve(standalone *s)
 
 static int be_the_parent(standalone *s, int report, int starter)
 {
-    char why[200] = "its socket cannot be made";
+    char why[200];
     int rv;
 
     be_quiet(s);
-    rv = standalone_sockets(s);
-    if (rv == 0)
-        rv = standalone_start(s, why);
+    rv = standalone_start(s, why);
     if (rv == 0)
         rv = standalone_ready(s, why);
     if (rv < 0) {
@@ -332,7 +330,7 @@ static int keep_standard_descriptors(void)
 
     (void)spawn_os_close_from(STDERR_FILENO + 1);
     do {
-        fd = open("/dev/null", O_RDWR); /* not O_CLOEXEC: as 0 to 2 are */
+        fd = open("/dev/null", O_RDWR); /* 0 to 2 outlive exec */
     } while (fd >= 0 && fd <= STDERR_FILENO);
     return fd < 0 ? -errno : close(fd);
 }

@@ -26,7 +26,9 @@
 #define LOCK_MS  10000 /* for the end of a pair of before */
 #define LOOK_MS  50
 
-int standalone_sockets(standalone *s)
+/* Only with the lock on the store: a pair that has it may still be reached by
+ * the socket that stands there. */
+static int make_sockets(standalone *s)
 {
     int rv;
 
@@ -122,6 +124,18 @@ static int tell_go(const standalone *s)
     return spawn_packet_send(s->link, w.data, w.length, NULL, 0);
 }
 
+/* Also a spawner of before that has taken its time, or never got to its exec.
+ */
+static void reap(standalone *s)
+{
+    pid_t pid;
+
+    while ((pid = waitpid(-1, NULL, WNOHANG)) > 0) {
+        if (pid == s->pid)
+            s->pid = 0;
+    }
+}
+
 int standalone_start(standalone *s, char *why)
 {
     char name[] = "mod_spawn spawner";
@@ -132,12 +146,18 @@ int standalone_start(standalone *s, char *why)
     int control = -1, pidfd = spawn_os_pidfd(getpid());
     int lock = lock_store(s), rv;
 
+    reap(s);
     (void)snprintf(why, 200, "the store cannot be locked: %s",
                    lock == -EWOULDBLOCK
                        ? "jobs of a pair that was killed still run"
                        : strerror(-lock));
     s->held = lock == -EWOULDBLOCK;
     rv = lock < 0 ? lock : pidfd < 0 ? pidfd : 0;
+    if (rv == 0 && s->inbox < 0) {
+        rv = make_sockets(s);
+        (void)snprintf(why, 200, "its socket cannot be made: %s",
+                       strerror(-rv));
+    }
     if (rv == 0) {
         control = spawn_listen_in(s->store_dir, "control", 0600, getegid());
         rv = control < 0 ? control : spawn_os_pass_credentials(control);
@@ -224,7 +244,8 @@ bool standalone_listen_to(standalone *s)
 
     while ((rv = read_one(s, why)) == 1 || rv == -ENOTCONN)
         ;
-    if (rv == 0 && waitpid(s->pid, NULL, WNOHANG) != s->pid)
+    reap(s);
+    if (rv == 0 && s->pid)
         return true;
     standalone_let_go(s, READY_MS);
     return false;
@@ -237,6 +258,9 @@ void standalone_let_go(standalone *s, int64_t wait_ms)
     if (s->link >= 0)
         (void)close(s->link);
     s->link = -1;
-    while (waitpid(s->pid, NULL, WNOHANG) == 0 && spawn_mono_ms() < deadline)
+    reap(s);
+    while (s->pid && spawn_mono_ms() < deadline) {
         pause_ms(LOOK_MS);
+        reap(s);
+    }
 }

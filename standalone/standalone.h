@@ -53,17 +53,17 @@ typedef struct {
     ino_t socket_ino;
     int link;  /* to the spawner */
     bool held; /* the store: jobs of a spawner of before still run */
-    pid_t pid;
+    pid_t pid; /* of the spawner; 0: none, or it was reaped */
     uint32_t seq;
 } standalone;
 
-/** The sockets, once. */
-int standalone_sockets(standalone *s);
-/** Start a spawner on them, and tell it what to do. why: 200 bytes. */
+/** Start a spawner on the pair's sockets, which are made when there are none,
+ * and tell it what to do. why: 200 bytes. */
 int standalone_start(standalone *s, char *why);
 /** Wait until the pair is ready. why: 200 bytes. */
 int standalone_ready(standalone *s, char *why);
-/** What the spawner says is read. false: it has gone, and was reaped. */
+/** What the spawner says is read, and who has ended is reaped. false: the
+ * spawner has gone, and it was waited for. */
 bool standalone_listen_to(standalone *s);
 /** Let it go; it ends when its jobs are done. Waits for that so long. */
 void standalone_let_go(standalone *s, int64_t wait_ms);
