@@ -20,11 +20,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-#include <sys/file.h>
 #include <sys/stat.h>
 
 #include "common/spawn_os.h"
-#include "common/spawn_process.h"
 #include "common/spawn_release.h"
 #include "common/spawn_sweep.h"
 #include "common/spawn_text.h"
@@ -34,8 +32,8 @@
 #define IDLE_MS    300000
 #define MAX_JOBS   10
 #define STARTER_MS 60000 /* for another one that starts it */
-#define LOOK_MS    50
-#define LOOK_MOST  5000 /* between two looks whether it is used */
+#define ENDING_MS  10000 /* for a parent that ends */
+#define LOOK_MOST  5000  /* between two looks whether it is used */
 #define PAUSE_MOST 60
 #define LIVED_WELL 10000
 #define END_WITHIN 60000
@@ -170,26 +168,26 @@ static int find_programs(standalone *s)
 
 /* ---- one starts it ---- */
 
-/* The lock of those that start one; or negative. */
-static int be_the_starter(const standalone *s)
+static bool takes_callers(const standalone *s)
 {
-    int64_t deadline = spawn_mono_ms() + STARTER_MS;
-    int fd =
-        openat(s->dir, STANDALONE_STARTER,
-               O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0600);
+    int fd = spawn_connect_in(s->dir, STANDALONE_SOCKET);
 
-    if (fd < 0)
-        return -errno;
-    while (flock(fd, LOCK_EX | LOCK_NB) < 0) {
-        if (errno != EWOULDBLOCK || spawn_mono_ms() >= deadline) {
-            int rv = -errno;
+    if (fd >= 0)
+        (void)close(fd);
+    return fd >= 0 || fd == -EAGAIN; /* many wait there */
+}
 
-            (void)close(fd);
-            return rv;
-        }
-        (void)poll(NULL, 0, LOOK_MS);
-    }
-    return fd;
+/* Who has the lock of a pair's parent: 0, us, and one has to be started. 1:
+ * another one, whose socket is there. The socket alone says nothing: its
+ * process may have the number of a parent that was killed. */
+static int look_for_parent(standalone *s)
+{
+    s->parent = standalone_lock(s->dir, STANDALONE_PARENT, 0);
+    if (s->parent == -EWOULDBLOCK && takes_callers(s))
+        return 1;
+    if (s->parent == -EWOULDBLOCK) /* it is about to end */
+        s->parent = standalone_lock(s->dir, STANDALONE_PARENT, ENDING_MS);
+    return s->parent < 0 ? s->parent : 0;
 }
 
 /* ---- its parent ---- */
@@ -447,10 +445,14 @@ int main(int argc, char **argv)
                            : strerror(-rv));
     if (find_programs(&s) < 0)
         return trouble(s.spawner, "install mod_spawn again");
-    starter = be_the_starter(&s);
+    starter = standalone_lock(s.dir, STANDALONE_STARTER, STARTER_MS);
     if (starter < 0)
         return trouble(s.path, strerror(-starter));
-    if (spawn_served_by(s.dir, STANDALONE_SOCKET) > 0)
-        return 0;
-    return start(&s, starter);
+    rv = look_for_parent(&s);
+    if (rv < 0)
+        return trouble(s.path, rv == -EWOULDBLOCK
+                                   ? "its parent does not end, and has no "
+                                     "socket"
+                                   : strerror(-rv));
+    return rv == 1 ? 0 : start(&s, starter);
 }

@@ -6,13 +6,11 @@
 #include "standalone/standalone.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-#include <sys/file.h>
 #include <sys/wait.h>
 
 #include "common/spawn_os.h"
@@ -45,29 +43,6 @@ static int make_sockets(standalone *s)
 static void pause_ms(int ms)
 {
     (void)poll(NULL, 0, ms);
-}
-
-/* The lock on the store. A pair of before may have it until its jobs are done.
- */
-static int lock_store(const standalone *s)
-{
-    int64_t deadline = spawn_mono_ms() + LOCK_MS;
-    int fd =
-        openat(s->store_dir, "lock",
-               O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0600);
-    int rv = fd < 0 ? -errno : 0;
-
-    while (rv == 0 && flock(fd, LOCK_EX | LOCK_NB) < 0) {
-        if (errno != EWOULDBLOCK || spawn_mono_ms() >= deadline)
-            rv = -errno;
-        else
-            pause_ms(LOOK_MS);
-    }
-    if (rv == 0)
-        return fd;
-    if (fd >= 0)
-        (void)close(fd);
-    return rv;
 }
 
 typedef struct {
@@ -144,7 +119,8 @@ int standalone_start(standalone *s, char *why)
     char *argv[] = {name, s->socket, NULL};
     char *envp[] = {path, NULL, NULL};
     int control = -1, pidfd = spawn_os_pidfd(getpid());
-    int lock = lock_store(s), rv;
+    /* a pair of before may have it until its jobs are done */
+    int lock = standalone_lock(s->store_dir, "lock", LOCK_MS), rv;
 
     reap(s);
     (void)snprintf(why, 200, "the store cannot be locked: %s",

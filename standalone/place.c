@@ -1,14 +1,43 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The directory of a standalone pair: whether its path still leads to it, and
- * to the socket that the pair has there. Runs in spawn-standalone. Must not
- * take a directory that cannot be looked at for one that has gone.
+ * to the socket that the pair has there; and the locks on files in it. Runs in
+ * spawn-standalone. Must not take a directory that cannot be looked at for one
+ * that has gone.
  */
 #include "standalone/standalone.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
+#include <unistd.h>
+#include <sys/file.h>
 #include <sys/stat.h>
+
+#include "common/spawn_os.h"
+
+#define LOOK_MS 50
+
+int standalone_lock(int dir, const char *name, int64_t wait_ms)
+{
+    int64_t deadline = spawn_mono_ms() + wait_ms;
+    int fd =
+        openat(dir, name,
+               O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0600);
+    int rv = fd < 0 ? -errno : 0;
+
+    while (rv == 0 && flock(fd, LOCK_EX | LOCK_NB) < 0) {
+        if (errno != EWOULDBLOCK || spawn_mono_ms() >= deadline)
+            rv = -errno;
+        else
+            (void)poll(NULL, 0, LOOK_MS);
+    }
+    if (rv == 0)
+        return fd;
+    if (fd >= 0)
+        (void)close(fd);
+    return rv;
+}
 
 static bool is_gone(int error)
 {

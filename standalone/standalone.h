@@ -20,6 +20,7 @@
 #define STANDALONE_LOG     "log"
 #define STANDALONE_USERS   "users"   /* each user has a shared lock on it */
 #define STANDALONE_STARTER "starter" /* whoever starts a pair has its lock */
+#define STANDALONE_PARENT  "parent"  /* the parent of a pair has its lock */
 
 #define STANDALONE_LIST_MAX 64
 
@@ -46,6 +47,7 @@ typedef struct {
     char spawner[4096]; /* program */
     int spawner_bin, broker_bin;
     int dir, store_dir;
+    int parent; /* the lock on that file */
     int listen, post_rx, post_tx, inbox;
     int log;
     uint8_t secret[SPAWN_SECRET_SIZE];
@@ -71,6 +73,9 @@ void standalone_let_go(standalone *s, int64_t wait_ms);
 /** Put all that the pair is told. */
 void standalone_put(const standalone *s, spawn_writer *w);
 
+/** The exclusive lock on a file, which is made when it is not there: its
+ * descriptor. -EWOULDBLOCK: another one has it for longer than that. */
+int standalone_lock(int dir, const char *name, int64_t wait_ms);
 /** The socket of the directory is ours. */
 int standalone_note_socket(standalone *s);
 /** Does the path lead to our directory and to our socket? Nobody comes when it

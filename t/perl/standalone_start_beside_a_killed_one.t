@@ -33,7 +33,7 @@ my $inode = (lstat $alone->dir . '/socket')[1];
 ok !eval { Apache2::Spawn->standalone($alone->dir, %options); 1 }, 'another pair cannot be started';
 like $@, qr/jobs of a pair that was killed still run/, '... and it is said why';
 is scalar(grep { alive($_) } @others), 2, 'spawner and broker are still there';
-is + (lstat $alone->dir . '/socket')[1], $inode, '... and their socket';
+is +(lstat $alone->dir . '/socket')[1], $inode, '... and their socket';
 is eval { $job->status->state }, 'running', '... by which they answer' or diag $@;
 
 mkdir $go or die "$go: $!\n";
