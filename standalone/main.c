@@ -130,10 +130,7 @@ static int enter(standalone *s, const char *path)
     (void)snprintf(s->socket, sizeof(s->socket), "%s/" STANDALONE_SOCKET,
                    s->path);
     (void)snprintf(s->store, sizeof(s->store), "%s/" STANDALONE_STORE, s->path);
-    s->log =
-        openat(s->dir, STANDALONE_LOG,
-               O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
-    return s->log < 0 ? -errno : 0;
+    return 0;
 }
 
 /* ---- the programs ---- */
@@ -454,5 +451,10 @@ int main(int argc, char **argv)
                                    ? "its parent does not end, and has no "
                                      "socket"
                                    : strerror(-rv));
-    return rv == 1 ? 0 : start(&s, starter);
+    if (rv == 1)
+        return 0;
+    s.log = standalone_open_log(s.dir);
+    if (s.log < 0)
+        return trouble("its log", strerror(-s.log));
+    return start(&s, starter);
 }

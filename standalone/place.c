@@ -1,22 +1,24 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The directory of a standalone pair: whether its path still leads to it, and
- * to the socket that the pair has there; and the locks on files in it. Runs in
- * spawn-standalone. Must not take a directory that cannot be looked at for one
- * that has gone.
+ * to the socket that the pair has there; the locks on files in it, and the log.
+ * Runs in spawn-standalone. Must not take a directory that cannot be looked at
+ * for one that has gone.
  */
 #include "standalone/standalone.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <stdio.h>
 #include <unistd.h>
 #include <sys/file.h>
 #include <sys/stat.h>
 
 #include "common/spawn_os.h"
 
-#define LOOK_MS 50
+#define LOOK_MS  50
+#define LOG_MOST (10 << 20)
 
 int standalone_lock(int dir, const char *name, int64_t wait_ms)
 {
@@ -37,6 +39,19 @@ int standalone_lock(int dir, const char *name, int64_t wait_ms)
     if (fd >= 0)
         (void)close(fd);
     return rv;
+}
+
+int standalone_open_log(int dir)
+{
+    struct stat st;
+    int fd;
+
+    if (fstatat(dir, STANDALONE_LOG, &st, AT_SYMLINK_NOFOLLOW) == 0
+        && S_ISREG(st.st_mode) && st.st_size > LOG_MOST)
+        (void)renameat(dir, STANDALONE_LOG, dir, STANDALONE_OLD_LOG);
+    fd = openat(dir, STANDALONE_LOG,
+                O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+    return fd < 0 ? -errno : fd;
 }
 
 static bool is_gone(int error)

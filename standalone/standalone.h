@@ -18,6 +18,7 @@
 #define STANDALONE_SOCKET  "socket"
 #define STANDALONE_STORE   "store"
 #define STANDALONE_LOG     "log"
+#define STANDALONE_OLD_LOG "log.1"
 #define STANDALONE_USERS   "users"   /* each user has a shared lock on it */
 #define STANDALONE_STARTER "starter" /* whoever starts a pair has its lock */
 #define STANDALONE_PARENT  "parent"  /* the parent of a pair has its lock */
@@ -76,6 +77,9 @@ void standalone_put(const standalone *s, spawn_writer *w);
 /** The exclusive lock on a file, which is made when it is not there: its
  * descriptor. -EWOULDBLOCK: another one has it for longer than that. */
 int standalone_lock(int dir, const char *name, int64_t wait_ms);
+/** The log, to write at its end; a new one when the old one is long. Only with
+ * the lock of the parent: another pair would go on with the old one. */
+int standalone_open_log(int dir);
 /** The socket of the directory is ours. */
 int standalone_note_socket(standalone *s);
 /** Does the path lead to our directory and to our socket? Nobody comes when it
