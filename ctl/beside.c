@@ -19,9 +19,10 @@
 #include "common/spawn_os.h"
 #include "ctl/ctl.h"
 
-#define TRY_AGAIN 50   /* ms, for a signal that came before the job was taken */
-#define LAST_MOST 1000 /* ms, for what the job's terminal still has */
-#define AT_ONCE   4096 /* bytes: a pipe that can be written takes as much */
+#define LOOK_AGAIN 200 /* ms, for a terminal that a shell gives us */
+#define TRY_AGAIN  50  /* ms, for a signal that came before the job was taken */
+#define LAST_MOST  1000 /* ms, for what the job's terminal still has */
+#define AT_ONCE    4096 /* bytes: a pipe that can be written takes as much */
 
 /* Bytes on their way. */
 typedef struct {
@@ -37,6 +38,7 @@ struct ctl_beside {
     int signals, over;      /* signalfd, eventfd */
     pthread_t thread;
     bool input_ended;
+    bool ended;           /* the job has: only its output is left */
     bool interrupted;     /* the first INT went to the job */
     uint64_t forward_yet; /* bits: the broker did not have the job */
     bytes in, out;
@@ -45,8 +47,8 @@ struct ctl_beside {
 static const int forwarded[] = {SIGHUP,  SIGINT,  SIGQUIT, SIGTERM,
                                 SIGUSR1, SIGUSR2, SIGALRM, SIGWINCH};
 /* With a terminal these are ours: it has to be put back first. */
-static const int of_terminal[] = {SIGHUP,  SIGINT,  SIGQUIT, SIGTERM,
-                                  SIGTSTP, SIGCONT, SIGWINCH};
+static const int of_terminal[] = {SIGHUP,  SIGINT,  SIGQUIT, SIGTERM, SIGTSTP,
+                                  SIGTTIN, SIGTTOU, SIGCONT, SIGWINCH};
 
 /* ---- signals ---- */
 
@@ -123,17 +125,32 @@ static void take_effect(struct ctl_beside *b, int signo)
     (void)pthread_sigmask(SIG_BLOCK, &one, NULL);
 }
 
+/* Keys are for the job: when that has ended, Ctrl-C is for us. */
+static void go_raw(struct ctl_beside *b)
+{
+    if (!b->ended)
+        ctl_terminal_raw(b->terminal);
+}
+
+/* A shell gives us the terminal without a word (fg of a job that runs). */
+static void follow_terminal(struct ctl_beside *b)
+{
+    if (b->terminal && b->terminal->raw != ctl_terminal_in_front())
+        go_raw(b);
+}
+
 static void take_signal(struct ctl_beside *b, int signo)
 {
     if (b->terminal && signo == SIGWINCH) {
         ctl_terminal_resize(b->terminal);
     }
     else if (b->terminal && signo == SIGCONT) {
-        ctl_terminal_raw(b->terminal);
+        go_raw(b);
     }
-    else if (b->terminal && signo == SIGTSTP) {
+    else if (b->terminal
+             && (signo == SIGTSTP || signo == SIGTTIN || signo == SIGTTOU)) {
         take_effect(b, signo);
-        ctl_terminal_raw(b->terminal);
+        go_raw(b);
     }
     else if (b->job->forward && !(signo == SIGINT && b->interrupted)) {
         b->interrupted = b->interrupted || signo == SIGINT;
@@ -206,7 +223,8 @@ static void want(struct ctl_beside *b, struct pollfd *p)
                              | (is_full(&b->in) ? POLLOUT : 0));
     if (p[JOBS].events == 0)
         p[JOBS].fd = -1; /* its end would be told again and again */
-    if (!is_full(&b->in) && !b->input_ended)
+    /* in the background a read would stop us */
+    if (!is_full(&b->in) && !b->input_ended && t->raw)
         p[OURS] = (struct pollfd){STDIN_FILENO, POLLIN, 0};
     if (is_full(&b->out))
         p[PRINTED] = (struct pollfd){STDOUT_FILENO, POLLOUT, 0};
@@ -223,7 +241,8 @@ static bool take_output(struct ctl_beside *b, const struct pollfd *p)
 
 static void take_input(struct ctl_beside *b, const struct pollfd *p)
 {
-    if (p[OURS].revents && !take_in(&b->in, STDIN_FILENO))
+    if (p[OURS].revents && !take_in(&b->in, STDIN_FILENO)
+        && ctl_terminal_in_front())
         b->input_ended = true;
     if (p[JOBS].revents & POLLOUT && !give_out(&b->in, b->terminal->ours))
         b->in.from = b->in.to;
@@ -251,15 +270,23 @@ static void take_the_last(struct ctl_beside *b)
     }
 }
 
+/* How long nothing may come until there is something to do. */
+static int wait_ms(const struct ctl_beside *b)
+{
+    if (b->forward_yet)
+        return TRY_AGAIN;
+    return b->terminal && !b->terminal->raw ? LOOK_AGAIN : -1;
+}
+
 static void *run(void *arg)
 {
     struct ctl_beside *b = arg;
     struct pollfd p[POLLED];
 
     for (;;) {
+        follow_terminal(b);
         want(b, p);
-        if (poll(p, POLLED, b->forward_yet ? TRY_AGAIN : -1) < 0
-            && errno != EINTR)
+        if (poll(p, POLLED, wait_ms(b)) < 0 && errno != EINTR)
             return NULL;
         if (p[SIGNALS].revents)
             take_signals(b);
@@ -296,7 +323,7 @@ static void take(sigset_t *set, const int *signals, size_t count)
 int ctl_beside_begin(spawn_ctl *ctl, ctl_job *job, struct ctl_beside **ret)
 {
     struct ctl_beside *b = calloc(1, sizeof(*b));
-    int error;
+    int code, error;
 
     if (!b)
         return ctl_usage(ctl, "no memory");
@@ -308,7 +335,13 @@ int ctl_beside_begin(spawn_ctl *ctl, ctl_job *job, struct ctl_beside **ret)
         take(&b->taken, ALL_OF(forwarded));
     if (b->terminal)
         take(&b->taken, ALL_OF(of_terminal));
+    b->signals = b->over = -1;
     (void)pthread_sigmask(SIG_BLOCK, &b->taken, &b->before);
+    code = b->terminal ? ctl_terminal_begin(ctl, b->terminal) : -1;
+    if (code >= 0) {
+        ctl_beside_end(b);
+        return code;
+    }
     b->signals = signalfd(-1, &b->taken, SFD_CLOEXEC | SFD_NONBLOCK);
     b->over = eventfd(0, EFD_CLOEXEC);
     error = b->signals < 0 || b->over < 0

@@ -145,6 +145,7 @@ typedef struct {
     int ours, its;         /* the two ends of the job's terminal, or -1 */
     int guarded;           /* its end is ours, for the guard; or -1 */
     pid_t guard;           /* puts our terminal back when we cannot */
+    bool raw;              /* our terminal is, and we have made it so */
     struct termios before; /* how our terminal was */
 } ctl_terminal;
 
@@ -156,10 +157,14 @@ typedef struct {
 /** Make a pty that is as our stdin is. -1 to go on, else an exit code; in any
  * case to be closed. */
 int ctl_terminal_open(const spawn_ctl *ctl, ctl_terminal *t);
-/** Our terminal becomes raw, until close. -1 to go on, else an exit code. */
+/** Is spawnctl in the foreground of our terminal? Else that is another's. */
+bool ctl_terminal_in_front(void);
+/** Our terminal becomes raw, until close. Signals that stop or end us have to
+ * be blocked. -1 to go on, else an exit code. */
 int ctl_terminal_begin(const spawn_ctl *ctl, ctl_terminal *t);
+/** Raw (again), or left alone as long as we are in the background. */
 void ctl_terminal_raw(ctl_terminal *t);
-void ctl_terminal_restore(const ctl_terminal *t);
+void ctl_terminal_restore(ctl_terminal *t);
 /** The job's terminal becomes as large as ours. */
 void ctl_terminal_resize(const ctl_terminal *t);
 /** The job's end is the job's alone. */

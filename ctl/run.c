@@ -188,10 +188,7 @@ int ctl_run(spawn_ctl *ctl, int argc, char **argv)
         ctl_terminal_close(&job.terminal);
         return code;
     }
-    if (job.terminal.ours >= 0)
-        code = ctl_terminal_begin(ctl, &job.terminal);
-    if (code < 0)
-        code = submit(ctl, &job);
+    code = submit(ctl, &job);
     ctl_terminal_close(&job.terminal);
     spawn_writer_free(&job.message);
     return code;
