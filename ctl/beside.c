@@ -7,6 +7,7 @@
  * print nothing while our terminal is raw but what the job prints.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
@@ -21,8 +22,10 @@
 
 #define LOOK_AGAIN 200 /* ms, for a terminal that a shell gives us */
 #define TRY_AGAIN  50  /* ms, for a signal that came before the job was taken */
-#define LAST_MOST  1000 /* ms, for what the job's terminal still has */
-#define AT_ONCE    4096 /* bytes: a pipe that can be written takes as much */
+#define LAST_MOST  1000  /* ms, for what the job's terminal still has */
+#define LAST_BYTES 65536 /* more than the kernel keeps of a terminal's output  \
+                          */
+#define AT_ONCE 4096     /* bytes: a pipe that can be written takes as much */
 
 /* Bytes on their way. */
 typedef struct {
@@ -40,8 +43,10 @@ struct ctl_beside {
     bool input_ended;
     bool ended;           /* the job has: only its output is left */
     bool interrupted;     /* the first INT went to the job */
-    uint64_t forward_yet; /* bits: the broker did not have the job */
+    uint64_t forward_yet; /* bits: signals that the broker has not taken */
     bytes in, out;
+    int reopened;        /* the terminal at stdout, that never blocks; or -1 */
+    size_t printed_most; /* bytes that stdout takes at once */
 };
 
 static const int forwarded[] = {SIGHUP,  SIGINT,  SIGQUIT, SIGTERM,
@@ -72,33 +77,6 @@ static bool is_to_go(const struct ctl_beside *b, int signo)
     return signo != SIGWINCH || state_of(b) == SPAWN_STATE_RUNNING;
 }
 
-static void forward(struct ctl_beside *b, int signo)
-{
-    spawn_failure why;
-
-    b->forward_yet &= ~(UINT64_C(1) << signo);
-    if (!is_to_go(b, signo)
-        || ctl_signal_job(b->ctl, &b->job->id, signo, &why) == 0)
-        return;
-    if (why.code == SPAWN_E_NO_SUCH_JOB)
-        b->forward_yet |= UINT64_C(1) << signo;
-    else if (why.code != SPAWN_E_NOT_RUNNING) {
-        (void)fprintf(stderr, "spawnctl: %s was not forwarded\n",
-                      sigabbrev_np(signo));
-        (void)ctl_fail(&why);
-    }
-}
-
-static void forward_again(struct ctl_beside *b)
-{
-    int signo;
-
-    for (signo = 1; signo < NSIG && signo < 64; signo++) {
-        if (b->forward_yet & UINT64_C(1) << signo)
-            forward(b, signo);
-    }
-}
-
 static void say_that_it_goes_on(const struct ctl_beside *b)
 {
     char text[128];
@@ -125,6 +103,46 @@ static void take_effect(struct ctl_beside *b, int signo)
     (void)pthread_sigmask(SIG_BLOCK, &one, NULL);
 }
 
+/* The broker has not refused it: it did not have the job, or has not answered.
+ * A signal that comes twice is better than none. */
+static bool may_come_yet(spawn_error code)
+{
+    return code == SPAWN_E_NO_SUCH_JOB || code == SPAWN_E_UNREACHABLE
+           || code == SPAWN_E_UNCONFIRMED || code == SPAWN_E_DEADLINE
+           || code == SPAWN_E_TIMED_OUT || code == SPAWN_E_STOPPING;
+}
+
+static void forward(struct ctl_beside *b, int signo)
+{
+    spawn_failure why;
+
+    b->forward_yet &= ~(UINT64_C(1) << signo);
+    if (!is_to_go(b, signo)
+        || ctl_signal_job(b->ctl, &b->job->id, signo, &why) == 0
+        || why.code == SPAWN_E_NOT_RUNNING)
+        return;
+    if (may_come_yet(why.code)) {
+        b->forward_yet |= UINT64_C(1) << signo;
+        return;
+    }
+    if (b->terminal) /* for what is said now */
+        ctl_terminal_restore(b->terminal);
+    (void)fprintf(stderr, "spawnctl: %s was not forwarded\n",
+                  sigabbrev_np(signo));
+    (void)ctl_fail(&why);
+    take_effect(b, signo);
+}
+
+static void forward_again(struct ctl_beside *b)
+{
+    int signo;
+
+    for (signo = 1; signo < NSIG && signo < 64; signo++) {
+        if (b->forward_yet & UINT64_C(1) << signo)
+            forward(b, signo);
+    }
+}
+
 /* Keys are for the job: when that has ended, Ctrl-C is for us. */
 static void go_raw(struct ctl_beside *b)
 {
@@ -137,6 +155,12 @@ static void follow_terminal(struct ctl_beside *b)
 {
     if (b->terminal && b->terminal->raw != ctl_terminal_in_front())
         go_raw(b);
+}
+
+static bool asks_to_end(int signo)
+{
+    return signo == SIGHUP || signo == SIGINT || signo == SIGQUIT
+           || signo == SIGTERM;
 }
 
 static void take_signal(struct ctl_beside *b, int signo)
@@ -152,7 +176,11 @@ static void take_signal(struct ctl_beside *b, int signo)
         take_effect(b, signo);
         go_raw(b);
     }
-    else if (b->job->forward && !(signo == SIGINT && b->interrupted)) {
+    else if (b->ended && b->job->forward && !asks_to_end(signo)) {
+        return; /* it was for the job */
+    }
+    else if (!b->ended && b->job->forward
+             && !(signo == SIGINT && b->interrupted)) {
         b->interrupted = b->interrupted || signo == SIGINT;
         forward(b, signo);
     }
@@ -185,9 +213,10 @@ static bool take_in(bytes *b, int fd)
 }
 
 /* False: nobody takes them. */
-static bool give_out(bytes *b, int fd)
+static bool give_out(bytes *b, int fd, size_t most)
 {
-    ssize_t n = write(fd, b->bytes + b->from, b->to - b->from);
+    size_t left = b->to - b->from;
+    ssize_t n = write(fd, b->bytes + b->from, left < most ? left : most);
 
     if (n > 0)
         b->from += (size_t)n;
@@ -197,6 +226,40 @@ static bool give_out(bytes *b, int fd)
 static bool is_full(const bytes *b)
 {
     return b->from < b->to;
+}
+
+/* A terminal that shows nothing more must not keep us in a write, where no
+ * signal would be read: it is opened once more, since others share how the one
+ * at stdout writes. Who cannot open it writes bytes one by one: it has told
+ * that there is room for one. */
+static void open_printed(struct ctl_beside *b)
+{
+    b->printed_most = AT_ONCE;
+    if (!isatty(STDOUT_FILENO))
+        return;
+    b->reopened =
+        open("/proc/self/fd/1", O_WRONLY | O_NOCTTY | O_NONBLOCK | O_CLOEXEC);
+    if (b->reopened < 0)
+        b->printed_most = 1;
+}
+
+static int printed(const struct ctl_beside *b)
+{
+    return b->reopened >= 0 ? b->reopened : STDOUT_FILENO;
+}
+
+/* stty tostop: who writes in the background is to be stopped. */
+static void print(struct ctl_beside *b)
+{
+    sigset_t one, before;
+
+    (void)sigemptyset(&one);
+    if (!b->terminal->raw)
+        (void)sigaddset(&one, SIGTTOU);
+    (void)pthread_sigmask(SIG_UNBLOCK, &one, &before);
+    if (!give_out(&b->out, printed(b), b->printed_most))
+        b->out.from = b->out.to; /* nobody reads; the job goes on */
+    (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
 }
 
 enum {
@@ -227,14 +290,14 @@ static void want(struct ctl_beside *b, struct pollfd *p)
     if (!is_full(&b->in) && !b->input_ended && t->raw)
         p[OURS] = (struct pollfd){STDIN_FILENO, POLLIN, 0};
     if (is_full(&b->out))
-        p[PRINTED] = (struct pollfd){STDOUT_FILENO, POLLOUT, 0};
+        p[PRINTED] = (struct pollfd){printed(b), POLLOUT, 0};
 }
 
 /* What the job prints; false when its terminal has ended. */
 static bool take_output(struct ctl_beside *b, const struct pollfd *p)
 {
-    if (p[PRINTED].revents && !give_out(&b->out, STDOUT_FILENO))
-        b->out.from = b->out.to; /* nobody reads; the job goes on */
+    if (p[PRINTED].revents)
+        print(b);
     return !(p[JOBS].revents & (POLLIN | POLLHUP | POLLERR)) || is_full(&b->out)
            || take_in(&b->out, b->terminal->ours);
 }
@@ -244,27 +307,44 @@ static void take_input(struct ctl_beside *b, const struct pollfd *p)
     if (p[OURS].revents && !take_in(&b->in, STDIN_FILENO)
         && ctl_terminal_in_front())
         b->input_ended = true;
-    if (p[JOBS].revents & POLLOUT && !give_out(&b->in, b->terminal->ours))
+    if (p[JOBS].revents & POLLOUT
+        && !give_out(&b->in, b->terminal->ours, AT_ONCE))
         b->in.from = b->in.to;
 }
 
 /* The job has ended, and what it printed last may be on its way through the
  * kernel. Who has the terminal open still, such as a process that it left,
- * keeps us no longer than that. */
+ * keeps us no longer than that, and no longer than what a terminal can hold
+ * comes. Who reads what we print may take his time, and signals end us. */
 static void take_the_last(struct ctl_beside *b)
 {
     int64_t until = spawn_mono_ms() + LAST_MOST;
     struct pollfd p[POLLED];
+    size_t came = 0;
 
-    b->input_ended = true;
+    b->ended = b->input_ended = true;
     b->in.from = b->in.to;
+    if (!isatty(STDOUT_FILENO)) /* what is printed does not depend on it */
+        ctl_terminal_restore(b->terminal);
     for (;;) {
+        bool prints = is_full(&b->out);
         int64_t left = until - spawn_mono_ms();
 
+        if (!prints && (left <= 0 || came >= LAST_BYTES))
+            return;
         want(b, p);
         p[OVER].fd = -1;
-        if (left <= 0 || poll(p, POLLED, (int)left) <= 0 || !take_output(b, p))
+        if (poll(p, POLLED, prints ? -1 : (int)left) < 0) {
+            if (errno != EINTR)
+                return;
+            continue;
+        }
+        if (!take_output(b, p))
             return;
+        if (prints)
+            until = spawn_mono_ms() + LAST_MOST;
+        else
+            came += b->out.to - b->out.from;
         if (p[SIGNALS].revents)
             take_signals(b);
     }
@@ -335,13 +415,14 @@ int ctl_beside_begin(spawn_ctl *ctl, ctl_job *job, struct ctl_beside **ret)
         take(&b->taken, ALL_OF(forwarded));
     if (b->terminal)
         take(&b->taken, ALL_OF(of_terminal));
-    b->signals = b->over = -1;
+    b->signals = b->over = b->reopened = -1;
     (void)pthread_sigmask(SIG_BLOCK, &b->taken, &b->before);
     code = b->terminal ? ctl_terminal_begin(ctl, b->terminal) : -1;
     if (code >= 0) {
         ctl_beside_end(b);
         return code;
     }
+    open_printed(b);
     b->signals = signalfd(-1, &b->taken, SFD_CLOEXEC | SFD_NONBLOCK);
     b->over = eventfd(0, EFD_CLOEXEC);
     error = b->signals < 0 || b->over < 0
@@ -374,5 +455,7 @@ void ctl_beside_end(struct ctl_beside *b)
         (void)close(b->signals);
     if (b->over >= 0)
         (void)close(b->over);
+    if (b->reopened >= 0)
+        (void)close(b->reopened);
     free(b);
 }

@@ -114,6 +114,22 @@ for my $signal (qw(TSTP TTIN TTOU)) {
     };
 }
 
+subtest 'stty tostop' => sub {
+    my $pty = SpawnTest::Pty->new;
+    my $t = POSIX::Termios->new;
+    $t->getattr(fileno $pty->{its});
+    $t->setlflag($t->getlflag | POSIX::TOSTOP());
+    $t->setattr(fileno $pty->{its}, POSIX::TCSANOW());
+    my $pid = in_background($pty, 'echo "ready."; read line; echo "got $line."');
+    ok wait_until(sub { said("/proc/$pid/stat") =~ /\) T / }, 30), 'output in the background stops it';
+    $pty->type("cont\r");
+    ok $pty->reads(qr/ready\./), '... until the shell gives the terminal';
+    $pty->type("more\r");
+    ok $pty->reads(qr/\r\ngot more\./), 'and the job goes on';
+    ok $pty->reads(qr/ended with 0\./), 'it ends';
+    $pty->ends;
+};
+
 sub said {
     my ($file) = @_;
     open my $in, '<', $file or return '';
