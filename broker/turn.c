@@ -123,11 +123,14 @@ static void finish_all(spawn_job *list, bool all)
         spawn_link_forget_all();
 }
 
-/* Jobs that did not fit are written in the next turn. */
-static void mark_rest(const spawn_batch *batch, bool rest)
+/* Jobs that did not fit are written in the next turn; what is held back, later.
+ */
+static void mark_rest(const spawn_batch *batch, spawn_job *held, bool rest)
 {
     spawn_job *job;
 
+    for (job = held; job; job = job->due_next)
+        job->rest = rest;
     for (job = spawn_batch_due(batch); job; job = job->due_next)
         job->rest = rest;
     if (spawn_batch_due(batch))
@@ -205,7 +208,8 @@ static bool may_forget(const spawn_batch *batch)
     return true;
 }
 
-static void after_commit(spawn_broker *broker, const spawn_committed *committed)
+static void after_commit(spawn_broker *broker, const spawn_committed *committed,
+                         spawn_job *held)
 {
     spawn_batch *batch = &broker->batch;
     spawn_job *list = spawn_batch_take(batch, committed->written);
@@ -219,16 +223,17 @@ static void after_commit(spawn_broker *broker, const spawn_committed *committed)
         job->in_store = true;
         job->end_stored = spawn_job_over(job);
     }
-    mark_rest(batch, true);
+    mark_rest(batch, held, true);
     /* neither a full disk nor a job from spool or inbox must keep httpd from
      * starting */
     spawn_life_ready(broker, !bad || list || committed->disk_full
                                  || committed->new_failed);
     spawn_replies_send(batch);
-    mark_rest(batch, false);
+    mark_rest(batch, held, false);
     for (job = list; job; job = job->due_next)
         spawn_waiters_tell(job);
     spawn_turn_undo_all(bad);
+    spawn_turn_undo_all(held);
     spawn_peers_serve();
     all = may_forget(batch);
     if (all)
@@ -370,6 +375,7 @@ void spawn_turn_end(void *of)
     spawn_broker *broker = of;
     spawn_batch *batch = &broker->batch;
     spawn_committed committed;
+    spawn_job *held;
     bool good = true;
 
     if (spawn_phase.recovered) {
@@ -385,9 +391,10 @@ void spawn_turn_end(void *of)
         make_slots(batch);
         judge(batch);
         spawn_on_failure_turn(batch);
+        held = spawn_batch_take_held(batch, spawn_turn_may_wait);
         (void)spawn_store_note_clock(batch->store); /* or the next turn */
         good = spawn_commit(batch, &committed);
-        after_commit(broker, &committed);
+        after_commit(broker, &committed, held);
         if (good && !spawn_batch_due(batch) && !spawn_told_waits())
             spawn_salvage_stored(batch->store);
         spawn_when_wait();

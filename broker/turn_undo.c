@@ -82,6 +82,11 @@ static bool goes_on(const spawn_job *job)
            || (job->started_at && (job->waiters || !job->told));
 }
 
+bool spawn_turn_may_wait(const spawn_job *job)
+{
+    return job->in_store || job->promised || goes_on(job);
+}
+
 /* Nobody has its order. */
 static void wait_in_slot(spawn_job *job)
 {

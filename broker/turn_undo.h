@@ -8,6 +8,10 @@
 
 #include "broker/job/job.h"
 
+/** May its end wait, as one that the commit did not take? Not when it would be
+ * refused then, or left out of the history. */
+bool spawn_turn_may_wait(const spawn_job *job);
+
 /** The commit did not take these, linked by due_next. */
 void spawn_turn_undo_all(spawn_job *list);
 

@@ -144,24 +144,31 @@ static int submit_with_an_id(spawn_batch *batch, owed *o, spawn_failure *why)
             return rv;
         if (ours == 1)
             return SPAWN_OWN_KNOWN;
+        if (ours < 0)
+            spawn_failure_set(why, SPAWN_E_STORE, SPAWN_STEP_STORE, 0,
+                              "the store could not be read");
         if (ours < 0 || ++tried > IDS_TRIED)
             return SPAWN_OWN_REFUSED;
         take_next_id(o);
     }
 }
 
-/* False: it has been submitted before, and is known. */
+/* False: it has been submitted before, and is known; or it never will be. */
 static bool submit(spawn_batch *batch, owed *o)
 {
     spawn_failure why;
     int rv = submit_with_an_id(batch, o, &why);
+    bool again =
+        rv == SPAWN_OWN_REFUSED
+        && (spawn_refusal_passes(&why) || why.code == SPAWN_E_CONFLICT);
 
     o->try_at = spawn_mono_ms() + TRY_AGAIN;
     if (rv == SPAWN_OWN_RECORDED || rv == SPAWN_OWN_REFUSED)
-        tell_refused(o, &why, rv == SPAWN_OWN_REFUSED);
-    if (rv != SPAWN_OWN_KNOWN)
-        spawn_loop_again(); /* it may start */
-    return rv != SPAWN_OWN_KNOWN;
+        tell_refused(o, &why, again);
+    if (rv == SPAWN_OWN_KNOWN || (rv == SPAWN_OWN_REFUSED && !again))
+        return false;
+    spawn_loop_again(); /* it may start */
+    return true;
 }
 
 /* ---- what has failed ---- */
@@ -226,18 +233,37 @@ static void order(spawn_batch *batch, const spawn_job *failed,
     spawn_writer_free(&w);
 }
 
-/* An end that the store has not taken comes again. */
-static void has_failed(spawn_batch *batch, const spawn_job *job)
+static void look_at_order(spawn_batch *batch, const spawn_job *job)
 {
-    spawn_body *read;
+    spawn_body *read = job->body ? NULL : spawn_store_body(job);
     spawn_message m;
 
-    if (is_owed(&job->id))
-        return;
-    read = job->body ? NULL : spawn_store_body(job);
     if (spawn_body_read(job, job->body ? job->body : read, &m, NULL) == 0)
         order(batch, job, &m);
     free(read);
+}
+
+/* A broker that follows finds what follows in the store, or the end where that
+ * was kept. */
+static void wait_for(spawn_job *job, const owed *o)
+{
+    spawn_job *first = spawn_job_find(&o->id);
+
+    if (first && first->in_store)
+        return;
+    if (first && first->due == SPAWN_DUE_THIS_TURN)
+        job->behind = first;
+    else
+        job->held_back = true;
+}
+
+/* An end that the store has not taken comes again. */
+static void has_failed(spawn_batch *batch, spawn_job *job)
+{
+    if (!is_owed(&job->id))
+        look_at_order(batch, job);
+    if (is_owed(&job->id))
+        wait_for(job, *place_of(&job->id));
 }
 
 /* ---- what the store has not taken ---- */
@@ -288,6 +314,8 @@ void spawn_on_failure_turn(spawn_batch *batch)
     if (all_owed)
         look_again(batch);
     for (job = spawn_batch_due(batch); job; job = job->due_next) {
+        job->behind = NULL;
+        job->held_back = false;
         if (!job->untaken && spawn_retry_failed(job))
             has_failed(batch, job);
     }

@@ -12,7 +12,9 @@
 #include "broker/job/job.h"
 
 /** Submit what follows from the ends that are stored in this turn. Between
- * their judgement (run/retry.h) and the commit. */
+ * their judgement (run/retry.h) and the commit. An end without which that would
+ * not be in the store is not to be there either: it is behind that job, or held
+ * back. */
 void spawn_on_failure_turn(spawn_batch *batch);
 
 #endif

@@ -67,6 +67,8 @@ static spawn_job *record_refusal(const spawn_incoming *in,
     if (!body)
         return NULL;
     job = spawn_incoming_job(in, body);
+    if (in->first)
+        spawn_job_store_first(job);
     job->ledger = SPAWN_IN_LEDGER_NOT; /* which never had it */
     spawn_end_start_failed(job, why->step, why->error, why->text);
     job->judged = true; /* nor would it be taken when it is tried again */

@@ -231,6 +231,27 @@ spawn_job *spawn_batch_take(spawn_batch *batch, unsigned count)
     return list;
 }
 
+spawn_job *spawn_batch_take_held(spawn_batch *batch,
+                                 bool (*may_be)(const spawn_job *job))
+{
+    spawn_job *list = NULL, **last = &list, **at = &batch->due;
+
+    while (*at) {
+        spawn_job *job = *at;
+
+        if (!job->held_back || !may_be(job)) {
+            at = &job->due_next;
+            continue;
+        }
+        *at = job->due_next;
+        *last = job;
+        last = &job->due_next;
+    }
+    *last = NULL;
+    batch->due_last = at;
+    return list;
+}
+
 unsigned spawn_batch_part(spawn_batch *batch)
 {
     spawn_job *good = NULL, **good_last = &good;

@@ -161,6 +161,9 @@ spawn_job *spawn_batch_due(const spawn_batch *batch);
 /** Put those with a store_error behind the others. How many others there are.
  */
 unsigned spawn_batch_part(spawn_batch *batch);
+/** Take out those that are held back and may be. The same list. */
+spawn_job *spawn_batch_take_held(spawn_batch *batch,
+                                 bool (*may_be)(const spawn_job *job));
 /** The first count of them (or all), taken out of the list; they stay due until
  * spawn_job_settled. */
 spawn_job *spawn_batch_take(spawn_batch *batch, unsigned count);

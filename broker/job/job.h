@@ -100,12 +100,14 @@ struct spawn_job {
     unsigned starts_awaited; /* by so many callers */
     spawn_end *end;          /* set when state is done */
     spawn_orphan *orphan;
-    spawn_perl *perl;   /* NULL: a program */
-    spawn_rules *rules; /* NULL: none */
-    spawn_claim *claim; /* of a unique key; NULL: none */
-    spawn_needs *needs; /* jobs that it comes after; NULL: none */
-    spawn_timer timer;  /* time-out, then grace */
-    uint64_t place;     /* among those that wait: queue.c */
+    spawn_perl *perl;         /* NULL: a program */
+    spawn_rules *rules;       /* NULL: none */
+    spawn_claim *claim;       /* of a unique key; NULL: none */
+    spawn_needs *needs;       /* jobs that it comes after; NULL: none */
+    struct spawn_job *behind; /* it is not stored without this one, which is
+                                 stored in this turn; NULL: none */
+    spawn_timer timer;        /* time-out, then grace */
+    uint64_t place;           /* among those that wait: queue.c */
     int64_t timeout_ms;
     int64_t grace_ms;
     int64_t submitted_at;
@@ -164,6 +166,7 @@ struct spawn_job {
     bool forgets_first : 1;    /* it goes: the ledger has to forget it first */
     bool may_have_run : 1;     /* though nothing is known of that: take.c */
     bool unbound : 1;          /* ended with a connection: caller/stop.h */
+    bool held_back : 1;        /* its end: caller/on_failure.c */
     bool untaken : 1;          /* a record of what was refused, or is over */
 };
 

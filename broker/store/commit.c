@@ -141,13 +141,16 @@ static int write_or_make_room(const spawn_batch *batch, spawn_committed *ret)
 }
 
 /* Each job by itself, so that one which the store does not take keeps no other
- * one from it. */
+ * one from it, but one that is not to be there without it. Each has an error
+ * until it is written. */
 static unsigned write_singly(spawn_batch *batch)
 {
     spawn_store *store = batch->store;
     spawn_job *job;
 
     for (job = spawn_batch_due(batch); job; job = job->due_next) {
+        if (job->behind && job->behind->store_error)
+            continue;
         if (spawn_store_begin(store) == 0 && write_job(store, job) == 0
             && spawn_store_commit(store) == 0)
             continue;

@@ -65,6 +65,54 @@ static void it_comes_once_however_often_the_end_is_tried(void **state)
     expect_sql("SELECT count(*) FROM job", "2");
 }
 
+/* Its spawner tells it of the job, which has failed. */
+static void another_broker(void)
+{
+    spawn_writer w;
+
+    start_broker();
+    begin(&w, SPAWN_M_RUNNING, &job);
+    spawn_put_u64(&w, SPAWN_A_STATE, SPAWN_STATE_RUNNING);
+    spawn_put_u64(&w, SPAWN_A_PID, 4000000);
+    spawn_put_u64(&w, SPAWN_A_MONO_STARTED, (uint64_t)spawn_mono_ms());
+    send_fds(&w, NULL, 0);
+    say_exited(&job, 0, EXIT(3));
+    expect_ready();
+    say(SPAWN_M_GO);
+}
+
+/* The store takes changes of jobs, and no new ones. */
+static void the_end_is_not_there_without_it(void **state)
+{
+    (void)state;
+    more_rules = put_rules;
+    make_store();
+    log_is_kept = true;
+    make_inbox();
+    reach_go_and_call_in();
+    is_accepted();
+    say_started(&job);
+    has_heard();
+    later_by(1);
+    has_heard();
+    kill_broker();
+    store_fails(NO_INSERT);
+    another_broker();
+    call_in();
+    wait_until_logged("MS0530", 1);
+    has_heard();
+    later_by(2);
+    has_heard();
+    kill_broker();
+    expect_sql("SELECT count(*) FROM job", "1");
+    expect_sql("SELECT count(*) FROM job WHERE state = 4", "0");
+    run_sql("DROP TRIGGER no");
+    another_broker();
+    expect_handler();
+    kill_broker();
+    expect_sql("SELECT count(*) FROM job", "2");
+}
+
 #define ALONE(name)                                                            \
     cmocka_unit_test_setup_teardown(name, set_up_clock, tear_down_clock)
 
@@ -72,6 +120,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         ALONE(it_comes_once_however_often_the_end_is_tried),
+        ALONE(the_end_is_not_there_without_it),
     };
 
     find_broker();
