@@ -20,12 +20,11 @@
 #include "common/spawn_os.h"
 #include "ctl/ctl.h"
 
-#define LOOK_AGAIN 200 /* ms, for a terminal that a shell gives us */
-#define TRY_AGAIN  50  /* ms, for a signal that came before the job was taken */
+#define LOOK_AGAIN 200   /* ms, for a terminal that a shell gives us */
+#define TRY_AGAIN  50    /* ms, for a signal that the broker has not taken */
 #define LAST_MOST  1000  /* ms, for what the job's terminal still has */
-#define LAST_BYTES 65536 /* more than the kernel keeps of a terminal's output  \
-                          */
-#define AT_ONCE 4096     /* bytes: a pipe that can be written takes as much */
+#define LAST_BYTES 65536 /* more than the kernel keeps of a terminal */
+#define AT_ONCE    4096  /* bytes: a pipe that can be written takes as much */
 
 /* Bytes on their way. */
 typedef struct {
