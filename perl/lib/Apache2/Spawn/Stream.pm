@@ -98,8 +98,8 @@ and C<stderr> C<log> without them, and one more: C<content_type>, text, which is
 has started.
 
 When the client has gone, which is known when something cannot be sent, the program is ended
-(C<TERM>, and after C<grace> C<KILL>), and its pipe is closed. The outcome is C<cancelled>, or
-C<signalled> (by C<PIPE>) when the program writes before the C<TERM> has come, or C<exited> when it
+(C<TERM>, and after C<grace> C<KILL>), and its pipe is closed. The outcome is C<cancelled>, by
+C<TERM> or C<PIPE>, or C<signalled> (by C<PIPE>) when the program has written before the C<TERM> was asked for, or C<exited> when it
 handles the signal and ends by itself. A program that writes nothing meanwhile runs on to its end
 or C<timeout>.
 
