@@ -182,6 +182,7 @@ SPAWNER_C := $(wildcard spawner/*.c)
 BROKER_C  := $(wildcard broker/*.c broker/*/*.c)
 MODULE_C  := mod_spawn.c $(wildcard module/*.c module/status/*.c)
 CTL_C     := $(wildcard ctl/*.c)
+RELAY_C   := $(wildcard relay/*.c)
 
 # ---- common and client: once for all that is not static ----
 
@@ -219,6 +220,19 @@ $(B)/mod_spawn/broker: $(call objects,broker,$(BROKER_C)) $(COMMON)
 $(B)/broker/%.o: %.c
 	@mkdir -p $(@D)
 	$(call does,CC,$<)$(COMPILE) $(APR) -c -o $@ $<
+
+# ---- the relay: only where librabbitmq is; without it shared queues are refused at the start ----
+
+HAS_RABBITMQ := $(shell printf '\043include <amqp.h>\n' | $(CC) $(CPPFLAGS) $(CFLAGS) -E -x c - >/dev/null 2>&1 && echo yes)
+
+$(B)/mod_spawn/relay: $(call objects,relay,$(RELAY_C)) $(COMMON)
+	@mkdir -p $(@D)
+	$(call does,LD,$@)$(LINK) -o $@ $^ -lrabbitmq
+	@chmod 755 $@
+
+$(B)/relay/%.o: %.c
+	@mkdir -p $(@D)
+	$(call does,CC,$<)$(COMPILE) -c -o $@ $<
 
 # ---- the module ----
 
@@ -319,6 +333,12 @@ $(WAITER): $(wildcard perl/waiter/*.c perl/waiter/*.h)
 
 PROGRAMS := $(B)/mod_spawn/spawner $(B)/mod_spawn/broker $(B)/mod_spawn.so \
             $(B)/spawnctl $(XS_SPAWN) $(XS_HTTPD) $(XS_TEMPLATE) $(XS_PROCESS) $(XS_SERVE) $(WAITER) $(PM)
+
+ifeq ($(HAS_RABBITMQ),yes)
+PROGRAMS += $(B)/mod_spawn/relay
+else
+$(info mod_spawn: no amqp.h (package librabbitmq-dev): built without the relay, and so without shared queues)
+endif
 
 ifeq ($(SANITIZE),1)
 PROGRAMS += $(B)/perl-sanitized

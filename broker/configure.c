@@ -32,6 +32,7 @@
 #include "broker/caller/access.h"
 #include "broker/caller/cron_entry.h"
 #include "broker/caller/inbox.h"
+#include "broker/relay/says.h"
 #include "broker/places.h"
 
 #define HISTORY_JOBS 10000
@@ -136,6 +137,7 @@ static void take_rule(const spawn_attr *nest)
         spawn_str_or(&rule, SPAWN_A_TEMPLATE, SPAWN_DEFAULT_TEMPLATE));
     q->max_delayed =
         spawn_u64_or(&rule, SPAWN_A_MAX_DELAYED, SPAWN_DEFAULT_MAX_DELAYED);
+    q->shared = spawn_u64_or(&rule, SPAWN_A_SHARED, 0) != 0;
     take_workers(q, &rule);
 }
 
@@ -289,10 +291,13 @@ void spawn_config_apply(const spawn_message *m, spawn_packet *p)
     spawn_conf.history_ms = (int64_t)spawn_u64_or(m, SPAWN_A_HISTORY_AGE, 0);
     spawn_conf.history_size =
         spawn_u64_or(m, SPAWN_A_HISTORY_SIZE, HISTORY_SIZE);
+    set_text(&spawn_conf.relay_url, spawn_str_or(m, SPAWN_A_RELAY_URL, NULL));
+    set_text(&spawn_conf.host, spawn_str_or(m, SPAWN_A_HOST, NULL));
     spawn_conf.kill_at_stop = spawn_u64_or(m, SPAWN_A_ON_STOP, 0) == 1;
     take_moment(m);
     take_account(m);
     take_rules(p);
+    spawn_relay_ruled();
 }
 
 void spawn_config_places(const spawn_message *m, spawn_packet *p)

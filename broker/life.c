@@ -21,6 +21,7 @@
 #include "broker/job/changes.h"
 #include "broker/job/job.h"
 #include "broker/job/phase.h"
+#include "broker/job/share.h"
 #include "broker/process/link.h"
 #include "broker/process/orphan.h"
 #include "broker/process/template_process.h"
@@ -269,8 +270,9 @@ static bool anything_lives(void)
     if (!spawn_phase.recovered)
         return spawn_recover_anything_runs();
     for (job = spawn_job_next(NULL); job; job = spawn_job_next(job)) {
-        if (job->state == SPAWN_STATE_STARTING
-            || job->state == SPAWN_STATE_RUNNING)
+        if (!spawn_job_away(job)
+            && (job->state == SPAWN_STATE_STARTING
+                || job->state == SPAWN_STATE_RUNNING))
             return true;
     }
     return spawn_orphan_groups() || spawn_pools_leave() > 0
@@ -323,8 +325,9 @@ void spawn_life_linger(spawn_broker *broker)
     spawn_templates_rest();
     spawn_pools_rest();
     for (job = spawn_job_next(NULL); job; job = spawn_job_next(job)) {
-        if (job->state == SPAWN_STATE_RUNNING
-            || (job->state == SPAWN_STATE_STARTING && job->pid > 0))
+        if (!spawn_job_away(job)
+            && (job->state == SPAWN_STATE_RUNNING
+                || (job->state == SPAWN_STATE_STARTING && job->pid > 0)))
             spawn_end_at_stop(job);
     }
 }
@@ -361,7 +364,8 @@ static bool anything_runs(void)
     spawn_job *job;
 
     for (job = spawn_job_next(NULL); job; job = spawn_job_next(job)) {
-        if (job->state != SPAWN_STATE_QUEUED)
+        if (job->state != SPAWN_STATE_QUEUED
+            && (!spawn_job_away(job) || job->due != SPAWN_DUE_NOT))
             return true;
     }
     return false;

@@ -25,6 +25,8 @@
 #include "broker/job/needs.h"
 #include "broker/job/queue.h"
 #include "broker/job/rules.h"
+#include "broker/job/share.h"
+#include "broker/job/state.h"
 #include "broker/job/unique.h"
 #include "broker/process/link.h"
 #include "broker/process/perl.h"
@@ -107,6 +109,31 @@ static void take_order(spawn_job *job, const spawn_open_row *r)
                               || r->state != SPAWN_STATE_QUEUED);
 }
 
+/* Which host runs it, and how far it has come. */
+static void take_share(spawn_job *job)
+{
+    spawn_share share;
+
+    if (spawn_store_share(job->batch->store, job->seq, &share) != 1)
+        return;
+    *spawn_share_make(job, share.role, share.host) = share;
+}
+
+/* Another host runs it, or will. One that the engine has not confirmed is
+ * handed over again: docs/cluster.md. */
+static void found_away(spawn_job *job, const spawn_open_row *r)
+{
+    static const spawn_id none;
+
+    if (r->state == SPAWN_STATE_QUEUED
+        || job->share->stage == SPAWN_SHARE_HERE)
+        spawn_found_open(job, SPAWN_STATE_QUEUED, &none);
+    else
+        spawn_job_on(job, job->share->stage == SPAWN_SHARE_RUNS
+                              ? SPAWN_JOB_FOUND_RUNNING
+                              : SPAWN_JOB_FOUND_STARTING);
+}
+
 static void one_job(spawn_batch *batch, const spawn_open_row *r)
 {
     uint8_t state = (uint8_t)r->state;
@@ -133,6 +160,7 @@ static void one_job(spawn_batch *batch, const spawn_open_row *r)
     spawn_graces_note(job);
     take_rules(job, r);
     spawn_queue_join(job, r->queue);
+    take_share(job);
     take_order(job, r);
     if (r->template)
         spawn_perl_make(job, *r->template ? r->template : NULL);
@@ -141,7 +169,9 @@ static void one_job(spawn_batch *batch, const spawn_open_row *r)
                                                    job->attempt, &life);
     if (job->noted)
         state = SPAWN_STATE_STARTING;
-    if (!spawn_ledger_ask(job, &state, &life))
+    if (spawn_job_away(job))
+        found_away(job, r);
+    else if (!spawn_ledger_ask(job, &state, &life))
         spawn_found_open(job, (spawn_state)state, &life);
     if (job->state == SPAWN_STATE_QUEUED) {
         /* else a broker after us might call it lost */

@@ -23,6 +23,7 @@
 #include "broker/run/pool.h"
 #include "broker/run/started.h"
 #include "broker/caller/inbox.h"
+#include "broker/relay/says.h"
 #include "broker/configure.h"
 #include "broker/life.h"
 #include "broker/recover_told.h"
@@ -202,6 +203,18 @@ static void quit(spawn_broker *broker, const spawn_id *id,
     spawn_life_quit(broker);
 }
 
+/* It has started a relay, whose link this is. */
+static void relay(spawn_broker *broker, const spawn_id *id,
+                  const spawn_message *m, spawn_packet *p)
+{
+    (void)id;
+    (void)m;
+    if (p->fds_count == 0)
+        return;
+    spawn_relay_begin(&broker->batch, p->fds[0]);
+    p->fds[0] = -1;
+}
+
 /* The spawner kills a broker that does not answer (spawner/watchdog.c). */
 static void alive(spawn_broker *broker, const spawn_id *id,
                   const spawn_message *m, spawn_packet *p)
@@ -229,7 +242,7 @@ static const struct {
     {SPAWN_M_STARTED, started},     {SPAWN_M_EXITED, exited},
     {SPAWN_M_ORPHANED, orphaned},   {SPAWN_M_GO, go},
     {SPAWN_M_LINGER, linger},       {SPAWN_M_QUIT, quit},
-    {SPAWN_M_ALIVE, alive},
+    {SPAWN_M_ALIVE, alive},         {SPAWN_M_RELAY, relay},
 };
 
 static void message(void *of, const spawn_message *m, spawn_packet *p)

@@ -45,6 +45,7 @@
 #include "broker/caller/reply.h"
 #include "broker/caller/spool.h"
 #include "broker/caller/waiter.h"
+#include "broker/relay/taking.h"
 #include "broker/broker.h"
 #include "broker/life.h"
 #include "broker/recover.h"
@@ -81,6 +82,7 @@ static void finish_all(spawn_job *list, bool all)
 
         list = job->due_next;
         spawn_job_settled(job);
+        spawn_shared_stored(job);
         spawn_order_stored(job);
         spawn_launches_stored(job->batch->store, job->noted);
         job->noted = 0;
@@ -391,5 +393,7 @@ void spawn_turn_end(void *of)
     }
     spawn_courtesy_turn_over();
     spawn_peers_turn_over();
+    if (spawn_phase.recovered)
+        spawn_taking_turn();
     spawn_life_end_of_turn(broker, good && !spawn_batch_due(batch));
 }

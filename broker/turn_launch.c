@@ -18,6 +18,7 @@
 #include "broker/job/body.h"
 #include "broker/job/perl.h"
 #include "broker/job/queue.h"
+#include "broker/job/share.h"
 #include "broker/process/link.h"
 #include "broker/process/output.h"
 #include "broker/process/worker.h"
@@ -28,6 +29,7 @@
 #include "broker/run/launch.h"
 #include "broker/run/pool.h"
 #include "broker/caller/inbox.h"
+#include "broker/relay/origin.h"
 
 void spawn_turn_release(spawn_job *job)
 {
@@ -80,7 +82,9 @@ void spawn_turn_launch(spawn_job *job)
     job->launch = false;
     if (!job->body)
         read = spawn_store_body(job);
-    if (is_refused(job, job->body ? job->body : read, &why))
+    if (spawn_job_away(job))
+        rv = spawn_origin_hand_over(job, job->body ? job->body : read, &why);
+    else if (is_refused(job, job->body ? job->body : read, &why))
         rv = -1;
     else if (job->perl && job->perl->worker)
         rv = spawn_pool_call(job, job->body ? job->body : read, &why);

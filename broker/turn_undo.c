@@ -16,6 +16,7 @@
 #include "broker/job/perl.h"
 #include "broker/job/queue.h"
 #include "broker/job/rules.h"
+#include "broker/job/share.h"
 #include "broker/job/state.h"
 #include "broker/process/orphan.h"
 #include "broker/process/output.h"
@@ -59,6 +60,8 @@ void spawn_turn_let_go(spawn_job *job)
 void spawn_turn_unlaunch(spawn_job *job)
 {
     spawn_end_drop(job);
+    if (job->share)
+        spawn_share_on_way(job, false);
     spawn_perl_settled(job, false);
     spawn_pool_unreserve(job);
     spawn_job_on(job, SPAWN_JOB_CAME_BACK);

@@ -18,7 +18,7 @@ typedef struct {
 typedef struct {
     const char *name;
     uint32_t max;
-    uint8_t from;
+    uint16_t from;
     uint8_t fds;
     const uint8_t *allowed;  /* ended by 0 */
     const uint8_t *required; /* ended by 0; a subset of allowed */
@@ -158,6 +158,31 @@ FIELDS(GIVEN_BACK, A(SEQ), A(ID), A(LAST), A(RUSAGE), 0)
 #define needs_NOT_TAKEN   fields_BYE
 #define fields_LEASE_LOST fields_DISMISS
 #define needs_LEASE_LOST  needs_DISMISS
+FIELDS(RELAY, 0)
+#define needs_RELAY fields_RELAY
+FIELDS(RELAY_RULES, A(RELAY_URL), A(HOST), A(QUEUE_NAMES), 0)
+NEEDS(RELAY_RULES, A(RELAY_URL), A(HOST), 0)
+/* STATE: what it tells of the job: queued, its order; else what it has become.
+ */
+FIELDS(CARRY, A(TO), A(ID), A(STATE), A(LOAD_BYTES), 0)
+NEEDS(CARRY, A(TO), A(ID), A(STATE), A(LOAD_BYTES), 0)
+FIELDS(CARRIED, A(ID), A(STATE), 0)
+NEEDS(CARRIED, A(ID), A(STATE), 0)
+FIELDS(ROOM, A(QUEUE), A(MAX_JOBS), 0)
+NEEDS(ROOM, A(QUEUE), A(MAX_JOBS), 0)
+/* QUEUE: an order of this queue; without it, news. */
+FIELDS(CAME, A(SEQ), A(QUEUE), A(LOAD_BYTES), 0)
+NEEDS(CAME, A(SEQ), A(LOAD_BYTES), 0)
+/* CODE: it could not be taken now. */
+FIELDS(KEPT, A(SEQ), A(CODE), 0)
+NEEDS(KEPT, A(SEQ), 0)
+FIELDS(RELAY_STATE, A(RUNNING), A(TEXT), 0)
+NEEDS(RELAY_STATE, A(RUNNING), 0)
+FIELDS(SHARED_JOB, A(ID), A(ARGV), JOB_FIELDS, A(HOST), A(ATTEMPT), 0)
+NEEDS(SHARED_JOB, A(ID), A(QUEUE), A(HOST), A(ATTEMPT), 0)
+/* LOAD_BYTES: a JOB message. */
+FIELDS(SHARED_NEWS, A(ID), A(HOST), A(ATTEMPT), A(LOAD_BYTES), 0)
+NEEDS(SHARED_NEWS, A(ID), A(HOST), A(ATTEMPT), A(LOAD_BYTES), 0)
 FIELDS(BYE, 0)
 #define needs_BYE        fields_BYE
 #define fields_TABLE_END fields_BYE
@@ -182,7 +207,7 @@ FIELDS(CONFIGURE, A(INSTANCE), A(RELEASE), A(SECRET), A(FD_ROLES),
        A(JOB_USER), A(TEMPLATE_RULES), A(JOB_GROUP), A(BOUNDING_SET),
        A(ANY_ACCOUNT), A(LOG_FACILITY), A(LOG_TAG), A(VHOST_LOG), A(CRON_RULES),
        A(QUEUE_DEFAULTS), A(ACCOUNT), A(QUEUE_ALLOW), A(CGROUP), A(ACCESS),
-       A(CONFIGURED_AT), 0)
+       A(CONFIGURED_AT), A(RELAY_URL), A(HOST), 0)
 NEEDS(CONFIGURE, A(RELEASE), A(SECRET), A(FD_ROLES), A(QUEUE_RULES),
       A(STORE_PATH), A(SOCKET_PATH), 0)
 FIELDS(RUNNING, A(ID), A(STATE), A(PID), A(MONO_STARTED), A(BOOT_STARTED),
@@ -234,7 +259,7 @@ NEEDS(RETURNED, 0)
 /* The bodies of nests are checked like messages. */
 FIELDS(QUEUE_RULES, A(QUEUE), A(MAX_JOBS), A(MAX_QUEUED), A(MAX_DELAYED),
        A(TIMEOUT), A(TEMPLATE), A(WORKERS_MIN), A(WORKERS_MAX), A(WORKER_JOBS),
-       A(WORKER_MEMORY), A(WORKER_IDLE), 0)
+       A(WORKER_MEMORY), A(WORKER_IDLE), A(SHARED), 0)
 NEEDS(QUEUE_RULES, A(QUEUE), A(MAX_JOBS), A(MAX_QUEUED), 0)
 
 /* Without a queue: what templates have. */

@@ -41,6 +41,12 @@
 /* The values that a queue gives to its jobs, in CONFIGURE. */
 #define SPAWN_DEFAULTS_MAX    65536
 #define SPAWN_ACCESS_TEXT_MAX 2048 /* of a queue's SpawnAccess, for people */
+/* What travels between hosts: an answer about a job, and who sends it. */
+#define SPAWN_NEWS_MAX         (SPAWN_ANSWER_MAX + 4096)
+#define SPAWN_LOAD_MAX         (SPAWN_NEWS_MAX + SPAWN_WIRE_HEADER)
+#define SPAWN_RELAY_URL_MAX    1023
+#define SPAWN_HOST_MAX         200
+#define SPAWN_ENGINE_QUEUE_MAX 254
 #define SPAWN_QUEUE_STATE_MAX                                                  \
     60000 /* in one packet: names of variables only                            \
            */
@@ -249,11 +255,16 @@
     X(222, ENDED_SINCE, U64, 8, "ended_since")                                 \
     X(223, RESIDENT, U64, 8, "resident")                                       \
     X(224, CONFIGURED_AT, U64, 8, "configured_at")                             \
-    X(225, BOUND, U64, 8, "bound")
+    X(225, BOUND, U64, 8, "bound")                                             \
+    X(226, RELAY_URL, STR, SPAWN_RELAY_URL_MAX + 1, "relay_url")               \
+    X(227, HOST, STR, SPAWN_HOST_MAX + 1, "host")                              \
+    X(228, SHARED, U64, 8, "shared")                                           \
+    X(229, TO, STR, SPAWN_ENGINE_QUEUE_MAX + 1, "to")                          \
+    X(230, LOAD_BYTES, BYTES, SPAWN_LOAD_MAX, "load_bytes")
 
 #define SPAWN_X_ATTR(n, NAME, KIND, max, name) SPAWN_A_##NAME = n,
 typedef enum {
-    SPAWN_ATTR_LIST(SPAWN_X_ATTR) SPAWN_A_COUNT = 226
+    SPAWN_ATTR_LIST(SPAWN_X_ATTR) SPAWN_A_COUNT = 231
 } spawn_attr_id_t;
 
 /* The senders. */
@@ -265,6 +276,9 @@ typedef enum {
 #define SPAWN_FROM_SPAWNER_TO_PARENT 0x20 /* spawner to httpd parent */
 #define SPAWN_FROM_POST              0x40 /* through the post socket to the broker */
 #define SPAWN_FROM_TEMPLATE          0x80 /* a template or a job forked from it */
+#define SPAWN_FROM_BROKER_TO_RELAY   0x100
+#define SPAWN_FROM_RELAY             0x200 /* to its broker */
+#define SPAWN_FROM_OTHER_HOST        0x400 /* its broker, through the engine */
 
 /* Messages. X(number, NAME, from, most bytes of the body, most fds, "name").
  * The attributes of each stand in spawn_proto.c. */
@@ -346,11 +360,25 @@ typedef enum {
     X(190, METERS, SPAWN_FROM_CALLER, 1024, 0, "meters")                       \
     X(191, METER, SPAWN_FROM_BROKER, 8192, 0, "meter")                         \
     X(196, WATCH, SPAWN_FROM_CALLER, 1024, 0, "watch")                         \
-    X(205, START_NOW, SPAWN_FROM_CALLER, 1024, 0, "start_now")
+    X(205, START_NOW, SPAWN_FROM_CALLER, 1024, 0, "start_now")                 \
+    X(206, RELAY, SPAWN_FROM_SPAWNER, 1024, 1, "relay")                        \
+    X(207, RELAY_RULES, SPAWN_FROM_BROKER_TO_RELAY, SPAWN_REQUEST_MAX, 0,      \
+      "relay_rules")                                                           \
+    X(208, CARRY, SPAWN_FROM_BROKER_TO_RELAY, SPAWN_LOAD_MAX + 1024, 0,        \
+      "carry")                                                                 \
+    X(209, CARRIED, SPAWN_FROM_RELAY, 1024, 0, "carried")                      \
+    X(210, ROOM, SPAWN_FROM_BROKER_TO_RELAY, 1024, 0, "room")                  \
+    X(211, CAME, SPAWN_FROM_RELAY, SPAWN_LOAD_MAX + 1024, 0, "came")           \
+    X(212, KEPT, SPAWN_FROM_BROKER_TO_RELAY, 1024, 0, "kept")                  \
+    X(213, RELAY_STATE, SPAWN_FROM_RELAY, 8192, 0, "relay_state")              \
+    X(214, SHARED_JOB, SPAWN_FROM_OTHER_HOST, SPAWN_SUBMIT_MAX, 0,             \
+      "shared_job")                                                            \
+    X(215, SHARED_NEWS, SPAWN_FROM_OTHER_HOST, SPAWN_NEWS_MAX, 0,              \
+      "shared_news")
 
 #define SPAWN_X_MESSAGE(n, NAME, from, max, fds, name) SPAWN_M_##NAME = n,
 typedef enum {
-    SPAWN_MESSAGE_LIST(SPAWN_X_MESSAGE) SPAWN_M_COUNT = 206
+    SPAWN_MESSAGE_LIST(SPAWN_X_MESSAGE) SPAWN_M_COUNT = 216
 } spawn_message_id;
 
 /** For spawn_body_parse: the bodies of nests. */
@@ -487,7 +515,8 @@ typedef enum {
     SPAWN_FD_BROKER_BIN = 9,
     SPAWN_FD_SPAWNER_BIN = 10,
     SPAWN_FD_KEPT = 11,     /* file for lines that the log does not take */
-    SPAWN_FD_ROLES = 12,    /* one more than the last single one */
+    SPAWN_FD_RELAY_BIN = 12,
+    SPAWN_FD_ROLES = 13,    /* one more than the last single one */
     SPAWN_FD_VHOST_LOG = 32 /* error logs of virtual hosts, in their order */
 } spawn_fd_role;
 

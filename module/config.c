@@ -137,6 +137,8 @@ void spawn_queue_rules_clear(spawn_queue_rules *rules, const char *name)
     rules->account = NULL;
     rules->allow = NULL;
     rules->access = NULL;
+    rules->shared = SPAWN_SWITCH_UNSET;
+    rules->shared_where = NULL;
     memset(&rules->job, 0, sizeof(rules->job));
     rules->job.grace_ms = SPAWN_UNSET;
     rules->job.nice = SPAWN_UNSET;

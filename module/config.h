@@ -87,6 +87,8 @@ typedef struct {
     apr_array_header_t *allow;    /* patterns of SpawnAllow; NULL: not set */
     apr_array_header_t *access;   /* of SpawnAccess: access.c; NULL: not set */
     spawn_job_rules job;
+    spawn_switch shared; /* SpawnShared */
+    const char *shared_where;
 } spawn_queue_rules;
 
 /** A template, as a SpawnTemplate defines it. */
@@ -124,6 +126,10 @@ typedef struct {
     int access_count;              /* of SpawnAccess, without "none" */
     apr_int64_t access_only;       /* the account that all of these name;
                                     * SPAWN_UNSET: several, or a group */
+    const char *relay_url;         /* of SpawnRelay; NULL: there is none */
+    const char *relay_file;        /* that has it; NULL: it is given */
+    const char *relay_where;
+    const char *relay_name;        /* of SpawnRelayName; NULL: the host's */
     const char *cgroup;            /* "auto", "" for none, or a path */
     const char *cgroup_where;      /* NULL: not given */
     unsigned memory;               /* of templates that say nothing of it */

@@ -13,6 +13,7 @@
 #include "module/cron.h"
 #include "module/job_rules.h"
 #include "module/queue_account.h"
+#include "module/relay.h"
 
 #include <poll.h>
 #include <sys/resource.h>
@@ -64,6 +65,8 @@ static void put_queues(spawn_writer *w, const spawn_server_config *conf)
             spawn_put_u64(w, SPAWN_A_TIMEOUT, (uint64_t)rules->timeout_ms);
         if (rules->template)
             spawn_put_str(w, SPAWN_A_TEMPLATE, rules->template);
+        if (rules->shared == SPAWN_SWITCH_ON)
+            spawn_put_u64(w, SPAWN_A_SHARED, 1);
         if (rules->workers_max)
             put_workers(w, rules);
         spawn_close(w, mark);
@@ -175,6 +178,7 @@ static void put_rules(spawn_writer *w, const spawn_setup *setup)
         spawn_put_u64(w, SPAWN_A_BOUNDING_SET, conf->bounding_set);
     if (conf->cgroup[0])
         spawn_put_str(w, SPAWN_A_CGROUP, conf->cgroup);
+    spawn_relay_put(w, conf);
     spawn_put_u64(w, SPAWN_A_CONFIGURED_AT, (uint64_t)spawn_mono_ms());
     spawn_put_u64(w, SPAWN_A_LOG_LEVEL, log_level(setup->s));
     spawn_put_u64(w, SPAWN_A_PARENT_PID, (uint64_t)getpid());
@@ -192,6 +196,8 @@ static void list_fds(fd_list *list, const spawn_setup *setup,
     add_fd(list, SPAWN_FD_PARENT, pidfd);
     add_fd(list, SPAWN_FD_BROKER_BIN, with->broker_bin);
     add_fd(list, SPAWN_FD_SPAWNER_BIN, with->spawner_bin);
+    if (with->relay_bin >= 0)
+        add_fd(list, SPAWN_FD_RELAY_BIN, with->relay_bin);
     if (with->first || with->new_listen)
         add_fd(list, SPAWN_FD_LISTEN, r->listen_fd);
     if (with->first) {

@@ -17,6 +17,7 @@ typedef struct {
     bool new_listen;
     int lock, control; /* with first */
     int spawner_bin, broker_bin;
+    int relay_bin; /* -1: no relay is wanted */
 } spawn_configure_with;
 
 /** Send CONFIGURE. */

@@ -14,6 +14,7 @@
 #include "module/config.h"
 #include "module/handlers.h"
 #include "module/job_rules.h"
+#include "module/relay.h"
 #include "common/spawn_field.h"
 
 #define SUBMIT_TIMEOUT_MAX_MS 3600000
@@ -112,6 +113,10 @@ static const char *set_max_jobs(cmd_parms *cmd, void *dir_config,
                                 const char *arg)
 {
     ONLY_GLOBAL(cmd);
+    if (spawn_queue_of_section(dir_config) && strcmp(arg, "0") == 0) {
+        rules_of(cmd, dir_config)->max_jobs = 0; /* relay.c looks at it */
+        return NULL;
+    }
     return spawn_parse_number(cmd->pool, cmd->cmd->name, arg, 1, JOBS_MAX,
                               &rules_of(cmd, dir_config)->max_jobs);
 }
@@ -333,6 +338,13 @@ const command_rec spawn_directives[] = {
                   "job gets one of its own"),
     AP_INIT_RAW_ARGS("<SpawnQueue", spawn_queue_section, NULL, RSRC_CONF,
                      "a named queue, and the rules of its jobs"),
+    AP_INIT_TAKE1("SpawnRelay", spawn_relay_directive, NULL, RSRC_CONF,
+                  "amqp://user:password@host:port,host:port/vhost of RabbitMQ, "
+                  "or file:/path of a file with that"),
+    AP_INIT_TAKE1("SpawnRelayName", spawn_relay_name_directive, NULL, RSRC_CONF,
+                  "this host's name for the hosts that share queues with it"),
+    AP_INIT_FLAG("SpawnShared", spawn_shared_directive, NULL, RSRC_CONF,
+                 "in <SpawnQueue>, on: other hosts run its jobs, too"),
     AP_INIT_RAW_ARGS("SpawnWorkers", spawn_workers_directive, NULL, RSRC_CONF,
                      "in <SpawnQueue>: least and most processes that serve its "
                      "Perl calls one after another"),
@@ -539,5 +551,7 @@ apr_status_t spawn_config_complete(apr_pool_t *p, server_rec *s)
         rv = spawn_allow_complete(s, conf);
     if (rv == APR_SUCCESS)
         rv = spawn_cron_complete(p, s, conf);
+    if (rv == APR_SUCCESS)
+        rv = spawn_relay_complete(p, s, conf);
     return rv == APR_SUCCESS ? check_jobs(s, conf) : rv;
 }

@@ -109,7 +109,7 @@ static apr_status_t start_locked(const spawn_setup *setup, int store_fd,
                                  int lock, int exec_ms)
 {
     spawn_retained *r = setup->r;
-    spawn_configure_with with = {true, false, lock, -1, -1, -1};
+    spawn_configure_with with = {true, false, lock, -1, -1, -1, -1};
     spawn_programs programs;
     apr_status_t rv;
 
@@ -118,6 +118,7 @@ static apr_status_t start_locked(const spawn_setup *setup, int store_fd,
         return rv;
     with.spawner_bin = programs.spawner_bin;
     with.broker_bin = programs.broker_bin;
+    with.relay_bin = programs.relay_bin;
     if (spawn_id_make(&r->spawner_life) < 0)
         rv = APR_EGENERAL;
     if (setup->conf->external) /* of a pair of before, which has gone */
@@ -158,7 +159,7 @@ static apr_status_t make_sockets(const spawn_setup *setup)
 /* New rules for a pair that lives. */
 static apr_status_t send_rules(const spawn_setup *setup)
 {
-    spawn_configure_with with = {false, spawn_listen_untold(), -1, -1, -1, -1};
+    spawn_configure_with with = {false, spawn_listen_untold(), -1, -1, -1, -1, -1};
     spawn_programs programs;
     apr_status_t rv = spawn_programs_open(setup->p, setup->s, &programs);
 
@@ -166,6 +167,7 @@ static apr_status_t send_rules(const spawn_setup *setup)
         return rv;
     with.spawner_bin = programs.spawner_bin;
     with.broker_bin = programs.broker_bin;
+    with.relay_bin = programs.relay_bin;
     rv = spawn_configure_send(setup, &with);
     spawn_programs_close(&programs);
     return rv;

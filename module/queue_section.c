@@ -29,7 +29,7 @@ static bool allowed_inside(const char *directive)
         "SpawnLeftovers",     "SpawnLimit",
         "SpawnHistory",       "SpawnUser",
         "SpawnGroup",         "SpawnAllow",
-        "SpawnAccess"};
+        "SpawnAccess",        "SpawnShared"};
     size_t i;
 
     for (i = 0; i < sizeof(allowed) / sizeof(allowed[0]); i++) {
@@ -124,7 +124,7 @@ const char *spawn_queue_section(cmd_parms *cmd, void *dir_config,
                 "SpawnGrace, SpawnNice, SpawnIONice, SpawnDirectory, SpawnEnv, "
                 "SpawnPassEnv, SpawnOutput, SpawnLeftovers, SpawnLimit, "
                 "SpawnHistory, SpawnUser, SpawnGroup, SpawnAllow, "
-                "SpawnAccess, SpawnTemplate, SpawnWorkers and SpawnWorker* are",
+                "SpawnAccess, SpawnShared, SpawnTemplate, SpawnWorkers and SpawnWorker* are",
                 child->directive, child->directive[0] == '<' ? ">" : "");
         }
     }

@@ -20,6 +20,7 @@
 
 #include "common/spawn_os.h"
 #include "common/spawn_sweep.h"
+#include "module/config.h"
 
 #define LINK_FD    3 /* the control link, in the spawner */
 #define EXEC_FAILS 127
@@ -75,8 +76,15 @@ apr_status_t spawn_programs_open(apr_pool_t *p, server_rec *s,
     if (rv != APR_SUCCESS)
         return rv;
     rv = open_program(p, s, "broker", &unused, &ret->broker_bin);
-    if (rv != APR_SUCCESS)
+    if (rv != APR_SUCCESS) {
         (void)close(ret->spawner_bin);
+        return rv;
+    }
+    ret->relay_bin = -1;
+    if (spawn_config_of(s)->relay_where)
+        rv = open_program(p, s, "relay", &unused, &ret->relay_bin);
+    if (rv != APR_SUCCESS)
+        spawn_programs_close(ret);
     return rv;
 }
 
@@ -84,6 +92,8 @@ void spawn_programs_close(spawn_programs *programs)
 {
     (void)close(programs->spawner_bin);
     (void)close(programs->broker_bin);
+    if (programs->relay_bin >= 0)
+        (void)close(programs->relay_bin);
 }
 
 typedef struct {

@@ -16,6 +16,7 @@ typedef struct {
     const char *spawner_path;
     int spawner_bin; /* O_PATH */
     int broker_bin;  /* O_PATH */
+    int relay_bin;   /* the same; -1: none is wanted */
 } spawn_programs;
 
 /** Find and open them. Close with spawn_programs_close. Logs. */

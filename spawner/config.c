@@ -187,6 +187,7 @@ int config_take(const spawn_message *m, const void *body, size_t length,
     if (count)
         drop_vhost_logs();
     config_take_fds(m, fds, count);
+    relay_configure(m);
     spawn_sink_read(m, STDERR_FILENO, &sink);
     spawn_log_main(&sink);
     spawn_log_keep_in(spawner.fds[SPAWN_FD_KEPT]);

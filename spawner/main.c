@@ -203,6 +203,7 @@ static int next_deadline(void)
     wait = sooner(wait, preload_timers(now));
     wait = sooner(wait, external_timers(now));
     wait = sooner(wait, notify_timers(now));
+    wait = sooner(wait, relay_timers(now));
     spawn_log_counts(now);
     wait = sooner(wait, until(spawn_log_due(), now));
     return sooner(wait, until(spawner.broker_start_at, now));

@@ -43,7 +43,7 @@ static void reap_one(pid_t pid, uid_t uid)
     /* A template's job tells its pid before it does anything else, and then
      * whether it could be set up. Its template may have told the pid first. */
     if (j ? j->state == JOB_STARTING && j->template
-          : pid != spawner.broker_pid) {
+          : pid != spawner.broker_pid && pid != spawner.relay.pid) {
         templates_drain();
         j = table_by_pid(pid);
         if (!j)
@@ -68,6 +68,8 @@ static void reap_one(pid_t pid, uid_t uid)
     spawn_tree_reaped(pid);
     if (pid == spawner.broker_pid)
         broker_died(status);
+    else if (pid == spawner.relay.pid)
+        relay_died(status);
     else if (j)
         job_ended(j, status, &usage);
 }

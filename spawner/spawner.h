@@ -305,6 +305,14 @@ int broker_timers(int64_t now);
 /** There is a new configuration: for the broker that there is, or a new one. */
 void broker_configure(void);
 
+/* relay.c: the relay's life */
+/** A CONFIGURE says whether there is one. */
+void relay_configure(const spawn_message *m);
+/** It was reaped. */
+void relay_died(int status);
+/** Start it when it is time. Ms to the next look, -1: none. */
+int64_t relay_timers(int64_t now);
+
 /* programs.c: which files run, and which are installed */
 /** A broker is about to be started. */
 void programs_note_broker(void);

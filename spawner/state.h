@@ -151,6 +151,15 @@ typedef struct {
         int64_t next_at; /* mono ms; 0: the first, at once */
     } systemd;
 
+    /* the relay: relay.c */
+    struct {
+        bool wanted;
+        pid_t pid;        /* 0: none */
+        int64_t since;    /* mono ms of its start */
+        int64_t start_at; /* mono ms of the next start; 0: at once */
+        unsigned deaths;  /* in a row, young */
+    } relay;
+
     /* the look at what has left a job's group */
     struct {
         uid_t account; /* of that job; 0: not known */

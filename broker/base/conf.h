@@ -33,6 +33,8 @@ typedef struct {
     int64_t history_ms;    /* 0: any age */
     uint64_t history_size; /* bytes */
     bool kill_at_stop;
+    char *relay_url; /* of the engine; NULL: there is no relay */
+    char *host;      /* our name for other hosts; NULL: the same */
 } spawn_config;
 
 extern spawn_config spawn_conf;

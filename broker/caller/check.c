@@ -224,6 +224,27 @@ int spawn_check_wait(const spawn_peer *peer, const spawn_job *job,
            job->queue->name);
 }
 
+/* What only this host has cannot go to another one. */
+static int check_shared(const spawn_incoming *in, spawn_failure *why)
+{
+    const spawn_queue *q = spawn_queue_find(spawn_incoming_queue(in));
+    const char *what = NULL;
+
+    if (!q->shared || in->origin)
+        return 0;
+    if (in->m->header.fds > 0)
+        what = "handles of its caller (fds, or a stream that is one) cannot "
+               "travel; data and paths can";
+    else if (spawn_incoming_durable(in))
+        what = "durable: that promise is about the disk of one host";
+    else if (in->peer && in->peer->bound)
+        what = "a job that is bound to its caller's connection cannot travel";
+    if (!what)
+        return 0;
+    REFUSE(SPAWN_E_INVALID, SPAWN_STEP_QUEUE,
+           "queue '%s' is shared with other hosts: %s", q->name, what);
+}
+
 int spawn_incoming_may_be(const spawn_incoming *in, spawn_failure *why)
 {
     return check_time(in, why) || !queue_of(in, why) ? -1 : 0;
@@ -234,7 +255,7 @@ int spawn_incoming_check(const spawn_incoming *in, spawn_failure *why)
     return check_time(in, why) || check_queue(in, why) || check_limits(in, why)
                    || check_allowed(in, why) || check_template(in, why)
                    || check_not_its_own(in, why) || check_handles(in, why)
-                   || check_durable(in, why)
+                   || check_durable(in, why) || check_shared(in, why)
                ? -1
                : 0;
 }

@@ -11,6 +11,7 @@
 #include "broker/job/perl.h"
 #include "broker/job/queue.h"
 #include "broker/job/rules.h"
+#include "broker/job/share.h"
 #include "broker/process/perl.h"
 #include "broker/run/pool.h"
 #include "broker/caller/admit.h"
@@ -67,6 +68,10 @@ spawn_job *spawn_incoming_job(const spawn_incoming *in, spawn_body *body)
         job->ledger = SPAWN_IN_LEDGER_ASKED;
     spawn_admit_priority(job, in->m);
     spawn_queue_join(job, spawn_incoming_queue(in));
+    if (in->origin)
+        (void)spawn_share_make(job, SPAWN_SHARE_TAKEN, in->origin);
+    else if (job->queue->shared)
+        (void)spawn_share_make(job, SPAWN_SHARE_ORIGIN, "");
     if (spawn_has(in->m, SPAWN_A_FUNCTION)) {
         spawn_perl_make(job,
                         spawn_has(in->m, SPAWN_A_TEMPLATE)

@@ -16,6 +16,7 @@
 #include "broker/job/job.h"
 #include "broker/job/phase.h"
 #include "broker/job/queue.h"
+#include "broker/job/share.h"
 #include "broker/store/store.h"
 #include "broker/run/durable.h"
 #include "broker/run/lease.h"
@@ -164,6 +165,13 @@ static void request_kill(spawn_peer *peer, const spawn_message *m,
     if (job->state == SPAWN_STATE_QUEUED && spawn_durable_undecided(job)) {
         refuse_kill(peer, m, id, SPAWN_E_STORE,
                     "whether the job waits, or has ended, cannot be read now");
+        return;
+    }
+    if (spawn_job_away(job) && job->state != SPAWN_STATE_QUEUED
+        && job->state != SPAWN_STATE_DONE) {
+        refuse_kill(peer, m, id, SPAWN_E_NOT_PERMITTED,
+                    "the job was handed over to other hosts, and a kill does "
+                    "not reach it there yet");
         return;
     }
     if (!spawn_stop(job, peer->bound && signo == SIGTERM ? SPAWN_STOP_KINDLY

@@ -10,6 +10,7 @@
 
 #include "broker/job/changes.h"
 #include "broker/job/end.h"
+#include "broker/job/share.h"
 #include "broker/process/perl.h"
 #include "broker/run/end.h"
 #include "broker/run/retry.h"
@@ -65,6 +66,8 @@ bool spawn_stop(spawn_job *job, int signo)
         break;
     case SPAWN_STATE_STARTING:
     case SPAWN_STATE_RUNNING:
+        if (spawn_job_away(job))
+            return false;
         if (job->launch) /* its start is not stored yet: nobody has it */
             (void)spawn_end_job(job, SPAWN_OUTCOME_CANCELLED);
         else if (signo == SPAWN_STOP_KINDLY)

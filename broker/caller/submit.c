@@ -240,21 +240,41 @@ spawn_spool_result spawn_submit_spooled(spawn_batch *batch, const spawn_id *id,
 
 /* ---- our own ---- */
 
-int spawn_submit_own(spawn_batch *batch, const void *data, size_t length,
-                     bool record, spawn_failure *why)
+static int submit(spawn_incoming *in, const void *data, size_t length,
+                  bool record, spawn_failure *why)
 {
-    spawn_incoming in = {
-        .batch = batch, .own = true, .uid = geteuid(), .pid = getpid()};
     spawn_message m;
     int rv;
 
     if (spawn_message_parse(data, length, SPAWN_FROM_CALLER, 0, &m, why))
         return SPAWN_OWN_REFUSED;
-    spawn_incoming_fill(&in, &m, data, length);
-    rv = spawn_take(&in, why);
+    spawn_incoming_fill(in, &m, data, length);
+    rv = spawn_take(in, why);
     if (rv >= 0)
         return rv ? SPAWN_OWN_KNOWN : SPAWN_OWN_TAKEN;
-    return record && !spawn_refusal_passes(why) && record_refusal(&in, why)
+    return record && !spawn_refusal_passes(why) && record_refusal(in, why)
                ? SPAWN_OWN_RECORDED
                : SPAWN_OWN_REFUSED;
+}
+
+int spawn_submit_own(spawn_batch *batch, const void *data, size_t length,
+                     bool record, spawn_failure *why)
+{
+    spawn_incoming in = {
+        .batch = batch, .own = true, .uid = geteuid(), .pid = getpid()};
+
+    return submit(&in, data, length, record, why);
+}
+
+int spawn_submit_shared(spawn_batch *batch, const void *data, size_t length,
+                        const char *origin, spawn_failure *why)
+{
+    spawn_incoming in = {.batch = batch,
+                         .own = true,
+                         .left = true,
+                         .origin = origin,
+                         .uid = geteuid(),
+                         .pid = getpid()};
+
+    return submit(&in, data, length, true, why);
 }

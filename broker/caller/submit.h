@@ -42,5 +42,9 @@ bool spawn_refusal_passes(const spawn_failure *why);
  * a refusal that will not pass is to be in the history. why: of a refusal. */
 int spawn_submit_own(spawn_batch *batch, const void *data, size_t length,
                      bool record, spawn_failure *why);
+/** The same of a job that another host sent: data has its SUBMIT. A queue that
+ * is full takes it, too. */
+int spawn_submit_shared(spawn_batch *batch, const void *data, size_t length,
+                        const char *origin, spawn_failure *why);
 
 #endif

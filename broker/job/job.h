@@ -27,6 +27,7 @@ typedef struct spawn_perl spawn_perl;
 typedef struct spawn_rules spawn_rules; /* rules.h */
 typedef struct spawn_claim spawn_claim; /* unique.h */
 typedef struct spawn_needs spawn_needs; /* needs.h */
+typedef struct spawn_share spawn_share; /* share.h */
 typedef struct spawn_batch spawn_batch; /* changes.h */
 typedef struct spawn_store spawn_store; /* store/store.h */
 
@@ -104,6 +105,7 @@ struct spawn_job {
     spawn_rules *rules; /* NULL: none */
     spawn_claim *claim; /* of a unique key; NULL: none */
     spawn_needs *needs; /* jobs that it comes after; NULL: none */
+    spawn_share *share; /* of a shared queue; NULL: it is a job of this host */
     spawn_timer timer;  /* time-out, then grace */
     uint64_t place;     /* among those that wait: queue.c */
     int64_t timeout_ms;

@@ -17,6 +17,7 @@
 #include "broker/base/loop.h"
 #include "broker/job/perl.h"
 #include "broker/job/rules.h"
+#include "broker/job/share.h"
 
 static spawn_queue *queues;
 static uint64_t next_place; /* of the next job that waits */
@@ -202,12 +203,14 @@ static spawn_lane *lane_of(const spawn_job *job)
     spawn_template *template = job->perl ? job->perl->template : NULL;
     bool pooled = job->perl && job->perl->pooled;
     bool durable = job->ledger != SPAWN_IN_LEDGER_NOT;
+    bool away = spawn_job_away(job);
     int64_t since = job->perl ? job->perl->since : 0;
     spawn_lane **at = &job->queue->lanes, *lane, *empty = NULL;
 
     for (; (lane = *at) != NULL; at = &lane->next) {
         if (lane->template == template && lane->pooled == pooled
-            && lane->durable == durable && lane->priority == job->priority
+            && lane->durable == durable && lane->away == away
+            && lane->priority == job->priority
             && lane->since == since)
             return lane;
         if (lane->count == 0)
@@ -219,6 +222,7 @@ static spawn_lane *lane_of(const spawn_job *job)
     lane->template = template;
     lane->pooled = pooled;
     lane->durable = durable;
+    lane->away = away;
     lane->priority = job->priority;
     lane->since = since;
     return lane;
@@ -317,7 +321,11 @@ static void link_waiting(spawn_job *job)
 
 void spawn_queue_count(const spawn_job *job, int by)
 {
-    if (is_busy(job->state))
+    if (!is_busy(job->state))
+        return;
+    if (spawn_job_away(job))
+        job->queue->away += (unsigned)by;
+    else
         job->queue->busy += (unsigned)by;
 }
 

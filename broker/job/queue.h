@@ -21,6 +21,7 @@ struct spawn_lane {
     spawn_template *template; /* NULL: programs */
     bool pooled;              /* the queue's workers serve them */
     bool durable;             /* they wait for the ledger, too */
+    bool away;                /* other hosts run them: share.h */
     int8_t priority;
     int64_t since; /* what they want of their template's code: perl.h */
     unsigned count;
@@ -61,7 +62,10 @@ struct spawn_queue {
     bool configured;  /* false: its jobs stay stored and do not start */
     bool fresh;       /* seen in the CONFIGURE that is being applied */
     unsigned members; /* jobs that point at it */
-    unsigned busy;    /* starting or running */
+    unsigned busy;    /* starting or running, here */
+    unsigned away;    /* the same of jobs that other hosts run */
+    int64_t room_told; /* places that the relay knows of; -1: none yet */
+    bool shared;      /* other hosts run its jobs, too: share.h */
     unsigned queued;
     unsigned delayed; /* queued in no lane: their time has not come */
     unsigned came;    /* queued in a lane: their time has come */

@@ -309,6 +309,21 @@ static void stream_ready(spawn_watch *w, int events)
 
 /* ---- making ---- */
 
+static int write_all(int fd, const uint8_t *data, size_t length)
+{
+    while (length > 0) {
+        ssize_t n = write(fd, data, length);
+
+        if (n < 0 && errno != EINTR)
+            return -1;
+        if (n > 0) {
+            data += n;
+            length -= (size_t)n;
+        }
+    }
+    return 0;
+}
+
 static int watch_stream(spawn_stream **streams, const char *who, int which,
                         int pipe, int file, uint64_t limit)
 {
@@ -390,6 +405,30 @@ void spawn_output_adopt(spawn_stream **streams, const char *who, int which,
                       MSNO(0565) "a job's output cannot be read any more");
     if (file >= 0 && fstat(file, &st) == 0)
         has_captured(streams[which], (uint64_t)st.st_size);
+}
+
+int spawn_output_given(spawn_stream **streams, int which, const void *data,
+                       size_t length, uint64_t lost)
+{
+    int file = spawn_os_memfd(which ? "spawn-stderr" : "spawn-stdout");
+    spawn_stream *s;
+
+    if (file < 0)
+        return file;
+    if (write_all(file, data, length) < 0) {
+        int error = errno;
+
+        (void)close(file);
+        return -error;
+    }
+    s = spawn_alloc(sizeof(*s));
+    s->watch.fd = -1;
+    s->file = file;
+    s->which = which;
+    s->size = s->limit = length;
+    s->lost = lost;
+    streams[which] = s;
+    return 0;
 }
 
 void spawn_output_fds(spawn_stream *const *streams, int which, int *ret_pipe,

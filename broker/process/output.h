@@ -33,6 +33,10 @@ void spawn_output_adopt(spawn_stream **streams, const char *who, int which,
 #define SPAWN_WHO 48
 char *spawn_output_who(const spawn_id *id, char *who);
 
+/** It was captured elsewhere: these bytes. 0 or a negative errno. */
+int spawn_output_given(spawn_stream **streams, int which, const void *data,
+                       size_t length, uint64_t lost);
+
 /** The descriptors that the spawner is to keep, -1 when there is none. */
 void spawn_output_fds(spawn_stream *const *streams, int which, int *ret_pipe,
                       int *ret_file);

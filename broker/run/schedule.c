@@ -13,6 +13,7 @@
 #include "broker/job/perl.h"
 #include "broker/job/phase.h"
 #include "broker/job/queue.h"
+#include "broker/job/share.h"
 #include "broker/job/state.h"
 #include "broker/job/template.h"
 #include "broker/process/perl.h"
@@ -32,7 +33,9 @@ static bool code_is_there(const spawn_lane *lane)
 
 static bool can_start(const spawn_queue *q, const spawn_lane *lane)
 {
-    if (!code_is_there(lane))
+    if (lane->away)
+        return spawn_shares_room();
+    if (!code_is_there(lane) || (q->shared && spawn_queue_taken(q)))
         return false;
     if (lane->durable && spawn_durable_in_trouble(lane->head))
         return false;
@@ -100,7 +103,7 @@ static void fail(const spawn_lane *lane, spawn_job *job, const char *why)
  * get ready is no reason when it is about to be another one. */
 static const char *failure_of(const spawn_queue *q, const spawn_lane *lane)
 {
-    if (!lane->template || !code_is_there(lane))
+    if (!lane->template || lane->away || !code_is_there(lane))
         return NULL;
     return lane->pooled ? spawn_pool_failure(q->pool)
                         : spawn_template_failure(lane->template);
@@ -145,10 +148,25 @@ static bool can_be_noted(const spawn_job *job)
     return job->in_store && !(job->perl && job->perl->pooled);
 }
 
+/* When the store has it as one that starts: then it is given to the relay, by
+ * turn_launch.c. */
+static void hand_over(spawn_job *job)
+{
+    spawn_job_store_now(job);
+    spawn_job_on(job, SPAWN_JOB_ORDERED);
+    spawn_share_on_way(job, true);
+    job->launch = true;
+    spawn_job_changed(job);
+}
+
 /* Unstored jobs, and those that are noted, are launched by turn.c in this turn,
  * before the commit. */
 static void start(spawn_job *job)
 {
+    if (spawn_job_away(job)) {
+        hand_over(job);
+        return;
+    }
     if (spawn_job_unstored(job) && !can_be_told(job))
         spawn_job_store_now(job);
     spawn_job_on(job, SPAWN_JOB_ORDERED);
@@ -177,11 +195,17 @@ static unsigned waiting_for_workers(const spawn_queue *q)
     return count;
 }
 
+/* Other hosts may have places for jobs of a shared queue. */
+static bool all_wait(const spawn_queue *q)
+{
+    return q->shared ? spawn_queue_paused(q) : spawn_queue_taken(q);
+}
+
 static void start_some(spawn_queue *q)
 {
     spawn_job *job;
 
-    while (!spawn_queue_taken(q) && (job = next_of(q))) {
+    while (!all_wait(q) && (job = next_of(q))) {
         if (!ends_first(job))
             start(job);
         else if (job->state == SPAWN_STATE_QUEUED)
@@ -191,7 +215,7 @@ static void start_some(spawn_queue *q)
 
 bool spawn_schedule_at_once(const spawn_queue *q)
 {
-    return !spawn_queue_taken(q) && spawn_phase_launching();
+    return !q->shared && !spawn_queue_taken(q) && spawn_phase_launching();
 }
 
 void spawn_schedule(void)

@@ -132,6 +132,16 @@ static const char control_sql[] =
     " mode INTEGER NOT NULL, scale INTEGER NOT NULL,"
     " changed INTEGER NOT NULL, uid INTEGER NOT NULL) WITHOUT ROWID;";
 
+/* Jobs of shared queues: share.c. The same; the trigger is for all releases. */
+static const char share_sql[] =
+    "CREATE TABLE IF NOT EXISTS share (seq INTEGER PRIMARY KEY,"
+    " role INTEGER NOT NULL, stage INTEGER NOT NULL, host TEXT NOT NULL,"
+    " told INTEGER NOT NULL);"
+    "CREATE INDEX IF NOT EXISTS share_untold ON share(seq)"
+    " WHERE told = 0 AND role = 2;"
+    "CREATE TRIGGER IF NOT EXISTS share_goes AFTER DELETE ON job"
+    " BEGIN DELETE FROM share WHERE seq = old.seq; END;";
+
 /* Jobs that failed, for lists (list.c): without it they are searched for. The
  * same; a big store would take too long to make it. */
 static const char failed_sql[] =
@@ -436,7 +446,7 @@ static int open_once(spawn_store *store, spawn_failure *why)
         || check_pages(store, why, &later))
         goto bad;
     if (run(store, grace_sql) || run(store, cron_sql)
-        || run(store, control_sql)) {
+        || run(store, control_sql) || run(store, share_sql)) {
         (void)fail(store, why, "cannot be written");
         goto bad;
     }
@@ -447,6 +457,7 @@ static int open_once(spawn_store *store, spawn_failure *why)
         || spawn_store_prepare_history(store) || spawn_store_prepare_room(store)
         || spawn_store_prepare_grace(store) || spawn_store_prepare_cron(store)
         || spawn_store_prepare_control(store)
+        || spawn_store_prepare_share(store)
         || spawn_store_prepare_attempts(store)
         || spawn_store_prepare_order(store) || spawn_store_prepare_look(store)
         || spawn_store_prepare_dead(store) || spawn_store_prepare_list(store)) {
@@ -546,6 +557,7 @@ void spawn_store_close(spawn_store *store)
     spawn_store_finish_grace(store);
     spawn_store_finish_cron(store);
     spawn_store_finish_control(store);
+    spawn_store_finish_share(store);
     spawn_store_finish_attempts(store);
     spawn_store_finish_order(store);
     spawn_store_finish_look(store);

@@ -129,6 +129,11 @@ typedef struct {
     sqlite3_stmt *read, *write, *drop;
 } spawn_part_control;
 
+/** share.c */
+typedef struct {
+    sqlite3_stmt *put, *get, *told, *untold;
+} spawn_part_share;
+
 /** attempts.c */
 typedef struct {
     sqlite3_stmt *add, *of_job, *from_row, *revive, *output_gone;
@@ -255,6 +260,7 @@ struct spawn_store {
     spawn_part_grace grace;
     spawn_part_cron cron;
     spawn_part_control control;
+    spawn_part_share share;
     spawn_part_attempts attempts;
     spawn_part_order order;
     spawn_part_recent recent;

@@ -261,6 +261,27 @@ int spawn_store_cron_keep(spawn_store *store, const char *const *names,
 /** Fill in how the last run has ended, when it has. 0 or -1. */
 int spawn_store_cron_end(spawn_store *store, spawn_cron_row *row);
 
+/* ---- jobs of shared queues: share.c ---- */
+
+/** Write how far it has come; in a transaction. 0 or -1. */
+int spawn_store_put_share(spawn_store *store, const spawn_job *job);
+/** 1; 0: it is a job of this host; -1. */
+int spawn_store_share(spawn_store *store, int64_t seq, spawn_share *ret);
+/** The engine has the end of a job that was taken; in a transaction. */
+int spawn_store_share_told(spawn_store *store, const spawn_id *id);
+
+/** A job that was taken, and has ended, and whose end is not told. */
+typedef struct {
+    int64_t seq;
+    spawn_id id;
+    unsigned attempt;
+    char host[SPAWN_HOST_MAX + 1];
+} spawn_untold;
+
+/** The next one behind this seq: 1, 0 there is none, -1. */
+int spawn_store_share_untold(spawn_store *store, int64_t after,
+                             spawn_untold *ret);
+
 /* ---- queues that were changed by hand: control.c ---- */
 
 /** Change the queues as it was asked for. 0 or -1. */

@@ -440,6 +440,8 @@ int spawn_store_insert(spawn_store *store, spawn_job *job)
     int rv =
         spawn_job_over(job) ? insert_done(store, job) : insert_open(store, job);
 
+    if (rv == 0 && job->share)
+        rv = spawn_store_put_share(store, job);
     return rv == 0 && job->claim ? spawn_store_mark_replaced(store, job) : rv;
 }
 
@@ -447,6 +449,8 @@ int spawn_store_update(spawn_store *store, spawn_job *job)
 {
     sqlite3_stmt *s = store->write.state;
 
+    if (job->share && spawn_store_put_share(store, job))
+        return -1;
     if (job->revived && spawn_store_revive(store, job))
         return -1;
     if (job->revived && job->again)
