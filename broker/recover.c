@@ -125,8 +125,7 @@ static void found_away(spawn_job *job, const spawn_open_row *r)
 {
     static const spawn_id none;
 
-    if (r->state == SPAWN_STATE_QUEUED
-        || job->share->stage == SPAWN_SHARE_HERE)
+    if (r->state == SPAWN_STATE_QUEUED || job->share->stage == SPAWN_SHARE_HERE)
         spawn_found_open(job, SPAWN_STATE_QUEUED, &none);
     else
         spawn_job_on(job, job->share->stage == SPAWN_SHARE_RUNS

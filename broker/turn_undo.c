@@ -48,6 +48,7 @@ void spawn_turn_let_go(spawn_job *job)
     spawn_order_gone(job);
     spawn_orphan_drop(job);
     spawn_rules_drop(job);
+    spawn_share_drop(job);
     if (job->leader >= 0)
         (void)close(job->leader);
     spawn_queue_leave(job);

@@ -71,8 +71,7 @@ static const char *take_host(const char *at, const char *end, spawn_engine *ret)
         if (*rest || n < 1 || n > 65535)
             return "a host's port is not a number from 1 to 65535";
     }
-    if (!decode(at, colon ? colon : end,
-                ret->hosts[ret->hosts_count].name,
+    if (!decode(at, colon ? colon : end, ret->hosts[ret->hosts_count].name,
                 sizeof(ret->hosts[0].name))
         || !spawn_engine_host_ok(ret->hosts[ret->hosts_count].name))
         return "a host's name is empty, or has other characters than letters, "

@@ -373,8 +373,7 @@ typedef enum {
     X(213, RELAY_STATE, SPAWN_FROM_RELAY, 8192, 0, "relay_state")              \
     X(214, SHARED_JOB, SPAWN_FROM_OTHER_HOST, SPAWN_SUBMIT_MAX, 0,             \
       "shared_job")                                                            \
-    X(215, SHARED_NEWS, SPAWN_FROM_OTHER_HOST, SPAWN_NEWS_MAX, 0,              \
-      "shared_news")
+    X(215, SHARED_NEWS, SPAWN_FROM_OTHER_HOST, SPAWN_NEWS_MAX, 0, "shared_news")
 
 #define SPAWN_X_MESSAGE(n, NAME, from, max, fds, name) SPAWN_M_##NAME = n,
 typedef enum {
@@ -514,7 +513,7 @@ typedef enum {
     SPAWN_FD_PARENT = 8,  /* pidfd of the httpd parent */
     SPAWN_FD_BROKER_BIN = 9,
     SPAWN_FD_SPAWNER_BIN = 10,
-    SPAWN_FD_KEPT = 11,     /* file for lines that the log does not take */
+    SPAWN_FD_KEPT = 11, /* file for lines that the log does not take */
     SPAWN_FD_RELAY_BIN = 12,
     SPAWN_FD_ROLES = 13,    /* one more than the last single one */
     SPAWN_FD_VHOST_LOG = 32 /* error logs of virtual hosts, in their order */

@@ -119,24 +119,24 @@ typedef struct {
     int on_stop;
     const char *external; /* control socket of a spawner that httpd does not
                              start; NULL: httpd starts its own */
-    apr_uint64_t bounding_set;     /* SPAWN_CAPABILITIES_ALL, or what is kept */
-    const char *bounding_where;    /* NULL: not given */
-    const spawn_account *broker;   /* SpawnBrokerUser; NULL: httpd's User */
-    const char *broker_where;      /* NULL: not given */
-    int access_count;              /* of SpawnAccess, without "none" */
-    apr_int64_t access_only;       /* the account that all of these name;
-                                    * SPAWN_UNSET: several, or a group */
-    const char *relay_url;         /* of SpawnRelay; NULL: there is none */
-    const char *relay_file;        /* that has it; NULL: it is given */
+    apr_uint64_t bounding_set;   /* SPAWN_CAPABILITIES_ALL, or what is kept */
+    const char *bounding_where;  /* NULL: not given */
+    const spawn_account *broker; /* SpawnBrokerUser; NULL: httpd's User */
+    const char *broker_where;    /* NULL: not given */
+    int access_count;            /* of SpawnAccess, without "none" */
+    apr_int64_t access_only;     /* the account that all of these name;
+                                  * SPAWN_UNSET: several, or a group */
+    const char *relay_url;       /* of SpawnRelay; NULL: there is none */
+    const char *relay_file;      /* that has it; NULL: it is given */
     const char *relay_where;
-    const char *relay_name;        /* of SpawnRelayName; NULL: the host's */
-    const char *cgroup;            /* "auto", "" for none, or a path */
-    const char *cgroup_where;      /* NULL: not given */
-    unsigned memory;               /* of templates that say nothing of it */
-    spawn_queue_rules given;       /* outside of any <SpawnQueue> */
-    apr_array_header_t *queues;    /* of spawn_queue_rules *, as written */
-    apr_array_header_t *templates; /* of spawn_template_rules * */
-    apr_array_header_t *crons;     /* recurring jobs: cron.c */
+    const char *relay_name;         /* of SpawnRelayName; NULL: the host's */
+    const char *cgroup;             /* "auto", "" for none, or a path */
+    const char *cgroup_where;       /* NULL: not given */
+    unsigned memory;                /* of templates that say nothing of it */
+    spawn_queue_rules given;        /* outside of any <SpawnQueue> */
+    apr_array_header_t *queues;     /* of spawn_queue_rules *, as written */
+    apr_array_header_t *templates;  /* of spawn_template_rules * */
+    apr_array_header_t *crons;      /* recurring jobs: cron.c */
     apr_array_header_t *queue_uses; /* of all servers: queue_access.c */
 
     /* filled by spawn_config_complete: every value set */

@@ -159,7 +159,8 @@ static apr_status_t make_sockets(const spawn_setup *setup)
 /* New rules for a pair that lives. */
 static apr_status_t send_rules(const spawn_setup *setup)
 {
-    spawn_configure_with with = {false, spawn_listen_untold(), -1, -1, -1, -1, -1};
+    spawn_configure_with with = {false, spawn_listen_untold(), -1, -1, -1, -1,
+                                 -1};
     spawn_programs programs;
     apr_status_t rv = spawn_programs_open(setup->p, setup->s, &programs);
 

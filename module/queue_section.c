@@ -124,7 +124,8 @@ const char *spawn_queue_section(cmd_parms *cmd, void *dir_config,
                 "SpawnGrace, SpawnNice, SpawnIONice, SpawnDirectory, SpawnEnv, "
                 "SpawnPassEnv, SpawnOutput, SpawnLeftovers, SpawnLimit, "
                 "SpawnHistory, SpawnUser, SpawnGroup, SpawnAllow, "
-                "SpawnAccess, SpawnShared, SpawnTemplate, SpawnWorkers and SpawnWorker* are",
+                "SpawnAccess, SpawnShared, SpawnTemplate, SpawnWorkers and "
+                "SpawnWorker* are",
                 child->directive, child->directive[0] == '<' ? ">" : "");
         }
     }

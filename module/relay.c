@@ -151,10 +151,11 @@ static apr_status_t check_queue(server_rec *s, const spawn_server_config *conf,
     if (rules->shared != SPAWN_SWITCH_ON)
         return APR_SUCCESS;
     if (!conf->relay_where) {
-        ap_log_error(APLOG_MARK, APLOG_ERR, 0, s,
-                     MSNO(0221) "%s: SpawnShared: there is no SpawnRelay, which "
-                                "says how hosts are connected",
-                     rules->shared_where);
+        ap_log_error(
+            APLOG_MARK, APLOG_ERR, 0, s,
+            MSNO(0221) "%s: SpawnShared: there is no SpawnRelay, which "
+                       "says how hosts are connected",
+            rules->shared_where);
         return APR_EINVAL;
     }
     if (rules->workers_max > 0) {

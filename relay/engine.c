@@ -212,9 +212,9 @@ static void note_declared(const char *queue)
 
 int engine_declare(const char *queue)
 {
-    amqp_table_entry_t quorum = {
-        .key = bytes("x-queue-type"),
-        .value = {.kind = AMQP_FIELD_KIND_UTF8, .value.bytes = bytes("quorum")}};
+    amqp_table_entry_t quorum = {.key = bytes("x-queue-type"),
+                                 .value = {.kind = AMQP_FIELD_KIND_UTF8,
+                                           .value.bytes = bytes("quorum")}};
     amqp_queue_declare_t method = {.queue = bytes(queue),
                                    .durable = 1,
                                    .nowait = 1,
@@ -261,8 +261,7 @@ int engine_consume(const char *queue, const char *consumer, unsigned prefetch)
 
 int engine_cancel(const char *consumer)
 {
-    amqp_basic_cancel_t method = {.consumer_tag = bytes(consumer),
-                                  .nowait = 1};
+    amqp_basic_cancel_t method = {.consumer_tag = bytes(consumer), .nowait = 1};
 
     return send_method(AMQP_BASIC_CANCEL_METHOD, &method);
 }

@@ -39,9 +39,9 @@ bool link_read(void (*message)(const spawn_message *m))
     spawn_packet p;
     int rv;
 
-    while ((rv = spawn_packet_receive(RELAY_LINK_FD, buffer, sizeof(buffer),
-                                      &p))
-           == 1) {
+    while (
+        (rv = spawn_packet_receive(RELAY_LINK_FD, buffer, sizeof(buffer), &p))
+        == 1) {
         if (spawn_message_parse(p.data, p.length, SPAWN_FROM_BROKER_TO_RELAY,
                                 p.fds_count, &m, &why)
             == 0)

@@ -135,7 +135,7 @@ static void begin(place *p)
     char queue[SPAWN_ENGINE_QUEUE_MAX + 1];
     uint64_t half = p->room / 2;
 
-    p->prefetch = half < 1 ? 1
+    p->prefetch = half < 1              ? 1
                   : half > PREFETCH_MAX ? PREFETCH_MAX
                                         : (unsigned)half;
     (void)snprintf(queue, sizeof(queue), "spawn.q.%s", p->name);
@@ -147,8 +147,7 @@ static void begin(place *p)
 
 static bool is_too_much(const place *p, int64_t now)
 {
-    return p->consumer[0]
-           && (p->prefetch > p->room || p->not_before > now);
+    return p->consumer[0] && (p->prefetch > p->room || p->not_before > now);
 }
 
 static bool is_too_little(const place *p)

@@ -64,8 +64,7 @@ static int give_link(int fd)
     spawn_writer_init_fixed(&w, room, sizeof(room));
     spawn_writer_begin(&w, SPAWN_M_RELAY, 0);
     rv = spawn_writer_finish(&w, 1);
-    return rv ? rv
-              : spawn_packet_send(spawner.link, w.data, w.length, &fd, 1);
+    return rv ? rv : spawn_packet_send(spawner.link, w.data, w.length, &fd, 1);
 }
 
 /* The broker has its end before the relay lives, so that an end that nobody
@@ -122,6 +121,7 @@ static void describe(int status, char *text, size_t room)
 void relay_died(int status)
 {
     int64_t now = spawn_mono_ms(), delay = 0;
+    int level = status ? SPAWN_LOG_ERR : SPAWN_LOG_INFO;
     char how[80];
 
     spawner.relay.pid = 0;
@@ -136,8 +136,10 @@ void relay_died(int status)
     if (delay > BACK_OFF_MAX_MS)
         delay = BACK_OFF_MAX_MS;
     describe(status, how, sizeof(how));
-    spawn_log(status ? SPAWN_LOG_ERR : SPAWN_LOG_INFO,
+    spawn_log(level,
               MSNO(0392) "the relay %s; another starts in %d ms, and jobs of "
+                         "shared queues wait until then",
+              how, (int)delay); another starts in %d ms, and jobs of "
                          "shared queues wait until then",
               how, (int)delay);
     spawner.relay.start_at = now + delay;

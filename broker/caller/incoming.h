@@ -19,11 +19,11 @@ typedef struct {
     spawn_packet *packet;
     unsigned slot;
     bool spooled;
-    bool left; /* a broker before us has taken it */
-    bool own;  /* the broker made it, and looks what becomes of it */
+    bool left;          /* a broker before us has taken it */
+    bool own;           /* the broker made it, and looks what becomes of it */
     const char *origin; /* the host that it came from; NULL: this one */
-    uid_t uid; /* its writer, where there is no peer */
-    pid_t pid; /* 0: not known */
+    uid_t uid;          /* its writer, where there is no peer */
+    pid_t pid;          /* 0: not known */
     const spawn_message *m;
     const uint8_t *attrs;
     size_t length;

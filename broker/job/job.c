@@ -13,7 +13,6 @@
 #include "common/spawn_os.h"
 #include "common/spawn_packet.h"
 #include "broker/base/alloc.h"
-#include "broker/job/share.h"
 
 #define MANY       1000 /* jobs, to be walked through for each question */
 #define WALK_AGAIN 1000 /* ms */
@@ -88,9 +87,6 @@ void spawn_job_free(spawn_job *job)
     *at = job->hash_next;
     count--;
     spawn_timer_clear(&job->timer);
-    if (job->share)
-        spawn_share_on_way(job, false);
-    free(job->share);
     free(job->held);
     free(job->body);
     if (job->end)

@@ -210,8 +210,7 @@ static spawn_lane *lane_of(const spawn_job *job)
     for (; (lane = *at) != NULL; at = &lane->next) {
         if (lane->template == template && lane->pooled == pooled
             && lane->durable == durable && lane->away == away
-            && lane->priority == job->priority
-            && lane->since == since)
+            && lane->priority == job->priority && lane->since == since)
             return lane;
         if (lane->count == 0)
             empty = lane;

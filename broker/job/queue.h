@@ -59,13 +59,13 @@ struct spawn_queue {
     uint64_t history_jobs; /* ended ones that are kept; UINT64_MAX: no limit */
     int64_t history_ms;    /* 0: any age */
     spawn_queue_control control;
-    bool configured;  /* false: its jobs stay stored and do not start */
-    bool fresh;       /* seen in the CONFIGURE that is being applied */
-    unsigned members; /* jobs that point at it */
-    unsigned busy;    /* starting or running, here */
-    unsigned away;    /* the same of jobs that other hosts run */
+    bool configured;   /* false: its jobs stay stored and do not start */
+    bool fresh;        /* seen in the CONFIGURE that is being applied */
+    unsigned members;  /* jobs that point at it */
+    unsigned busy;     /* starting or running, here */
+    unsigned away;     /* the same of jobs that other hosts run */
     int64_t room_told; /* places that the relay knows of; -1: none yet */
-    bool shared;      /* other hosts run its jobs, too: share.h */
+    bool shared;       /* other hosts run its jobs, too: share.h */
     unsigned queued;
     unsigned delayed; /* queued in no lane: their time has not come */
     unsigned came;    /* queued in a lane: their time has come */

@@ -5,6 +5,7 @@
 #include "broker/job/share.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "broker/base/alloc.h"
 
@@ -29,4 +30,13 @@ void spawn_share_on_way(spawn_job *job, bool is)
         spawn_shares.on_way++;
     else
         spawn_shares.on_way--;
+}
+
+void spawn_share_drop(spawn_job *job)
+{
+    if (!job->share)
+        return;
+    spawn_share_on_way(job, false);
+    free(job->share);
+    job->share = NULL;
 }

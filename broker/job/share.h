@@ -63,4 +63,7 @@ static inline bool spawn_shares_room(void)
 /** It is on its way, or not any more. Does nothing when that is so already. */
 void spawn_share_on_way(spawn_job *job, bool is);
 
+/** Called before a job is freed. */
+void spawn_share_drop(spawn_job *job);
+
 #endif

@@ -148,8 +148,8 @@ static void receive(void)
         rv = spawn_packet_receive(watch.fd, buffer, sizeof(buffer), &p);
         if (rv != 1)
             break;
-        if (spawn_message_parse(p.data, p.length, SPAWN_FROM_RELAY,
-                                p.fds_count, &m, &why)
+        if (spawn_message_parse(p.data, p.length, SPAWN_FROM_RELAY, p.fds_count,
+                                &m, &why)
             == 0)
             events->message(&m);
         else

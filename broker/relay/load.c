@@ -98,8 +98,7 @@ int spawn_load_send_job(const spawn_job *job, const spawn_body *body,
     return rv ? -1 : 0;
 }
 
-int spawn_load_submit(const uint8_t *attrs,
-                      size_t length, spawn_writer *w)
+int spawn_load_submit(const uint8_t *attrs, size_t length, spawn_writer *w)
 {
     spawn_reader r;
     spawn_attr a;

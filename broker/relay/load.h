@@ -15,8 +15,7 @@ int spawn_load_send_job(const spawn_job *job, const spawn_body *body,
                         spawn_failure *why);
 
 /** Write the SUBMIT of a SHARED_JOB that has come into w. 0 or -1. */
-int spawn_load_submit(const uint8_t *attrs,
-                      size_t length, spawn_writer *w);
+int spawn_load_submit(const uint8_t *attrs, size_t length, spawn_writer *w);
 
 /**
  * Send news of a job to its origin.

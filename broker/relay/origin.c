@@ -167,9 +167,8 @@ static void take_end(spawn_job *job, const spawn_message *m, const char *host)
     take_result(job, m);
     job->started_at =
         (int64_t)spawn_u64_or(m, SPAWN_A_STARTED_AT, (uint64_t)job->started_at);
-    end = spawn_end_job(
-        job, (spawn_outcome)spawn_u64_or(m, SPAWN_A_OUTCOME,
-                                         SPAWN_OUTCOME_LOST));
+    end = spawn_end_job(job, (spawn_outcome)spawn_u64_or(m, SPAWN_A_OUTCOME,
+                                                         SPAWN_OUTCOME_LOST));
     if (spawn_has(m, SPAWN_A_EXIT_CODE))
         end->exit_code = (int)spawn_attr_u64(&m->attr[SPAWN_A_EXIT_CODE]);
     end->signo = (int)spawn_u64_or(m, SPAWN_A_SIGNAL, 0);

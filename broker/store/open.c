@@ -445,8 +445,8 @@ static int open_once(spawn_store *store, spawn_failure *why)
     if (set_modes(store, why) || check_identity(store, why)
         || check_pages(store, why, &later))
         goto bad;
-    if (run(store, grace_sql) || run(store, cron_sql)
-        || run(store, control_sql) || run(store, share_sql)) {
+    if (run(store, grace_sql) || run(store, cron_sql) || run(store, control_sql)
+        || run(store, share_sql)) {
         (void)fail(store, why, "cannot be written");
         goto bad;
     }

@@ -22,6 +22,7 @@ my %layers = (
     spawner => [qw(common spawner)],
     broker  => [
         qw(common broker/base broker/job broker/process broker/store broker/run broker/caller broker/relay broker)],
+    relay    => [qw(common relay)],
     module   => [qw(common client mod_spawn.h module module/status mod_spawn.c)],
     spawnctl => [qw(common client ctl)],
     Perl     => [qw(common client mod_spawn.h module/perl_runner.h perl/xs/template perl/xs/process perl/xs/serve perl/xs)],

@@ -11,7 +11,7 @@ chdir "$FindBin::Bin/../.." or die "the checkout: $!\n";
 my %range = (
     module  => [ 100 .. 299, 900 .. 999 ],
     spawner => [ 300 .. 499 ],
-    broker  => [ 500 .. 899 ],
+    broker  => [ 500 .. 899 ],    # and of the relay
 );
 
 sub slurp {
@@ -31,14 +31,14 @@ my %level = (
 # is a variable, or stands in a function that they are given to.
 my %by_hand = (
     '0171' => 'crit', '0202' => 'any', '0281' => 'error', '0301' => 'warn', '0375' => 'any',
-    '0376' => 'warn', '0601' => 'error', '0683' => 'error', '0684' => 'warn',
+    '0376' => 'warn', '0392' => 'any', '0601' => 'error', '0683' => 'error', '0684' => 'warn',
 );
 
 my (%source, %level_of, @twice, @out_of_range, @no_level);
-for my $file ('mod_spawn.c', glob '{module,spawner,broker,common}/{,*/}*.c') {
+for my $file ('mod_spawn.c', glob '{module,spawner,broker,relay,common}/{,*/}*.c') {
     my $part =
           $file =~ m{^(?:mod_spawn|module)} ? 'module'
-        : $file =~ m{^broker}               ? 'broker'
+        : $file =~ m{^(?:broker|relay)}               ? 'broker'
         :                                     'spawner';
     my $text = slurp($file);
     while ($text =~ /MSNO\((\d+)\)/g) {
