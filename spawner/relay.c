@@ -139,8 +139,6 @@ void relay_died(int status)
     spawn_log(level,
               MSNO(0392) "the relay %s; another starts in %d ms, and jobs of "
                          "shared queues wait until then",
-              how, (int)delay); another starts in %d ms, and jobs of "
-                         "shared queues wait until then",
               how, (int)delay);
     spawner.relay.start_at = now + delay;
 }
