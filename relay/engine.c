@@ -18,7 +18,7 @@
 #include "common/spawn_engine.h"
 #include "relay/relay.h"
 
-#define CHANNEL       1
+#define CHANNELS_MAX  1024
 #define FRAME_MAX     131072
 #define HEARTBEAT     10 /* s */
 #define CONNECT_WAIT  3  /* s */
@@ -35,15 +35,18 @@ static unsigned turn;      /* whose turn it is among the hosts */
 static char **declared;
 static size_t declared_used;
 
-/* A message that is being read: its method has come, its content comes. */
-static struct {
+/* The message that is being read on each channel: its method has come, its
+ * content comes. Those of several channels come mixed. */
+typedef struct {
     bool is_delivery; /* else it was returned, and is dropped */
     bool has_header;
-    char consumer[128];
     uint64_t tag;
     uint8_t *data;
     size_t length, used;
-} in;
+} incoming;
+
+static incoming *in;
+static unsigned channels; /* from 1 on, that are open */
 
 void engine_begin(const engine_events *to)
 {
@@ -66,8 +69,10 @@ void engine_close(void)
         free(declared[--declared_used]);
     free(declared);
     declared = NULL;
-    free(in.data);
-    memset(&in, 0, sizeof(in));
+    for (; channels > 0; channels--)
+        free(in[channels].data);
+    free(in);
+    in = NULL;
     published = 0;
     if (connection)
         (void)amqp_destroy_connection(connection);
@@ -116,15 +121,18 @@ static int good(amqp_rpc_reply_t reply, const char *what, char *why,
     return -1;
 }
 
-static int open_to(const spawn_engine *engine, unsigned host, char *why,
-                   size_t room)
+static int open_to(const spawn_engine *engine, unsigned host, unsigned wanted,
+                   char *why, size_t room)
 {
     const struct timeval answer = {ANSWER_WAIT, 0};
     struct timeval wait = {CONNECT_WAIT, 0};
     amqp_socket_t *socket;
     int rv;
 
-    connection = amqp_new_connection();
+    if (wanted > CHANNELS_MAX)
+        wanted = CHANNELS_MAX;
+    in = calloc(wanted + 1, sizeof(*in));
+    connection = in ? amqp_new_connection() : NULL;
     socket = connection ? amqp_tcp_socket_new(connection) : NULL;
     if (!socket) {
         (void)snprintf(why, room, "no memory");
@@ -142,15 +150,17 @@ static int open_to(const spawn_engine *engine, unsigned host, char *why,
                         AMQP_SASL_METHOD_PLAIN, engine->user, engine->password),
              "login", why, room))
         return -1;
-    (void)amqp_channel_open(connection, CHANNEL);
-    if (good(amqp_get_rpc_reply(connection), "channel", why, room))
-        return -1;
-    (void)amqp_confirm_select(connection, CHANNEL);
+    for (channels = 0; channels < wanted; channels++) {
+        (void)amqp_channel_open(connection, (amqp_channel_t)(channels + 1));
+        if (good(amqp_get_rpc_reply(connection), "channel", why, room))
+            return -1;
+    }
+    (void)amqp_confirm_select(connection, ENGINE_PUBLISH);
     return good(amqp_get_rpc_reply(connection), "confirms", why, room);
 }
 
-int engine_connect(const char *url, char *where, size_t where_room, char *why,
-                   size_t why_room)
+int engine_connect(const char *url, unsigned wanted, char *where,
+                   size_t where_room, char *why, size_t why_room)
 {
     spawn_engine engine;
     const char *bad = spawn_engine_parse(url, &engine);
@@ -166,7 +176,7 @@ int engine_connect(const char *url, char *where, size_t where_room, char *why,
     host = turn++ % engine.hosts_count;
     (void)snprintf(where, where_room, "%s:%d", engine.hosts[host].name,
                    engine.hosts[host].port);
-    rv = open_to(&engine, host, why, why_room);
+    rv = open_to(&engine, host, wanted, why, why_room);
     explicit_bzero(&engine, sizeof(engine));
     if (rv)
         engine_close();
@@ -175,10 +185,11 @@ int engine_connect(const char *url, char *where, size_t where_room, char *why,
 
 /* ---- out ---- */
 
-static int send_method(amqp_method_number_t id, void *method)
+static int send_method(unsigned channel, amqp_method_number_t id, void *method)
 {
-    return connection
-                   && amqp_send_method(connection, CHANNEL, id, method)
+    return connection && channel <= channels
+                   && amqp_send_method(connection, (amqp_channel_t)channel, id,
+                                       method)
                           == AMQP_STATUS_OK
                ? 0
                : -1;
@@ -222,7 +233,7 @@ int engine_declare(const char *queue)
 
     if (is_declared(queue))
         return 0;
-    if (send_method(AMQP_QUEUE_DECLARE_METHOD, &method))
+    if (send_method(ENGINE_PUBLISH, AMQP_QUEUE_DECLARE_METHOD, &method))
         return -1;
     note_declared(queue);
     return 0;
@@ -237,7 +248,7 @@ int engine_publish(const char *queue, const void *data, size_t length,
     const amqp_bytes_t body = {length, (void *)(uintptr_t)data};
 
     if (!connection
-        || amqp_basic_publish(connection, CHANNEL, amqp_empty_bytes,
+        || amqp_basic_publish(connection, ENGINE_PUBLISH, amqp_empty_bytes,
                               bytes(queue), 1, 0, &properties, body)
                != AMQP_STATUS_OK)
         return -1;
@@ -245,7 +256,8 @@ int engine_publish(const char *queue, const void *data, size_t length,
     return 0;
 }
 
-int engine_consume(const char *queue, const char *consumer, unsigned prefetch)
+int engine_consume(unsigned channel, const char *queue, const char *consumer,
+                   unsigned prefetch)
 {
     amqp_basic_qos_t qos = {.prefetch_count = (uint16_t)prefetch};
     amqp_basic_consume_t method = {.queue = bytes(queue),
@@ -253,85 +265,83 @@ int engine_consume(const char *queue, const char *consumer, unsigned prefetch)
                                    .nowait = 1,
                                    .arguments = amqp_empty_table};
 
-    return send_method(AMQP_BASIC_QOS_METHOD, &qos)
-                   || send_method(AMQP_BASIC_CONSUME_METHOD, &method)
+    return send_method(channel, AMQP_BASIC_QOS_METHOD, &qos)
+                   || send_method(channel, AMQP_BASIC_CONSUME_METHOD, &method)
                ? -1
                : 0;
 }
 
-int engine_cancel(const char *consumer)
+int engine_cancel(unsigned channel, const char *consumer)
 {
     amqp_basic_cancel_t method = {.consumer_tag = bytes(consumer), .nowait = 1};
 
-    return send_method(AMQP_BASIC_CANCEL_METHOD, &method);
+    return send_method(channel, AMQP_BASIC_CANCEL_METHOD, &method);
 }
 
-int engine_ack(uint64_t tag, bool again)
+int engine_ack(unsigned channel, uint64_t tag, bool again)
 {
     amqp_basic_ack_t ack = {.delivery_tag = tag};
     amqp_basic_nack_t nack = {.delivery_tag = tag, .requeue = 1};
 
-    return again ? send_method(AMQP_BASIC_NACK_METHOD, &nack)
-                 : send_method(AMQP_BASIC_ACK_METHOD, &ack);
+    return again ? send_method(channel, AMQP_BASIC_NACK_METHOD, &nack)
+                 : send_method(channel, AMQP_BASIC_ACK_METHOD, &ack);
 }
 
 /* ---- in ---- */
 
-static void begin_message(bool is_delivery, const amqp_basic_deliver_t *d)
+static void begin_message(incoming *m, const amqp_basic_deliver_t *d)
 {
-    size_t length;
-
-    free(in.data);
-    memset(&in, 0, sizeof(in));
-    in.is_delivery = is_delivery;
-    if (!is_delivery)
-        return;
-    length = d->consumer_tag.len;
-    if (length >= sizeof(in.consumer))
-        length = sizeof(in.consumer) - 1;
-    memcpy(in.consumer, d->consumer_tag.bytes, length);
-    in.tag = d->delivery_tag;
+    free(m->data);
+    memset(m, 0, sizeof(*m));
+    m->is_delivery = d != NULL;
+    if (d)
+        m->tag = d->delivery_tag;
 }
 
-static void end_message(void)
+static void end_message(unsigned channel)
 {
-    if (in.is_delivery)
-        events->came(in.consumer, in.tag, in.data, in.length);
-    free(in.data);
-    memset(&in, 0, sizeof(in));
+    incoming *m = &in[channel];
+
+    if (m->is_delivery)
+        events->came(channel, m->tag, m->data, m->length);
+    free(m->data);
+    memset(m, 0, sizeof(*m));
 }
 
-/* One that is too long for us is handed up as an empty one, which is no
- * message. */
-static int take_header(uint64_t size)
+/* -1: it is too long to be one of ours. */
+static int take_header(unsigned channel, uint64_t size)
 {
-    in.has_header = true;
-    if (size > MESSAGE_MAX) {
-        in.length = 0;
-        in.used = 0;
+    incoming *m = &in[channel];
+
+    if (size > MESSAGE_MAX)
         return -1;
-    }
-    in.length = (size_t)size;
-    in.data = malloc(in.length ? in.length : 1);
-    if (!in.data)
+    free(m->data);
+    m->has_header = true;
+    m->length = (size_t)size;
+    m->used = 0;
+    m->data = malloc(m->length ? m->length : 1);
+    if (!m->data)
         abort(); /* killing it loses nothing */
-    if (in.length == 0)
-        end_message();
+    if (m->length == 0)
+        end_message(channel);
     return 0;
 }
 
-static void take_body(const amqp_bytes_t *part)
+static void take_body(unsigned channel, const amqp_bytes_t *part)
 {
-    if (!in.has_header || !in.data || part->len > in.length - in.used)
+    incoming *m = &in[channel];
+
+    if (!m->has_header || part->len > m->length - m->used)
         return;
-    memcpy(in.data + in.used, part->bytes, part->len);
-    in.used += part->len;
-    if (in.used == in.length)
-        end_message();
+    memcpy(m->data + m->used, part->bytes, part->len);
+    m->used += part->len;
+    if (m->used == m->length)
+        end_message(channel);
 }
 
 /* 0; -1: the connection ends. */
-static int take_method(const amqp_method_t *m, char *why, size_t room)
+static int take_method(unsigned channel, const amqp_method_t *m, char *why,
+                       size_t room)
 {
     const amqp_basic_ack_t *ack = m->decoded;
     const amqp_basic_nack_t *nack = m->decoded;
@@ -344,10 +354,10 @@ static int take_method(const amqp_method_t *m, char *why, size_t room)
         events->confirmed(nack->delivery_tag, nack->multiple, true);
         return 0;
     case AMQP_BASIC_DELIVER_METHOD:
-        begin_message(true, m->decoded);
+        begin_message(&in[channel], m->decoded);
         return 0;
     case AMQP_BASIC_RETURN_METHOD:
-        begin_message(false, NULL);
+        begin_message(&in[channel], NULL);
         return 0;
     case AMQP_BASIC_CANCEL_METHOD: /* the queue has gone */
         (void)snprintf(why, room, "a queue was deleted");
@@ -363,16 +373,18 @@ static int take_method(const amqp_method_t *m, char *why, size_t room)
 
 static int take_frame(const amqp_frame_t *f, char *why, size_t room)
 {
+    if (f->channel > channels)
+        return 0;
     switch (f->frame_type) {
     case AMQP_FRAME_METHOD:
-        return take_method(&f->payload.method, why, room);
+        return take_method(f->channel, &f->payload.method, why, room);
     case AMQP_FRAME_HEADER:
-        if (take_header(f->payload.properties.body_size) == 0)
+        if (take_header(f->channel, f->payload.properties.body_size) == 0)
             return 0;
         (void)snprintf(why, room, "a message is too long to be one of ours");
         return -1;
     case AMQP_FRAME_BODY:
-        take_body(&f->payload.body_fragment);
+        take_body(f->channel, &f->payload.body_fragment);
         return 0;
     default:
         return 0;

@@ -76,11 +76,11 @@ static void tell_carried(const spawn_id *id, uint64_t state)
     send_or_leave(&w);
 }
 
-static void came(const char *consumer, uint64_t tag, const void *data,
+static void came(unsigned channel, uint64_t tag, const void *data,
                  size_t length)
 {
     const char *queue;
-    uint64_t delivery = places_came(consumer, tag, &queue);
+    uint64_t delivery = places_came(channel, tag, &queue);
     spawn_writer w;
 
     spawn_writer_init(&w, spawn_message_max(SPAWN_M_CAME));
@@ -191,7 +191,9 @@ static void connect_now(int64_t now)
 {
     char where[300], why[300] = "";
 
-    if (engine_connect(rules.url, where, sizeof(where), why, sizeof(why)) < 0) {
+    if (engine_connect(rules.url, places_channels(), where, sizeof(where), why,
+                       sizeof(why))
+        < 0) {
         log_why(where, why);
         connect_at = now + CONNECT_AGAIN;
         return;

@@ -18,7 +18,9 @@
 #define PREFETCH_MAX  200
 #define PAUSE_MS      1000 /* after the broker could not take a job */
 #define NEWS          "news"
-#define EPOCH_BITS    40 /* of a delivery: below are the engine's own */
+/* The number of a delivery: connection, channel, and the engine's own. */
+#define CHANNEL_BITS 12
+#define TAG_BITS     36
 
 typedef struct {
     char name[SPAWN_NAME_MAX + 1];
@@ -29,6 +31,7 @@ typedef struct {
 } place;
 
 typedef struct {
+    unsigned channel;
     uint64_t tag;
     bool again;
 } kept;
@@ -79,10 +82,10 @@ void places_begin(const char *host)
     char queue[SPAWN_ENGINE_QUEUE_MAX + 1];
     unsigned i;
 
-    epoch++;
+    epoch = (epoch + 1) & 0xffff;
     (void)snprintf(queue, sizeof(queue), "spawn.o.%s", host);
     if (engine_declare(queue) == 0)
-        (void)engine_consume(queue, NEWS, NEWS_PREFETCH);
+        (void)engine_consume(ENGINE_NEWS, queue, NEWS, NEWS_PREFETCH);
     for (i = 0; i < places_count; i++) {
         (void)snprintf(queue, sizeof(queue), "spawn.q.%s", places[i].name);
         (void)engine_declare(queue);
@@ -111,22 +114,29 @@ void places_room(const char *queue, uint64_t room)
 
 void places_kept(uint64_t delivery, bool again)
 {
-    if (delivery >> EPOCH_BITS != epoch)
+    if (delivery >> (CHANNEL_BITS + TAG_BITS) != epoch)
         return; /* of a connection that is lost */
     if (done_used == done_room) {
         done_room = done_room ? done_room * 2 : 64;
         done = grown(done, done_room * sizeof(*done));
     }
-    done[done_used].tag = delivery & ((UINT64_C(1) << EPOCH_BITS) - 1);
+    done[done_used].channel =
+        (unsigned)(delivery >> TAG_BITS) & ((1u << CHANNEL_BITS) - 1);
+    done[done_used].tag = delivery & ((UINT64_C(1) << TAG_BITS) - 1);
     done[done_used++].again = again;
 }
 
 /* ---- more or less ---- */
 
+static unsigned channel_of(const place *p)
+{
+    return ENGINE_JOBS + (unsigned)(p - places);
+}
+
 static void stop(place *p)
 {
     if (p->consumer[0])
-        (void)engine_cancel(p->consumer);
+        (void)engine_cancel(channel_of(p), p->consumer);
     p->consumer[0] = '\0';
 }
 
@@ -141,7 +151,7 @@ static void begin(place *p)
     (void)snprintf(queue, sizeof(queue), "spawn.q.%s", p->name);
     (void)snprintf(p->consumer, sizeof(p->consumer), "%u.%s", ++consumers,
                    p->name);
-    if (engine_consume(queue, p->consumer, p->prefetch) < 0)
+    if (engine_consume(channel_of(p), queue, p->consumer, p->prefetch) < 0)
         p->consumer[0] = '\0';
 }
 
@@ -175,7 +185,7 @@ void places_settle(int64_t now)
             stop(&places[i]);
     }
     for (k = 0; k < done_used; k++)
-        (void)engine_ack(done[k].tag, done[k].again);
+        (void)engine_ack(done[k].channel, done[k].tag, done[k].again);
     done_used = 0;
     for (i = 0; i < places_count; i++) {
         place *p = &places[i];
@@ -185,12 +195,16 @@ void places_settle(int64_t now)
     }
 }
 
-/* A consumer that was cancelled may still have deliveries on the way. */
-uint64_t places_came(const char *consumer, uint64_t tag, const char **ret_queue)
+uint64_t places_came(unsigned channel, uint64_t tag, const char **ret_queue)
 {
-    const char *dot = strchr(consumer, '.');
-    const place *p = dot ? place_of(dot + 1) : NULL;
+    unsigned i = channel - ENGINE_JOBS;
 
-    *ret_queue = p ? p->name : NULL;
-    return epoch << EPOCH_BITS | tag;
+    *ret_queue =
+        channel >= ENGINE_JOBS && i < places_count ? places[i].name : NULL;
+    return (epoch << CHANNEL_BITS | channel) << TAG_BITS | tag;
+}
+
+unsigned places_channels(void)
+{
+    return ENGINE_JOBS + places_count;
 }

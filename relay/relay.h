@@ -23,11 +23,19 @@
 
 /* ---- engine.c: the connection ---- */
 
+/** Channels: a queue that has lost its leader has its channel wait, and only
+ * this one. Those of the shared queues follow, from ENGINE_JOBS on. */
+enum {
+    ENGINE_PUBLISH = 1,
+    ENGINE_NEWS = 2,
+    ENGINE_JOBS = 3
+};
+
 /** What comes from there; set once. */
 typedef struct {
-    /** A message of a consumer. consumer: its tag. data is valid during the
+    /** A message of the consumer of this channel. data is valid during the
      * call. */
-    void (*came)(const char *consumer, uint64_t tag, const void *data,
+    void (*came)(unsigned channel, uint64_t tag, const void *data,
                  size_t length);
     /** The engine has taken the publish of this number (and, all, those before
      * it), or has not (refused). */
@@ -37,9 +45,9 @@ typedef struct {
 void engine_begin(const engine_events *to);
 
 /** Connect to one of the hosts, the next one at each call. Waits some seconds.
- * where: filled with "host:port". 0; -1: why says why. */
-int engine_connect(const char *url, char *where, size_t where_room, char *why,
-                   size_t why_room);
+ * channels: how many. where: filled with "host:port". 0; -1: why says why. */
+int engine_connect(const char *url, unsigned channels, char *where,
+                   size_t where_room, char *why, size_t why_room);
 /** Close it. */
 void engine_close(void);
 bool engine_is_open(void);
@@ -56,9 +64,10 @@ int engine_declare(const char *queue);
 /** number: of this publish; the first one of a connection is 1. */
 int engine_publish(const char *queue, const void *data, size_t length,
                    uint64_t *ret_number);
-int engine_consume(const char *queue, const char *consumer, unsigned prefetch);
-int engine_cancel(const char *consumer);
-int engine_ack(uint64_t tag, bool again);
+int engine_consume(unsigned channel, const char *queue, const char *consumer,
+                   unsigned prefetch);
+int engine_cancel(unsigned channel, const char *consumer);
+int engine_ack(unsigned channel, uint64_t tag, bool again);
 
 /* ---- flying.c: publishes that are not confirmed ---- */
 
@@ -86,10 +95,11 @@ void places_room(const char *queue, uint64_t room);
 void places_kept(uint64_t delivery, bool again);
 /** All messages of the broker are read: acknowledge, consume more or less. */
 void places_settle(int64_t now);
-/** A message of this consumer: the number of its delivery for the broker, and
+/** A message of this channel: the number of its delivery for the broker, and
  * its queue; NULL: it is news. */
-uint64_t places_came(const char *consumer, uint64_t tag,
-                     const char **ret_queue);
+uint64_t places_came(unsigned channel, uint64_t tag, const char **ret_queue);
+/** How many channels that takes. */
+unsigned places_channels(void);
 /** The shared queues. */
 void places_queues(const spawn_attr *names);
 /** The connection is lost. */

@@ -25,6 +25,12 @@
 #define BACK_OFF_MAX_MS 10000
 #define TRY_AGAIN_MS    100 /* the broker takes no message now */
 
+/* Its program is kept while httpd.conf wants it, over an upgrade, too. */
+static bool is_wanted(void)
+{
+    return spawner.fds[SPAWN_FD_RELAY_BIN] >= 0;
+}
+
 /* Runs in the relay's process; returns its exit code when the program cannot be
  * executed. */
 static int run_relay(int link)
@@ -101,8 +107,7 @@ later:
 
 void relay_configure(const spawn_message *m)
 {
-    spawner.relay.wanted = spawn_has(m, SPAWN_A_RELAY_URL);
-    if (spawner.relay.wanted)
+    if (spawn_has(m, SPAWN_A_RELAY_URL))
         return;
     if (spawner.relay.pid > 0)
         (void)kill(spawner.relay.pid, SIGKILL);
@@ -125,7 +130,7 @@ void relay_died(int status)
     char how[80];
 
     spawner.relay.pid = 0;
-    if (!spawner.relay.wanted || spawner.link < 0)
+    if (!is_wanted() || spawner.link < 0)
         return;
     spawner.relay.deaths =
         now - spawner.relay.since < YOUNG_MS ? spawner.relay.deaths + 1 : 0;
@@ -145,8 +150,7 @@ void relay_died(int status)
 
 int64_t relay_timers(int64_t now)
 {
-    if (!spawner.relay.wanted || spawner.relay.pid > 0
-        || spawner.fds[SPAWN_FD_RELAY_BIN] < 0 || spawner.link < 0
+    if (!is_wanted() || spawner.relay.pid > 0 || spawner.link < 0
         || !spawner.broker_ready)
         return -1;
     if (spawner.relay.start_at > now)

@@ -153,8 +153,7 @@ typedef struct {
 
     /* the relay: relay.c */
     struct {
-        bool wanted;
-        pid_t pid;        /* 0: none */
+        pid_t pid;        /* 0: none, or one of before an upgrade */
         int64_t since;    /* mono ms of its start */
         int64_t start_at; /* mono ms of the next start; 0: at once */
         unsigned deaths;  /* in a row, young */

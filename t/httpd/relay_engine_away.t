@@ -32,7 +32,7 @@ ok wait_until(sub { $origin->connection->job($during)->status->{state} eq 'runni
     'a job runs on the other host, and its origin knows that'
     or diag $origin->tail, $runner->tail;
 
-$rabbit->kill9;
+$rabbit->stop;
 ok $_->wait_for_log(qr/MS0706/, 60), 'the connection is lost, says the log' for $origin, $runner;
 my @ids = map { $origin->far('/bin/sh', '-c', "echo $_ >>$file") } 1 .. 20;
 is $origin->connection->job($ids[0])->status->{state}, 'queued', 'jobs are accepted, and wait';

@@ -97,6 +97,8 @@ static const struct {
     {SPAWN_M_CONFIGURE, SPAWN_A_CGROUP, PASSED_OVER},
     {SPAWN_M_CONFIGURE, SPAWN_A_ACCESS, PASSED_OVER},
     {SPAWN_M_CONFIGURE, SPAWN_A_CONFIGURED_AT, PASSED_OVER},
+    {SPAWN_M_CONFIGURE, SPAWN_A_RELAY_URL, PASSED_OVER},
+    {SPAWN_M_CONFIGURE, SPAWN_A_HOST, PASSED_OVER},
     {SPAWN_M_TEMPLATE_SAID, SPAWN_A_MONO_STARTED, OWN_PAIR},
     {SPAWN_M_CRON, 0, REFUSED},
     {SPAWN_M_QUEUES, 0, REFUSED},
@@ -127,6 +129,16 @@ static const struct {
     {SPAWN_M_METERS, 0, REFUSED},
     {SPAWN_M_WATCH, 0, REFUSED},
     {SPAWN_M_METER, 0, ASKED}, /* by METERS */
+    {SPAWN_M_RELAY, 0, OWN_PAIR}, /* and the relay comes and goes with them */
+    {SPAWN_M_RELAY_RULES, 0, OWN_PAIR},
+    {SPAWN_M_CARRY, 0, OWN_PAIR},
+    {SPAWN_M_CARRIED, 0, OWN_PAIR},
+    {SPAWN_M_ROOM, 0, OWN_PAIR},
+    {SPAWN_M_CAME, 0, OWN_PAIR},
+    {SPAWN_M_KEPT, 0, OWN_PAIR},
+    {SPAWN_M_RELAY_STATE, 0, OWN_PAIR},
+    {SPAWN_M_SHARED_JOB, 0, ASKED}, /* an older host shares no queue */
+    {SPAWN_M_SHARED_NEWS, 0, ASKED},
     {SPAWN_M_EMPTY, 0, ASKED}, /* an older httpd asks no external spawner */
 };
 #define MET (sizeof(met) / sizeof(met[0]))

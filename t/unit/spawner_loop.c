@@ -26,13 +26,15 @@ enum {
     OF_FOREIGN,
     OF_EXTERNAL,
     OF_NOTIFY,
+    OF_RELAY,
     OF_CLOSER,
     PLANS
 };
 
 static const char *const names[PLANS] = {"parent",   "broker", "watchdog",
                                          "clone",    "cgroup", "preload",
-                                         "external", "notify", "closer"};
+                                         "external", "notify", "relay",
+                                         "closer"};
 static int plan[PLANS]; /* ms to it; -1: none */
 
 static int planned(const char *name, int64_t now)
@@ -90,6 +92,11 @@ int external_timers(int64_t now)
 int notify_timers(int64_t now)
 {
     return planned("notify", now);
+}
+
+int64_t relay_timers(int64_t now)
+{
+    return planned("relay", now);
 }
 
 static bool is_service;

@@ -50,6 +50,11 @@ void clone_ended(job *j)
     note("its room is left");
 }
 
+void relay_died(int status)
+{
+    note("relay %x", status);
+}
+
 void broker_died(int status)
 {
     note("broker %d", WEXITSTATUS(status));

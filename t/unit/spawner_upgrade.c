@@ -394,11 +394,11 @@ static bool is_mapped(void)
     return strstr(maps, "spawn-upgrade") != NULL;
 }
 
-/* role1..11 without 3 and 10; the link to httpd; keep1..7;
+/* role1..12 without 3 and 10; the link to httpd; keep1..7;
  * start2, link5, pidfd5, link4, link7, group8; held1..3; vhost0, vhost1;
  * failures0, failures1; and the state itself; three streams, and where it is
  * told what is wrong. */
-#define OPEN_THEN (9 + 1 + 7 + 6 + 3 + 2 + 2 + 1 + 3 + 1)
+#define OPEN_THEN (10 + 1 + 7 + 6 + 3 + 2 + 2 + 1 + 3 + 1)
 
 /* The closer of the old self was killed. */
 static bool has_no_child(void)

@@ -138,6 +138,18 @@ sub _env {
     return scalar grep { $_ eq $word } split /\0/, $text;
 }
 
+# As an administrator does: it writes what it has. A node of this release that is killed
+# within a second of a queue's declaration may never find a leader for that queue again.
+sub stop {
+    my ($self) = @_;
+    kill TERM => grep { (cmdline($_))[0] =~ /beam/ } $self->_pids;
+    wait_until(sub { waitpid($self->{pid}, POSIX::WNOHANG()) == $self->{pid} }, 120)
+        or die "RabbitMQ does not stop\n";
+    delete $self->{pid};
+    $self->kill9;    # epmd
+    return;
+}
+
 # kill -9 of all of it; what was confirmed stays in its directory.
 sub kill9 {
     my ($self) = @_;
