@@ -565,7 +565,7 @@ mutants:
 
 # ---- lint: cppcheck and clang-tidy, as .cppcheck and .clang-tidy say ----
 
-LINTED := $(wildcard mod_spawn.c spawner/*.c common/*.c broker/*.c broker/*/*.c client/*.c ctl/*.c module/*.c module/status/*.c)
+LINTED := $(wildcard mod_spawn.c spawner/*.c common/*.c broker/*.c broker/*/*.c relay/*.c client/*.c ctl/*.c module/*.c module/status/*.c)
 
 lint: $(B)/module/status/status_files.h
 	@cppcheck -q --std=c11 --enable=warning,performance,portability --error-exitcode=1 -I. \
@@ -618,7 +618,7 @@ places = $(foreach v,HTTPD_MODULES HTTPD_INCLUDE PERL_ARCH,$(if $($(v)),,$(error
 install: all
 	$(places)$(DIR) "$(DESTDIR)$(HTTPD_MODULES)/mod_spawn" "$(DESTDIR)$(HTTPD_INCLUDE)"
 	$(FILE) $(B)/mod_spawn.so "$(DESTDIR)$(HTTPD_MODULES)/mod_spawn.so"
-	$(PROG) $(B)/mod_spawn/spawner $(B)/mod_spawn/broker "$(DESTDIR)$(HTTPD_MODULES)/mod_spawn/"
+	$(PROG) $(B)/mod_spawn/spawner $(B)/mod_spawn/broker $(filter $(B)/mod_spawn/relay,$(PROGRAMS)) "$(DESTDIR)$(HTTPD_MODULES)/mod_spawn/"
 	$(FILE) mod_spawn.h "$(DESTDIR)$(HTTPD_INCLUDE)/mod_spawn.h"
 	@set -e; for file in $(PERL_FILES); do \
 	    echo "$(FILE) $(B)/perl/$$file $(DESTDIR)$(PERL_ARCH)/$$file"; \

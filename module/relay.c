@@ -69,7 +69,7 @@ const char *spawn_shared_directive(cmd_parms *cmd, void *dir_config, int on)
     spawn_queue_rules *queue = spawn_queue_of_section(dir_config);
 
     if (!queue)
-        return "SpawnShared: it belongs into <SpawnQueue>: the queue of jobs "
+        return "SpawnShared belongs into <SpawnQueue>: the queue of jobs "
                "that name none is not shared";
     queue->shared = on ? SPAWN_SWITCH_ON : SPAWN_SWITCH_OFF;
     queue->shared_where = spawn_where(cmd->pool, cmd->directive);

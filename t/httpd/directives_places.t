@@ -27,6 +27,7 @@ my %argument = (
     SpawnIONice => 'idle', SpawnLimit => 'cpu=30', SpawnPassEnv => 'PATH', SpawnSocketGroup => '#' . ($) + 0),
     SpawnStore => '/tmp/store', SpawnTemplateMemory => 'shared', SpawnWorkers => '1 2', SpawnTemplate => 'app parent',
     SpawnBrokerUser => '#61000 #61000', SpawnAccess => 'user=#61001 see', SpawnUser => 'nobody', SpawnGroup => '#61001',
+    SpawnRelay => 'amqp://127.0.0.1/', SpawnRelayName => 'a', SpawnShared => 'off',
     'SpawnTemplate in a queue' => 'app', SpawnDefaultQueue => 'default', 'SpawnHistory in a queue' => '100 1d',
 );
 

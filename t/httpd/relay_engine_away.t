@@ -16,9 +16,9 @@ use Test::More;
 use SpawnTest qw(wait_until);
 use SpawnTest::Rabbit;
 
-if (my $why = SpawnTest::Rabbit::missing()) {
-    plan skip_all => $why;
-}
+plan skip_all => 'RabbitMQ (package rabbitmq-server) is not installed' if !SpawnTest::Rabbit::is_there();
+plan skip_all => 'the relay is not built: librabbitmq (package librabbitmq-dev) is not installed'
+    if !SpawnTest::Rabbit::relay_is_there();
 require SpawnTest::Shared;
 
 my $rabbit = SpawnTest::Rabbit->new->start;

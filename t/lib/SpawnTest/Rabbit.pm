@@ -22,13 +22,9 @@ use constant UID => 9650;
 use constant START_SECONDS => 180;
 use constant BIN => '/usr/lib/rabbitmq/bin';
 
-# Why there can be none, or undef.
-sub missing {
-    return 'rabbitmq-server (package rabbitmq-server) is not installed' if !-x BIN . '/rabbitmq-server';
-    return 'librabbitmq (package librabbitmq-dev) is not installed'
-        if !-x SpawnTest::build_dir() . '/mod_spawn/relay';
-    return;
-}
+# What a test of it needs.
+sub is_there       { return -x BIN . '/rabbitmq-server' }
+sub relay_is_there { return -x SpawnTest::build_dir() . '/mod_spawn/relay' }
 
 # new(); nothing runs yet.
 sub new {
