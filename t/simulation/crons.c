@@ -14,6 +14,7 @@
 
 #include "t/simulation/answers.h"
 #include "t/simulation/cron_asked.h"
+#include "t/simulation/cron_plan.h"
 #include "t/simulation/durable.h"
 
 #define UNKNOWN   INT64_MIN
@@ -22,31 +23,12 @@
 #define NOTED     2000 /* ms; by then it has noted its entries in a good store */
 #define MADE_UP   60   /* runs in each run of the simulation */
 #define PROBATION 2
-#define A_DAY     1440
 #define GRACE     5000  /* ms, of who gives none */
 #define SET_BACK  59000 /* ms; by less nothing happens */
 
-/* In UTC: minutes at, at + every, ... of hours hour, hour + hour_every, ... */
-typedef struct {
-    const char *text;
-    unsigned every, at, hour_every, hour;
-} plan;
-
-/* The first are meant by '*', the others have a time of their own. */
-static const plan plans[] = {
-    {"* * * * *", 1, 0, 1, 0},         {"*/2 * * * *", 2, 0, 1, 0},
-    {"1-59/3 * * * *", 3, 1, 1, 0},    {"*/10 * * * *", 10, 0, 1, 0},
-    {"7,37 * * * *", 30, 7, 1, 0},     {"0-59 0-23 * * *", 1, 0, 1, 0},
-    {"0-59/5 0-23 * * *", 5, 0, 1, 0}, {"4,24,44 0-23/2 * * *", 20, 4, 2, 0},
-};
-
-/* With catch_up=all those with few runs. */
-#define PLANS     (sizeof(plans) / sizeof(plans[0]))
-#define FEW_FIRST 3
-
 typedef struct {
     bool there;
-    const plan *plan;
+    const cron_plan *plan;
     unsigned catch_up;
 } rules;
 
@@ -136,48 +118,15 @@ void cron_is_resumed(const cron_request *c)
         c->clocks == clocks_set ? c->asked_at : UNKNOWN;
 }
 
-/* ---- schedules ---- */
-
-static bool means(const plan *p, int64_t s)
-{
-    unsigned minute = (unsigned)(s / 60 % 60), hour;
-
-    hour = (unsigned)(s / 3600 % 24);
-    return s % 60 == 0 && minute % p->every == p->at % p->every
-           && minute >= p->at && hour % p->hour_every == p->hour;
-}
-
-/* The first after this moment. */
-static int64_t next_of(const plan *p, int64_t s)
-{
-    int i;
-
-    s = s / 60 * 60 + 60;
-    for (i = 0; i < 2 * A_DAY && !means(p, s); i++)
-        s += 60;
-    return s;
-}
-
-static int64_t count_of(const plan *p, int64_t from, int64_t to)
-{
-    int64_t count = 0;
-
-    while ((from = next_of(p, from)) <= to)
-        count++;
-    return count;
-}
-
 /* ---- a run ---- */
 
 static void choose_plan(rules *r)
 {
     static const unsigned ways[] = {SPAWN_CATCH_UP_NONE, SPAWN_CATCH_UP_ONE,
                                     SPAWN_CATCH_UP_ALL};
-    unsigned first;
 
     r->catch_up = ways[random_below(3)];
-    first = r->catch_up == SPAWN_CATCH_UP_ALL && chance(80) ? FEW_FIRST : 0;
-    r->plan = &plans[first + random_below((unsigned)PLANS - first)];
+    r->plan = cron_plan_choose(r->catch_up == SPAWN_CATCH_UP_ALL && chance(80));
 }
 
 void crons_reset(bool some, bool only)
@@ -251,7 +200,7 @@ static void spare_changed(entry *e, unsigned before)
     if (!e->now.there || e->now.catch_up != SPAWN_CATCH_UP_ALL
         || before == SPAWN_CATCH_UP_ALL)
         return;
-    count = count_of(e->now.plan, e->seen, now_s());
+    count = cron_plan_count(e->now.plan, e->seen, now_s());
     if (made_up + count > MADE_UP)
         e->now.catch_up = SPAWN_CATCH_UP_ONE;
     else
@@ -290,7 +239,7 @@ static bool too_many(int64_t ms)
         const entry *e = &entries[i];
 
         if (e->now.there && e->now.catch_up == SPAWN_CATCH_UP_ALL)
-            count += count_of(e->now.plan, now, now + ms / 1000 + 1);
+            count += cron_plan_count(e->now.plan, now, now + ms / 1000 + 1);
     }
     if (made_up + count > MADE_UP)
         return true;
@@ -419,12 +368,12 @@ static void leaves_some_out(const entry *e, int64_t planned)
     int64_t from = e->last > e->shown ? e->last : e->shown;
 
     if (e->last != UNKNOWN && from < planned
-        && next_of(e->now.plan, from) < planned)
+        && cron_plan_next(e->now.plan, from) < planned)
         promise_broken("recurring job %s has the run of minute %lld, and that "
                        "of %lld was not, with catch_up=all",
                        cron_name((unsigned)(e - entries)),
                        (long long)planned / 60,
-                       (long long)next_of(e->now.plan, from) / 60);
+                       (long long)cron_plan_next(e->now.plan, from) / 60);
 }
 
 static bool same_rules(const rules *a, const rules *b)
@@ -447,7 +396,7 @@ static void check_planned(const entry *e, int64_t planned, bool again)
     const char *name = cron_name((unsigned)(e - entries));
     int64_t now = now_s();
 
-    if (!means(e->now.plan, planned))
+    if (!cron_plan_means(e->now.plan, planned))
         promise_broken("recurring job %s has a run of minute %lld, which its "
                        "schedule does not mean",
                        name, (long long)planned / 60);
@@ -464,7 +413,7 @@ static void check_planned(const entry *e, int64_t planned, bool again)
         promise_broken("recurring job %s runs, and was missed %lld s ago", name,
                        (long long)(now - planned));
     else if (e->now.catch_up != SPAWN_CATCH_UP_ALL
-             && next_of(e->now.plan, planned) <= now)
+             && cron_plan_next(e->now.plan, planned) <= now)
         promise_broken("recurring job %s makes up a run that is not the last",
                        name);
     else if (e->not_before != UNKNOWN && planned <= e->not_before)
@@ -627,7 +576,8 @@ void crons_lose_broker(void)
 static bool makes_up_others(const entry *e)
 {
     return e->now.catch_up == SPAWN_CATCH_UP_ALL
-           && (e->last == UNKNOWN || next_of(e->now.plan, e->last) < e->wanted
+           && (e->last == UNKNOWN
+               || cron_plan_next(e->now.plan, e->last) < e->wanted
                || now_s() <= e->last_at + LATE);
 }
 
@@ -711,7 +661,7 @@ void crons_have_to_run(void)
         entry *e = &entries[i];
 
         if (e->now.there && e->wanted == UNKNOWN)
-            e->wanted = next_of(e->now.plan, now);
+            e->wanted = cron_plan_next(e->now.plan, now);
     }
 }
 
