@@ -72,6 +72,7 @@ sub _list { return ref $_[0] ? @{ $_[0] } : defined $_[0] ? $_[0] : () }
 # The path of the socket of a pair that is ready.
 sub start {
     my ($dir, %given) = @_;
+    _refuse('not inside httpd, which has a pair of its own, and must not fork: use the class methods') if Apache2::Spawn::_inside_httpd();
     my ($unknown) = grep { !$option{$_} } sort keys %given;
     Apache2::Spawn::Error::_throw('unknown_option', "standalone: '$unknown' is no option; there are " . join ', ', sort keys %option)
         if defined $unknown;
@@ -169,7 +170,7 @@ As that of C<connect>. Default: 5 s.
 
 =back
 
-Throws C<invalid> (the directory, or an option's value), C<unknown_option>, C<system>, and C<unreachable> when the pair cannot be
+Throws C<invalid> (the directory, an option's value, or inside httpd), C<unknown_option>, C<system>, and C<unreachable> when the pair cannot be
 started: the text says why, and the file F<log> in the directory says more.
 
 When the environment variable C<SPAWN_STANDALONE> names a directory, and C<SPAWN_SOCKET> is not set, C<use Apache2::Spawn> calls this
